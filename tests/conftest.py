@@ -1,0 +1,32 @@
+"""What every test runs under: the threads, the hypothesis profile, and when tests of Lava are skipped."""
+
+import importlib.util
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: before torch and numba are imported, which read these once
+    for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline: the first example of a test may compile with numba. Slowness of the machine is not a failure of the code.
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+HAS_LAVA = importlib.util.find_spec("lava") is not None and importlib.util.find_spec("lava.magma") is not None
+REQUIRE_LAVA = os.environ.get("TCLIF_REQUIRE_LAVA") == "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests marked `lava` where Lava is not installed; fail instead where TCLIF_REQUIRE_LAVA=1 promises it."""
+    if HAS_LAVA:
+        return
+    if REQUIRE_LAVA:
+        raise pytest.UsageError("TCLIF_REQUIRE_LAVA=1, but Lava is not installed: run `make setup`")
+    skip = pytest.mark.skip(reason="Lava is not installed: it needs the extra `lava` and Python 3.10")
+    for item in items:
+        if item.get_closest_marker("lava"):
+            item.add_marker(skip)
