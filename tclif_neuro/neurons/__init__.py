@@ -1,0 +1,1 @@
+"""The float neurons: pure steps, whole-sequence scans, torch modules, surrogates."""

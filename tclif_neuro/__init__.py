@@ -1,0 +1,65 @@
+"""tclif-neuro: two-compartment spiking neurons, from PyTorch training to neuromorphic integers.
+
+    model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.TCLIF(128, recurrent=True), tn.Readout(128, 10))
+    net = tn.quantize(model, calibration=x)
+    tn.save(net, "digits.net")
+    run = tn.simulate(tn.load("digits.net"), x)
+    same = tn.lava.run(net, x)
+
+Names are imported when first used, so that `import tclif_neuro` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tclif_neuro import lava as lava
+    from tclif_neuro.errors import TclifError as TclifError
+    from tclif_neuro.fixed.reference import run_reference as run_reference
+    from tclif_neuro.fixed.run import Run as Run
+    from tclif_neuro.fixed.simulator import simulate as simulate
+    from tclif_neuro.netx import load as load
+    from tclif_neuro.netx import save as save
+    from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
+    from tclif_neuro.neurons.modules import LIF as LIF
+    from tclif_neuro.neurons.modules import TCLIF as TCLIF
+    from tclif_neuro.neurons.modules import AdaptiveTCLIF as AdaptiveTCLIF
+    from tclif_neuro.neurons.modules import BatchNorm as BatchNorm
+    from tclif_neuro.neurons.modules import Readout as Readout
+    from tclif_neuro.neurons.modules import RelaxedTCLIF as RelaxedTCLIF
+    from tclif_neuro.neurons.schedule import Schedule as Schedule
+    from tclif_neuro.neurons.surrogate import Surrogate as Surrogate
+    from tclif_neuro.quantization import quantize as quantize
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "TclifError": "errors",
+    "run_reference": "fixed.reference",
+    "Run": "fixed.run",
+    "simulate": "fixed.simulator",
+    "load": "netx",
+    "save": "netx",
+    "QuantizedNetwork": "network",
+    "LIF": "neurons.modules",
+    "TCLIF": "neurons.modules",
+    "AdaptiveTCLIF": "neurons.modules",
+    "BatchNorm": "neurons.modules",
+    "Readout": "neurons.modules",
+    "RelaxedTCLIF": "neurons.modules",
+    "Schedule": "neurons.schedule",
+    "Surrogate": "neurons.surrogate",
+    "quantize": "quantization",
+}
+
+__all__ = [*_HOME, "lava"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "lava":
+        return importlib.import_module("tclif_neuro.lava")
+    if name not in _HOME:
+        raise AttributeError(f"module 'tclif_neuro' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tclif_neuro.{_HOME[name]}"), name)

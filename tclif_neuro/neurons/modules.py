@@ -1,0 +1,316 @@
+"""Spiking layers as `torch.nn` modules: time-first [T, B, N], stateless between calls, `step` for streams.
+
+A module takes the current its `Linear` makes and returns spikes; put both into a `torch.nn.Sequential`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.schedule import Schedule
+from tclif_neuro.neurons.scan import lif_scan, tclif_scan
+from tclif_neuro.neurons.step import (
+    LIFParams,
+    LIFReset,
+    LIFState,
+    Reset,
+    TCLIFParams,
+    TCLIFState,
+    lif_step,
+    tclif_step,
+)
+from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
+
+ResetGrad = Literal["keep", "detach"]
+
+
+def _logit(p: float, name: str) -> float:
+    if not 0 < p < 1:
+        raise TclifError(f"{name}: {p} is outside (0, 1)")
+    return math.log(p / (1 - p))
+
+
+class SpikingLayer(nn.Module):
+    """What all layers share: N neurons, a threshold, a surrogate, the gradient through the reset, recurrent weights.
+
+    recurrent: all-to-all from the last step's spikes, `I[t] = x[t] + R S[t-1]`, no bias (the `Linear` before has one).
+    """
+
+    def __init__(
+        self, size: int, recurrent: bool, vth: float, surrogate: Surrogate | SurrogateName, reset_grad: ResetGrad
+    ) -> None:
+        super().__init__()
+        if size < 1:
+            raise TclifError(f"{type(self).__name__}: {size} neurons; at least 1 is needed")
+        if not (math.isfinite(vth) and vth > 0):
+            raise TclifError(f"{type(self).__name__}: vth {vth} is not positive")
+        if reset_grad not in ("keep", "detach"):
+            raise TclifError(f"{type(self).__name__}: reset_grad {reset_grad!r} is neither 'keep' nor 'detach'")
+        self.size = size
+        self.vth = vth
+        self.surrogate = surrogate if isinstance(surrogate, Surrogate) else Surrogate(surrogate)
+        self.detach_reset = reset_grad == "detach"
+        self.recurrent = nn.Linear(size, size, bias=False) if recurrent else None
+
+    def _check(self, current: Tensor, ndim: int) -> None:
+        if current.ndim != ndim or current.shape[-1] != self.size:
+            wanted = ["T", "B", self.size][-ndim:]
+            raise TclifError(f"{type(self).__name__}: input {wanted} expected, got {list(current.shape)}")
+
+    def _with_recurrence(self, current: Tensor, spike: Tensor) -> Tensor:
+        return current if self.recurrent is None else current + self.recurrent(spike)
+
+
+class TwoCompartment(SpikingLayer):
+    """A layer of two-compartment neurons; its kinds differ only in `coefficients`."""
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        recurrent: bool = False,
+        reset: Reset = "delayed",
+        vth: float = 1.0,
+        gamma: float = 0.5,
+        surrogate: Surrogate | SurrogateName = "triangle",
+        reset_grad: ResetGrad = "keep",
+    ) -> None:
+        super().__init__(size, recurrent, vth, surrogate, reset_grad)
+        if reset not in ("delayed", "immediate"):
+            raise TclifError(f"{type(self).__name__}: reset {reset!r} is neither 'delayed' nor 'immediate'")
+        if not (math.isfinite(gamma) and gamma >= 0):
+            raise TclifError(f"{type(self).__name__}: gamma {gamma} is negative")
+        self.reset: Reset = reset
+        self.gamma = gamma
+
+    def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """a1, a2 (each [1, n], or [steps, n] on a schedule) and b1, b2 ([n]); n is 1 or N."""
+        raise NotImplementedError
+
+    def params(self, steps: int = 1, start: int = 0) -> TCLIFParams:
+        """The coefficients of `steps` steps from step `start` of the sample, with the layer's constants."""
+        a1, a2, b1, b2 = self.coefficients(steps, start)
+        return TCLIFParams(
+            a1=a1,
+            a2=a2,
+            b1=b1,
+            b2=b2,
+            gamma=self.gamma,
+            vth=self.vth,
+            reset=self.reset,
+            detach_reset=self.detach_reset,
+            surrogate=self.surrogate,
+        )
+
+    def forward(self, current: Tensor) -> Tensor:
+        """Spikes [T, B, N] for the currents [T, B, N], from rest."""
+        self._check(current, 3)
+        recurrent = None if self.recurrent is None else self.recurrent.weight
+        return tclif_scan(current, self.params(len(current)), recurrent)
+
+    def rest(self, batch: int, like: Tensor | None = None) -> TCLIFState:
+        """The state of a batch at rest: zeros, [B, N]."""
+        like = next(self.parameters()) if like is None else like
+        zero = torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
+        return TCLIFState(zero, zero, zero)
+
+    def step(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
+        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after.
+
+        t: the step within the sample (only a schedule depends on it). No state: from rest.
+        """
+        self._check(current, 2)
+        state = self.rest(len(current), current) if state is None else state
+        p = self.params(1, t)
+        state = tclif_step(state, self._with_recurrence(current, state.spike), p)
+        return state.spike, state
+
+
+class TCLIF(TwoCompartment):
+    """TC-LIF [Zhang et al. 2024, eqs. 10-12]: a1 = a2 = 1, learnable couplings b1 = -sigmoid(c1), b2 = sigmoid(c2).
+
+    c1, c2: initial values (0: b1 = -0.5, b2 = 0.5). per_neuron: one pair a neuron instead of one a layer.
+    Other arguments: see `TwoCompartment`; gamma is what a spike takes from the dendrite.
+    """
+
+    def __init__(
+        self, size: int, *, c1: float = 0.0, c2: float = 0.0, per_neuron: bool = False, **layer: object
+    ) -> None:
+        super().__init__(size, **layer)  # type: ignore[arg-type]
+        n = size if per_neuron else 1
+        self.c1 = nn.Parameter(torch.full((n,), float(c1)))
+        self.c2 = nn.Parameter(torch.full((n,), float(c2)))
+
+    def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """a1 = a2 = 1; b1 = -sigmoid(c1), b2 = sigmoid(c2)."""
+        one = torch.ones(1, 1, dtype=self.c1.dtype, device=self.c1.device)
+        return one, one, -torch.sigmoid(self.c1), torch.sigmoid(self.c2)
+
+
+class RelaxedTCLIF(TwoCompartment):
+    """Relaxed TC-LIF [Yin et al. 2024, eqs. 23-26]: learnable decays a1, a2 in (0, 1), fixed couplings.
+
+    a1, a2: initial decays; the parameters are their logits. b1 in [-1, 0], b2 in [0, 1]. per_neuron: decays a neuron.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        a1: float = 0.95,
+        a2: float = 0.95,
+        b1: float = -0.5,
+        b2: float = 1.0,
+        per_neuron: bool = False,
+        **layer: object,
+    ) -> None:
+        super().__init__(size, **layer)  # type: ignore[arg-type]
+        if not (-1 <= b1 <= 0 and 0 <= b2 <= 1):
+            raise TclifError(f"{type(self).__name__}: couplings b1 = {b1}, b2 = {b2}; b1 in [-1, 0], b2 in [0, 1]")
+        n = size if per_neuron else 1
+        self.raw_a1 = nn.Parameter(torch.full((n,), _logit(a1, "a1")))
+        self.raw_a2 = nn.Parameter(torch.full((n,), _logit(a2, "a2")))
+        self.register_buffer("b1", torch.tensor([float(b1)]))
+        self.register_buffer("b2", torch.tensor([float(b2)]))
+        self.b1: Tensor
+        self.b2: Tensor
+
+    def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """a1, a2 = the sigmoids of the parameters; b1, b2 fixed."""
+        return torch.sigmoid(self.raw_a1)[None], torch.sigmoid(self.raw_a2)[None], self.b1, self.b2
+
+
+class AdaptiveTCLIF(RelaxedTCLIF):
+    """Adaptive TC-LIF [Yin et al. 2024, eqs. 29-32]: decays that fall within the sample towards learnable minima.
+
+        a[t] = a_min + (1 - a_min) g(t)
+
+    a1, a2: the initial a_min of dendrite and soma. schedule: g(t), which restarts with every sample (see `Schedule`:
+    its form is a reconstruction).
+    """
+
+    def __init__(self, size: int, *, schedule: Schedule | None = None, a1: float = 0.9, a2: float = 0.9, **kw: object):
+        super().__init__(size, a1=a1, a2=a2, **kw)  # type: ignore[arg-type]
+        self.schedule = Schedule() if schedule is None else schedule
+
+    def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """a1, a2 on the schedule, [steps, n]; b1, b2 fixed."""
+        a1, a2, b1, b2 = super().coefficients(1)
+        g = self.schedule.g(steps, start).to(dtype=a1.dtype, device=a1.device)[:, None]
+        return a1 + (1 - a1) * g, a2 + (1 - a2) * g, b1, b2
+
+
+class LIF(SpikingLayer):
+    """The leaky integrate-and-fire baseline [Zhang et al. 2024, eqs. 1-3].
+
+    beta: decay in [0, 1], fixed, or with learn_beta in (0, 1) and learnt (its logit is the parameter; per_neuron: one a
+    neuron). reset: "delayed", "immediate" (subtract the threshold in the next or the same step) or "zero" (Loihi's: exports as a stock LIF).
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        beta: float = 0.9,
+        learn_beta: bool = False,
+        per_neuron: bool = False,
+        recurrent: bool = False,
+        reset: LIFReset = "delayed",
+        vth: float = 1.0,
+        surrogate: Surrogate | SurrogateName = "triangle",
+        reset_grad: ResetGrad = "keep",
+    ) -> None:
+        super().__init__(size, recurrent, vth, surrogate, reset_grad)
+        if reset not in ("delayed", "immediate", "zero"):
+            raise TclifError(f"LIF: reset {reset!r} is none of 'delayed', 'immediate', 'zero'")
+        if not 0 <= beta <= 1:
+            raise TclifError(f"LIF: beta {beta} is outside [0, 1]")
+        self.reset: LIFReset = reset
+        n = size if per_neuron else 1
+        self.raw_beta = nn.Parameter(torch.full((n,), _logit(beta, "beta"))) if learn_beta else None
+        self.register_buffer("fixed_beta", torch.full((n,), float(beta)))
+        self.fixed_beta: Tensor
+
+    @property
+    def beta(self) -> Tensor:
+        """The decay, [1] or [N]."""
+        return self.fixed_beta if self.raw_beta is None else torch.sigmoid(self.raw_beta)
+
+    def params(self) -> LIFParams:
+        """The decay with the layer's constants."""
+        return LIFParams(
+            beta=self.beta,
+            vth=self.vth,
+            reset=self.reset,
+            detach_reset=self.detach_reset,
+            surrogate=self.surrogate,
+        )
+
+    def forward(self, current: Tensor) -> Tensor:
+        """Spikes [T, B, N] for the currents [T, B, N], from rest."""
+        self._check(current, 3)
+        recurrent = None if self.recurrent is None else self.recurrent.weight
+        return lif_scan(current, self.params(), recurrent)
+
+    def rest(self, batch: int, like: Tensor | None = None) -> LIFState:
+        """The state of a batch at rest: zeros, [B, N]."""
+        like = self.fixed_beta if like is None else like
+        zero = torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
+        return LIFState(zero, zero)
+
+    def step(self, current: Tensor, state: LIFState | None = None, t: int = 0) -> tuple[Tensor, LIFState]:
+        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
+        self._check(current, 2)
+        state = self.rest(len(current), current) if state is None else state
+        state = lif_step(state, self._with_recurrence(current, state.spike), self.params())
+        return state.spike, state
+
+
+class Readout(nn.Linear):
+    """The output layer: a non-spiking integrator, read at the end of the sample.
+
+        V[t] = decay V[t-1] + W x[t] + b
+
+    Returns V[T-1], [B, out]: with decay = 1, the logits summed over time.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True, decay: float = 1.0) -> None:
+        super().__init__(in_features, out_features, bias=bias)
+        if not 0 <= decay <= 1:
+            raise TclifError(f"Readout: decay {decay} is outside [0, 1]")
+        self.decay = decay
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, in] -> [B, out]. The weighted sum over time is taken first: one product, whatever T is."""
+        age = torch.arange(len(x) - 1, -1, -1, dtype=x.dtype, device=x.device)
+        weight = self.decay**age
+        total = torch.einsum("t,tbn->bn", weight, x)
+        logits = nn.functional.linear(total, self.weight)
+        return logits if self.bias is None else logits + weight.sum() * self.bias
+
+    def sequence(self, x: Tensor) -> Tensor:
+        """[T, B, in] -> the potential after each step, [T, B, out]."""
+        current, potential, out = super().forward(x), torch.zeros(()), []
+        for row in current:
+            potential = self.decay * potential + row
+            out.append(potential)
+        return torch.stack(out)
+
+    def step(self, x: Tensor, potential: Tensor | None = None, t: int = 0) -> tuple[Tensor, Tensor]:
+        """One step of a stream: x[t] [B, in] and V before it -> V after it, twice (output and state)."""
+        current = super().forward(x)
+        potential = current if potential is None else self.decay * potential + current
+        return potential, potential
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of currents [T, B, N] over time and batch; `quantize` folds it into the `Linear` before."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, N] -> [T, B, N]."""
+        return super().forward(x.flatten(0, -2)).view_as(x)

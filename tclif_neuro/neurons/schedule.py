@@ -1,0 +1,58 @@
+"""The decay schedule g(t) of the Adaptive TC-LIF.
+
+Yin et al. (2024, eqs. 29-32) make the decays time-varying through the gamma distribution function, a long-tailed memory
+trace that falls towards a minimum `a_min`. The exact formula is not reproduced here: `g` below is a reconstruction, and
+this one function is the place to correct it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tclif_neuro.errors import TclifError
+
+Form = Literal["survival", "density"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """g(t) in [0, 1], monotone towards 0; t = 0, 1, ... is the step within the sample.
+
+        survival:  g(t) = Q(k, t / theta)                        (the gamma distribution's survival function; g(0) = 1)
+        density:   g(t) = 1 up to the peak t* = (k-1) theta, then p(t) / p(t*), p the gamma density
+
+    k: shape, theta: scale in steps, both positive (density: k >= 1).
+    """
+
+    form: Form = "survival"
+    k: float = 2.0
+    theta: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.form not in ("survival", "density"):
+            raise TclifError(f"schedule form: {self.form!r} is neither survival nor density")
+        if not (self.theta > 0 and math.isfinite(self.theta) and math.isfinite(self.k)):
+            raise TclifError(f"schedule theta: {self.theta} is not positive")
+        if self.k <= 0 or (self.form == "density" and self.k < 1):
+            raise TclifError(f"schedule k: {self.k} must be positive (density: at least 1)")
+
+    def g(self, steps: int, start: int = 0) -> Tensor:
+        """g(start), ..., g(start + steps - 1): float64 [steps]."""
+        t = torch.arange(start, start + steps, dtype=torch.float64) / self.theta
+        if self.form == "survival":
+            return torch.special.gammaincc(torch.tensor(self.k, dtype=torch.float64), t)
+        peak = self.k - 1
+        ratio = torch.clamp(t, min=peak) / peak if peak > 0 else torch.ones_like(t)
+        return ratio**peak * torch.exp(torch.clamp(peak - t, max=0))
+
+    def length(self, tolerance: float = 2.0**-13, limit: int = 2**16) -> int:
+        """The steps after which g stays below `tolerance`: a table of that many entries is exact in 12 bits."""
+        below = self.g(limit) < tolerance
+        if not below.any():
+            raise TclifError(f"schedule: g(t) is still above {tolerance:g} after {limit} steps; lower k or theta")
+        return int(below.int().argmax()) + 1

@@ -1,0 +1,58 @@
+"""What a float network does inside: every layer's spikes and states on a batch, for calibration, comparison and plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.neurons.modules import LIF, Readout, TwoCompartment
+from tclif_neuro.neurons.scan import lif_states, tclif_states
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerTrace:
+    """One spiking layer's or readout's activity.
+
+    name: of the module. input: what entered the layer's neurons (the current; a readout's spikes), [T, B, ...].
+    spikes: [T, B, N] in {0, 1}; zeros for a readout. states: [2, T, B, N] after each step: dendrite and soma; for LIF and
+    Readout the potential twice.
+    """
+
+    name: str
+    input: Tensor
+    spikes: Tensor
+    states: Tensor
+
+
+def trace(model: nn.Sequential, x: Tensor) -> list[LayerTrace]:
+    """Run `model` in evaluation mode on x [T, B, M] and keep every spiking layer's and readout's activity."""
+    was_training = model.training
+    model.eval()
+    traces = []
+    with torch.no_grad():
+        for name, module in model.named_children():
+            if isinstance(module, TwoCompartment | LIF | Readout):
+                traces.append(_layer_trace(name, module, x))
+            x = traces[-1].spikes if isinstance(module, TwoCompartment | LIF) else module(x)
+    model.train(was_training)
+    return traces
+
+
+def _layer_trace(name: str, module: TwoCompartment | LIF | Readout, x: Tensor) -> LayerTrace:
+    if isinstance(module, Readout):
+        potential = module.sequence(x)
+        return LayerTrace(
+            name=name, input=x, spikes=torch.zeros_like(potential), states=torch.stack([potential, potential])
+        )
+    recurrent = None if module.recurrent is None else module.recurrent.weight
+    if isinstance(module, LIF):
+        lif = lif_states(x, module.params(), recurrent)
+        potential = torch.stack([s.potential for s in lif])
+        return LayerTrace(
+            name=name, input=x, spikes=torch.stack([s.spike for s in lif]), states=torch.stack([potential, potential])
+        )
+    states = tclif_states(x, module.params(len(x)), recurrent)
+    compartments = torch.stack([torch.stack([s.dendrite for s in states]), torch.stack([s.soma for s in states])])
+    return LayerTrace(name=name, input=x, spikes=torch.stack([s.spike for s in states]), states=compartments)
