@@ -1,0 +1,207 @@
+"""The compiled steps of the fast simulator.
+
+The neurons are the functions of `fixed.step`, compiled from the same source over another arithmetic: states are float64
+that hold integers. Every value stays below 2^53, so each operation is exact, and `x k / 4096` truncated is two vector
+instructions where 64-bit integers need a dozen. Synapses are event-driven: only the rows of inputs that spiked are read,
+in the narrowest type that holds them, and summed in the narrowest type that holds every partial sum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from tclif_neuro.fixed import step
+from tclif_neuro.network import STATE_MAX
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[Any]
+
+DELAYED, IMMEDIATE, STOCK = 0, 1, 2
+
+
+class Program(NamedTuple):
+    """A layer's constants. Coefficients are decimals (k / 4096), [K, N] or [N]; weights are [M, N], one row an input."""
+
+    kind: int
+    graded: bool
+    weight: Ints
+    scale: float  # 2^exponent
+    recurrent: Ints  # [N, N], or [0, N] in a feed-forward layer
+    recurrent_scale: float
+    a1: Floats
+    a2: Floats
+    b1: Floats
+    b2: Floats
+    bias: Floats
+    gamma: float
+    vth: float
+
+
+class Memory(NamedTuple):
+    """A layer's state over a batch, [B, N] or [B], and its working space."""
+
+    first: Floats
+    second: Floats
+    fired: Floats
+    last: Ints  # indices of the neurons that spiked in the last step, the first `n_last[b]` of row b
+    n_last: Ints
+    counts: Ints
+    saturations: Ints
+    sum: Ints
+    recurrent_sum: Ints
+    act: Floats
+
+
+def _mul(x: float, k: float) -> float:
+    return np.trunc(x * k)  # type: ignore[no-any-return]
+
+
+def _sat(x: float) -> float:
+    return min(max(x, -float(STATE_MAX)), float(STATE_MAX))
+
+
+def _int32(x: float) -> float:
+    return x - np.floor((x + 2.0**31) * 2.0**-32) * 2.0**32  # type: ignore[no-any-return]
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of `fixed.step`, compiled with `mul`, `sat` and `int32` in exact float64."""
+    arithmetic = {"mul": njit(_mul), "sat": njit(_sat), "int32": njit(_int32)}
+    return njit(FunctionType(function.__code__, {**vars(step), **arithmetic}))  # type: ignore[no-any-return,arg-type]
+
+
+_delayed = _compiled(step.tclif_delayed)
+_immediate = _compiled(step.tclif_immediate)
+_lif = _compiled(step.lif)
+
+
+@njit
+def _add_rows(weight, events, n_events, total):  # type: ignore[no-untyped-def]
+    """total[n] = the sum of the event rows' weights; four rows a pass, so that the sums are loaded and stored less."""
+    size = total.shape[0]
+    total[:] = 0
+    i = 0
+    while i + 4 <= n_events:
+        a, b, c, d = weight[events[i]], weight[events[i + 1]], weight[events[i + 2]], weight[events[i + 3]]
+        for n in range(size):
+            total[n] += a[n] + b[n] + c[n] + d[n]
+        i += 4
+    while i < n_events:
+        a = weight[events[i]]
+        for n in range(size):
+            total[n] += a[n]
+        i += 1
+
+
+@njit
+def _add_graded(weight, values, total):  # type: ignore[no-untyped-def]
+    """total[n] = sum over m of weight[m, n] values[m], skipping the silent inputs."""
+    total[:] = 0
+    for m in range(values.shape[0]):
+        value = np.int32(values[m])
+        if value != 0:
+            row = weight[m]
+            for n in range(total.shape[0]):
+                total[n] += row[n] * value
+
+
+@njit
+def _update(p, m, b, t):  # type: ignore[no-untyped-def]
+    """The neurons of sample `b` advance by the step at sample time `t`; returns how many states saturated."""
+    first, second, fired, act = m.first[b], m.second[b], m.fired[b], m.act[b]
+    row = min(t, p.a1.shape[0] - 1)
+    a1, a2, saturated = p.a1[row], p.a2[row], 0
+    if p.kind == DELAYED:
+        for n in range(first.shape[0]):
+            x, y, s, c = _delayed(
+                first[n], second[n], fired[n], act[n] + p.bias[n], a1[n], a2[n], p.b1[n], p.b2[n], p.gamma, p.vth
+            )
+            first[n], second[n], fired[n] = x, y, s
+            saturated += c
+    elif p.kind == IMMEDIATE:
+        for n in range(first.shape[0]):
+            x, y, s, c = _immediate(
+                first[n], second[n], fired[n], act[n] + p.bias[n], a1[n], a2[n], p.b1[n], p.b2[n], p.gamma, p.vth
+            )
+            first[n], second[n], fired[n] = x, y, s
+            saturated += c
+    else:
+        for n in range(first.shape[0]):
+            x, y, s, c = _lif(first[n], second[n], act[n], p.bias[n], a1[n], a2[n], p.vth)
+            first[n], second[n], fired[n] = x, y, s
+            saturated += c
+    return saturated
+
+
+@njit
+def _advance(p, m, b, t0, values, events, n_events, out, n_out, spikes, states):  # type: ignore[no-untyped-def]
+    """Sample `b` of one layer over a chunk of steps, from sample time `t0`.
+
+    Input: graded `values` [B, C, M], or `events` [B, C, M] of which the first `n_events[b, c]` are valid. Output: events
+    in `out`, `n_out`; and, unless they have length 0, `spikes` [C, B, N] and `states` [2, C, B, N].
+    """
+    act, total, recurrent_total, fired = m.act[b], m.sum[b], m.recurrent_sum[b], m.fired[b]
+    size = act.shape[0]
+    for c in range(out.shape[1]):
+        if p.graded:
+            _add_graded(p.weight, values[b, c], total)
+        else:
+            _add_rows(p.weight, events[b, c], n_events[b, c], total)
+        for n in range(size):
+            act[n] = np.floor(total[n] * p.scale) * 64.0
+        if p.recurrent.shape[0] > 0:
+            _add_rows(p.recurrent, m.last[b], m.n_last[b], recurrent_total)
+            for n in range(size):
+                act[n] += np.floor(recurrent_total[n] * p.recurrent_scale) * 64.0
+        m.saturations[b] += _update(p, m, b, t0 + c)
+        count = 0
+        now = out[b, c]
+        for n in range(size):
+            now[count] = n
+            count += fired[n] != 0.0
+        n_out[b, c] = count
+        for i in range(count):
+            m.counts[b, now[i]] += 1
+        if p.recurrent.shape[0] > 0:
+            m.last[b, :count] = now[:count]
+            m.n_last[b] = count
+        if spikes.shape[0] > 0:
+            for n in range(size):
+                spikes[c, b, n] = fired[n] != 0.0
+        if states.shape[1] > 0:
+            for n in range(size):
+                states[0, c, b, n] = np.int32(m.first[b, n])
+                states[1, c, b, n] = np.int32(m.second[b, n])
+
+
+def _sources() -> int:
+    """A digest of the sources that the kernels are compiled from; part of numba's cache key, which sees one file only."""
+    text = b"".join(Path(str(module)).read_bytes() for module in (__file__, step.__file__))
+    return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
+
+
+def _drivers(sources: int) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The loop over the batch: on one thread, and on all. Both refer to `sources`, and are recompiled when it changes."""
+
+    @njit(cache=True, nogil=True)
+    def serial(p, m, t0, values, events, n_events, out, n_out, spikes, states):  # type: ignore[no-untyped-def]
+        for b in range(sources * 0, m.first.shape[0]):
+            _advance(p, m, b, t0, values, events, n_events, out, n_out, spikes, states)
+
+    @njit(cache=True, nogil=True, parallel=True)
+    def threaded(p, m, t0, values, events, n_events, out, n_out, spikes, states):  # type: ignore[no-untyped-def]
+        for b in prange(m.first.shape[0] + sources * 0):
+            _advance(p, m, b, t0, values, events, n_events, out, n_out, spikes, states)
+
+    return serial, threaded
+
+
+advance_serial, advance_threaded = _drivers(_sources())
