@@ -20,13 +20,26 @@ HAS_LAVA = importlib.util.find_spec("lava") is not None and importlib.util.find_
 REQUIRE_LAVA = os.environ.get("TCLIF_REQUIRE_LAVA") == "1"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests marked `lava` where Lava is not installed; fail instead where TCLIF_REQUIRE_LAVA=1 promises it."""
-    if HAS_LAVA:
-        return
-    if REQUIRE_LAVA:
+# Tests of the room that imports Lava cannot even be collected without it.
+collect_ignore = [] if HAS_LAVA else ["lava"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fail at once where TCLIF_REQUIRE_LAVA=1 promises Lava and it is not installed."""
+    if REQUIRE_LAVA and not HAS_LAVA:
         raise pytest.UsageError("TCLIF_REQUIRE_LAVA=1, but Lava is not installed: run `make setup`")
+
+
+def pytest_report_header() -> str:
+    """Say whether Lava is there."""
+    return (
+        f"lava: {'installed' if HAS_LAVA else 'not installed (tests/lava is left out, tests marked lava are skipped)'}"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `lava` where Lava is not installed."""
     skip = pytest.mark.skip(reason="Lava is not installed: it needs the extra `lava` and Python 3.10")
     for item in items:
-        if item.get_closest_marker("lava"):
+        if item.get_closest_marker("lava") and not HAS_LAVA:
             item.add_marker(skip)

@@ -1,0 +1,65 @@
+# `make` alone lists what there is to make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PY := .venv/bin/python
+PY_CORE := .venv-core/bin/python
+WORKERS ?= 2
+UNIT = -m pytest -n $(WORKERS)
+
+.PHONY: help setup env demo test quick unit slow core demo-short lint types format bench lock clean distclean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make both environments, .venv (3.10, with Lava) and .venv-core (3.12)
+	@scripts/setup.sh
+
+env:  ## make .venv only
+	@scripts/setup.sh full
+
+demo: env  ## the whole way in one go: train, quantize, simulate, compare with Lava
+	.venv/bin/tclif demo
+
+test: setup lint types unit slow demo-short core  ## everything that must hold before a change lands
+
+quick: env  ## the unit tests only, on 3.10
+	$(PY) $(UNIT) -m "not slow"
+
+unit: env
+	TCLIF_REQUIRE_LAVA=1 $(PY) $(UNIT) -m "not slow"
+
+# One at a time: a run of Lava is a dozen processes, and has a deadline.
+slow: env  ## the tests that start Lava or train
+	TCLIF_REQUIRE_LAVA=1 $(PY) -m pytest -m slow
+
+core: setup  ## the unit tests on 3.12, without Lava
+	$(PY_CORE) $(UNIT) -m "not slow and not lava"
+
+demo-short: env
+	.venv/bin/tclif demo --short
+
+lint: env  ## ruff: rules and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: env  ## mypy, strict
+	$(PY) -m mypy
+
+format: env  ## let ruff mend what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: env  ## measure the executors on this machine
+	.venv/bin/tclif bench
+
+lock: env  ## choose constraints.txt anew, keeping the versions that still fit (to move one, delete its line first)
+	scripts/lock.sh
+
+clean:  ## remove caches and what runs leave behind
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site out runs
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environments too
+	rm -rf .venv .venv-core .venv.lock
