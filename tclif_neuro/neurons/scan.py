@@ -1,13 +1,36 @@
-"""Whole sequences: the step functions of `neurons.step` in a loop over time."""
+"""Whole sequences of a layer: compiled on the CPU, or the step functions of `neurons.step` in a plain loop over time.
+
+`TCLIF_SCAN` chooses: "auto" (default: compiled for float32 on the CPU, plain otherwise), "reference" (always plain),
+"compiled" (also for float64). Both give the same spikes and gradients.
+"""
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons import kernels
+from tclif_neuro.neurons.spikes import Events, Spikes, weight_gradient
 from tclif_neuro.neurons.step import LIFParams, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
+from tclif_neuro.neurons.surrogate import Surrogate
+
+_RESET = {"delayed": kernels.DELAYED, "immediate": kernels.IMMEDIATE, "zero": kernels.ZERO}
+_SURROGATE = {"triangle": kernels.TRIANGLE, "arctan": kernels.ARCTAN, "fast_sigmoid": kernels.FAST_SIGMOID}
+
+
+def compiled(x: Tensor) -> bool:
+    """Whether sequences like `x` run compiled; see `TCLIF_SCAN` above. Raises `TclifError` on another value of it."""
+    choice = os.environ.get("TCLIF_SCAN", "auto")
+    if choice not in ("auto", "reference", "compiled"):
+        raise TclifError(f"TCLIF_SCAN: {choice!r} is none of auto, reference, compiled")
+    kinds = {"auto": (torch.float32,), "reference": (), "compiled": (torch.float32, torch.float64)}[choice]
+    return x.device.type == "cpu" and x.dtype in kinds and x.numel() > 0
 
 
 def tclif_scan(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None) -> Tensor:
@@ -15,7 +38,11 @@ def tclif_scan(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None)
 
     p: a1, a2 [1, n] or [T, n]; recurrent: R [N, N], adds `S[t-1] R^T` to the current.
     """
-    return torch.stack([state.spike for state in tclif_states(current, p, recurrent)])
+    if not compiled(current):
+        return torch.stack([state.spike for state in tclif_states(current, p, recurrent)])
+    constants = _constants(current, p.gamma, p.vth, p.surrogate)
+    flags = (_RESET[p.reset], not p.detach_reset, _SURROGATE[p.surrogate.name])
+    return _scan(current, (p.a1, p.a2, p.b1, p.b2), recurrent, constants, flags)
 
 
 def tclif_states(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None) -> list[TCLIFState]:
@@ -31,8 +58,17 @@ def tclif_states(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = Non
 
 
 def lif_scan(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -> Tensor:
-    """Spikes [T, B, N] of a LIF layer for the currents [T, B, N], from rest."""
-    return torch.stack([state.spike for state in lif_states(current, p, recurrent)])
+    """Spikes [T, B, N] of a LIF layer for the currents [T, B, N], from rest.
+
+    Compiled, a LIF is a two-compartment neuron with a passive dendrite: a1 = b1 = gamma = 0, b2 = 1.
+    """
+    if not compiled(current):
+        return torch.stack([state.spike for state in lif_states(current, p, recurrent)])
+    zero = torch.zeros_like(p.beta)
+    constants = _constants(current, 0.0, p.vth, p.surrogate)
+    flags = (_RESET[p.reset], not p.detach_reset, _SURROGATE[p.surrogate.name])
+    table = (zero[None], p.beta[None], zero, torch.ones_like(zero))
+    return _scan(current, table, recurrent, constants, flags)
 
 
 def lif_states(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -> list[LIFState]:
@@ -44,3 +80,83 @@ def lif_states(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -
         state = lif_step(state, row, p)
         out.append(state)
     return out
+
+
+def _scan(
+    current: Tensor, table: tuple[Tensor, ...], recurrent: Tensor | None, constants: Any, flags: tuple[int, bool, int]
+) -> Spikes:
+    spikes, *events = _Scan.apply(current, *table, recurrent, constants, flags)  # type: ignore[no-untyped-call]
+    return Spikes.mark(spikes, Events(*events, current.shape[2]) if events else None)
+
+
+def _constants(like: Tensor, gamma: float, vth: float, surrogate: Surrogate) -> Any:
+    values = [gamma, vth, 1.0, surrogate.k, math.pi * surrogate.k, kernels.TINY]
+    return torch.tensor(values, dtype=like.dtype).numpy()
+
+
+def _wide(coefficient: Tensor, size: int) -> Any:
+    """A coefficient [..., n] as a contiguous array [..., N]."""
+    return coefficient.detach().expand(*coefficient.shape[:-1], size).contiguous().numpy()
+
+
+def _narrow(grad: Tensor, like: Tensor) -> Tensor:
+    """The gradient [K, N] of a coefficient that was broadcast from `like`, in its shape."""
+    return grad.sum_to_size(like.shape).to(like.dtype)
+
+
+class _Scan(torch.autograd.Function):
+    """`kernels.forward` and `kernels.backward` as one differentiable call."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        current: Tensor,
+        a1: Tensor,
+        a2: Tensor,
+        b1: Tensor,
+        b2: Tensor,
+        recurrent: Tensor | None,
+        constants: Any,
+        flags: tuple[int, bool, int],
+    ) -> tuple[Tensor, ...]:
+        current = current.detach().contiguous()
+        steps, batch, size = current.shape
+        spikes = torch.empty_like(current)
+        kept = current.new_empty(-(-steps // kernels.SEGMENT), 2, batch, size)
+        weight = current.new_empty(0, size) if recurrent is None else recurrent.detach().T.contiguous()
+        total = current.new_empty(0, batch, size) if recurrent is None else torch.empty_like(current)
+        table = [_wide(c, size) for c in (a1, a2, b1, b2)]
+        kernels.forward(
+            current.numpy(), *table, weight.numpy(), constants, flags[0], spikes.numpy(), kept.numpy(), total.numpy()
+        )
+        events: tuple[Tensor, ...] = ()
+        if recurrent is not None:
+            found = Events.of(spikes)
+            events = (found.index, found.start)
+            ctx.mark_non_differentiable(*events)
+        ctx.save_for_backward(current if recurrent is None else total, a1, a2, b1, b2, weight, kept, *events)
+        ctx.constants, ctx.flags = constants, flags
+        return (spikes, *events)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        current, a1, a2, b1, b2, weight, kept, *events = ctx.saved_tensors
+        steps, batch, size = current.shape
+        reset, keep, surrogate = ctx.flags
+        blocks = -(-batch // max(1, kernels.BLOCK // size))
+        wants_a, wants_b = any(ctx.needs_input_grad[1:3]), any(ctx.needs_input_grad[3:5])
+        out = torch.empty_like(current)
+        b_grad = torch.zeros(2, blocks if wants_b else 0, size, dtype=torch.float64)
+        a_grad = torch.zeros(2, blocks if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
+        table = [_wide(c, size) for c in (a1, a2, b1, b2)]
+        kernels.backward(
+            current.numpy(), *table, weight.numpy(), ctx.constants, reset, keep, surrogate,
+            kept.numpy(), grads[0].contiguous().numpy(), out.numpy(), b_grad.numpy(), a_grad.numpy(),
+        )  # fmt: skip
+        by_a = [_narrow(g, c) if wants_a else None for g, c in zip(a_grad.sum(1), (a1, a2), strict=True)]
+        by_b = [_narrow(g, c) if wants_b else None for g, c in zip(b_grad.sum(1), (b1, b2), strict=True)]
+        by_weight = None
+        if ctx.needs_input_grad[5]:
+            before = Events(events[0], events[1][: (steps - 1) * batch + 1], size)  # the spikes of steps 0 ... T-2
+            by_weight = weight_gradient(before, out[1:].flatten(0, 1))
+        return out, *by_a, *by_b, by_weight, None, None
