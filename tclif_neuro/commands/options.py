@@ -1,0 +1,44 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Backend(str, Enum):
+    """Which executor."""
+
+    simulator = "simulator"
+    reference = "reference"
+    lava = "lava"
+
+
+NetFile = Annotated[Path, typer.Argument(metavar="FILE.net", help="A network of integers.", show_default=False)]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run", metavar="RUN", help="The folder of the training run, for its float model.", show_default=False
+    ),
+]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="NAME", help="Samples: a task's test set.", show_default="the one it was trained on"
+    ),
+]
+DataFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="FILE.npz", help="Samples: x [samples, steps, inputs] and y of your own.", show_default=False
+    ),
+]
+DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where MNIST is kept.", show_default="$TCLIF_DATA")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="Give Lava up after this.", show_default="by the work"),
+]
+Json = Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")]
