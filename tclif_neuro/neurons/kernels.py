@@ -1,9 +1,9 @@
 """Compiled whole-sequence passes of the two-compartment layer, forward and (hand-derived) backward.
 
 One kernel serves every neuron of the library: a LIF is a two-compartment neuron with a passive dendrite (a1 = b1 = gamma
-= 0, b2 = 1). Sequences are [T, B, N]. The loop runs over blocks of samples (one task a thread), inside it over time, inside
-it over neurons, which vectorises. The forward pass keeps the two states only at every `SEGMENT`-th step; the backward pass
-recomputes a segment from there, so that nothing but the currents is stored over time.
+= 0, b2 = 1). Sequences are [T, B, N]. A task advances a few samples (a block); inside it the loop runs over time, inside
+that over neurons, which vectorises. The forward pass keeps the two states only at every `SEGMENT`-th step; the backward
+pass recomputes a segment from there, so that nothing but the currents is stored over time.
 
 Operations are in the order of `neurons.step`, without fused multiply-add, so the spikes are those of the plain path, bit
 for bit. States and gradients below `TINY` become 0: denormals would slow the machine by a factor of ten and more.
@@ -11,15 +11,55 @@ for bit. States and gradients below `TINY` become 0: denormals would slow the ma
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 SEGMENT = 16  # steps between kept states
-BLOCK = 1024  # neurons (of several samples) that one task advances together: their states stay in the first-level cache
+BLOCK = 1024  # neurons (of one or several samples) in a task: their states stay in the first-level cache
 TINY = 1e-30
 
 DELAYED, IMMEDIATE, ZERO = 0, 1, 2
 TRIANGLE, ARCTAN, FAST_SIGMOID = 0, 1, 2
+
+
+class Neurons(NamedTuple):
+    """A layer's constants, scalars and arrays of the sequence's own type.
+
+    a1, a2: [K, N], the last row holding past the end. b1, b2: [N]. recurrent: R^T [N from, N to], or [0, N] without.
+    k: the surrogate's slope (arctan: pi k). keep: whether the gradient passes through the reset.
+    """
+
+    a1: Any
+    a2: Any
+    b1: Any
+    b2: Any
+    recurrent: Any
+    gamma: Any
+    vth: Any
+    k: Any
+    one: Any
+    tiny: Any
+    reset: int
+    surrogate: int
+    keep: bool
+
+
+def tasks(batch: int, size: int) -> int:
+    """How many blocks a batch of layers of `size` neurons is cut into."""
+    return -(-batch // max(1, BLOCK // size))
+
+
+@njit(inline="always")
+def _block(task, batch, size):  # type: ignore[no-untyped-def]
+    group = max(1, BLOCK // size)
+    return task * group, min(batch, (task + 1) * group)
+
+
+@njit(inline="always")
+def _row(table, t):  # type: ignore[no-untyped-def]
+    return table[min(t, table.shape[0] - 1)]
 
 
 @njit(inline="always")
@@ -40,15 +80,11 @@ def _psi(x, surrogate, k, one):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _scratch(like, rows):  # type: ignore[no-untyped-def]
-    return np.zeros((rows, like.shape[0]), like.dtype)
-
-
-@njit
-def _advance(reset, current, dendrite, soma, spike, pre_dendrite, pre_soma, a1, a2, b1, b2, constants):  # type: ignore[no-untyped-def]
-    """One step of one sample, [N] each, in place; `pre_*` receive the states before an immediate reset."""
-    gamma, vth, one = constants[0], constants[1], constants[2]
-    zero, tiny = one - one, constants[5]
+def _advance(p, t, current, dendrite, soma, spike, pre_dendrite, pre_soma):  # type: ignore[no-untyped-def]
+    """Step `t` of one sample, [N] each, in place; `pre_*` receive the states before a reset in the same step."""
+    a1, a2, b1, b2 = _row(p.a1, t), _row(p.a2, t), p.b1, p.b2
+    gamma, vth, one, tiny, reset = p.gamma, p.vth, p.one, p.tiny, p.reset
+    zero = one - one
     for n in range(current.shape[0]):
         if reset == DELAYED:
             d = a1[n] * dendrite[n] + b1[n] * soma[n] + current[n] - gamma * spike[n]
@@ -70,11 +106,6 @@ def _advance(reset, current, dendrite, soma, spike, pre_dendrite, pre_soma, a1, 
         spike[n] = z
 
 
-@njit(inline="always")
-def _row(table, t):  # type: ignore[no-untyped-def]
-    return table[min(t, table.shape[0] - 1)]
-
-
 @njit
 def _add_recurrent(current, weight, spikes, out):  # type: ignore[no-untyped-def]
     """out = current + the rows of `weight` [N from, N to] whose neuron spiked."""
@@ -86,65 +117,70 @@ def _add_recurrent(current, weight, spikes, out):  # type: ignore[no-untyped-def
                 out[n] += row[n]
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def forward(current, a1, a2, b1, b2, recurrent, constants, reset, spikes, kept, total):  # type: ignore[no-untyped-def]
-    """Fill `spikes` [T, B, N] and `kept` [segments, 2, B, N], the states before each segment's first step.
+@njit(cache=True, nogil=True)
+def forward(task, p, current, spikes, kept, total):  # type: ignore[no-untyped-def]
+    """Fill `spikes` [T, B, N] and `kept` [segments, 2, B, N], the states before each segment, for one block of samples.
 
-    current: [T, B, N]. a1, a2: [K, N], the last row holding past the end; b1, b2: [N]. recurrent: [N from, N to], or
-    [0, N]; with it `total` [T, B, N] receives the current with the recurrent input. constants: gamma, vth, 1, k, pi k, tiny.
+    current: [T, B, N]. In a recurrent layer `total` [T, B, N] receives the current with the recurrent input.
     """
     steps, batch, size = current.shape
-    group = max(1, BLOCK // size)
-    for block in prange((batch + group - 1) // group):
-        first, last = block * group, min(batch, (block + 1) * group)
-        zero = constants[2] - constants[2]
-        dendrite = current[0, first:last] * zero
-        soma, spike = dendrite.copy(), dendrite.copy()
-        pre_dendrite, pre_soma = dendrite[0].copy(), dendrite[0].copy()
-        for t in range(steps):
-            if t % SEGMENT == 0:
-                kept[t // SEGMENT, 0, first:last] = dendrite
-                kept[t // SEGMENT, 1, first:last] = soma
-            for g in range(last - first):
-                now = current[t, first + g]
-                if recurrent.shape[0] > 0:
-                    _add_recurrent(now, recurrent, spike[g], total[t, first + g])
-                    now = total[t, first + g]
-                _advance(
-                    reset, now, dendrite[g], soma[g], spike[g], pre_dendrite, pre_soma, _row(a1, t), _row(a2, t), b1, b2, constants
-                )
-            spikes[t, first:last] = spike
+    first, last = _block(task, batch, size)
+    dendrite = np.zeros((last - first, size), current.dtype)
+    soma, spike = dendrite.copy(), dendrite.copy()
+    pre_dendrite, pre_soma = np.zeros(size, current.dtype), np.zeros(size, current.dtype)
+    for t in range(steps):
+        if t % SEGMENT == 0:
+            kept[t // SEGMENT, 0, first:last] = dendrite
+            kept[t // SEGMENT, 1, first:last] = soma
+        for g in range(last - first):
+            now = current[t, first + g]
+            if p.recurrent.shape[0] > 0:
+                _add_recurrent(now, p.recurrent, spike[g], total[t, first + g])
+                now = total[t, first + g]
+            _advance(p, t, now, dendrite[g], soma[g], spike[g], pre_dendrite, pre_soma)
+        spikes[t, first:last] = spike
 
 
 @njit
-def _retreat(  # type: ignore[no-untyped-def]
-    reset, keep, surrogate, grad, carried, through, dendrite_next, soma_next, pre_soma, a1, a2, b1, b2, constants, out
-):
+def _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_soma, spike):  # type: ignore[no-untyped-def]
+    """Steps start ... stop - 1 of sample `b` again, from the kept states; row i + 1 is the i-th step, row 0 what was before."""
+    dendrite[0] = kept[start // SEGMENT, 0, b]
+    soma[0] = kept[start // SEGMENT, 1, b]
+    for n in range(spike.shape[0]):  # an immediate reset has no memory of it
+        spike[n] = p.one if soma[0, n] - p.vth >= p.one - p.one else p.one - p.one
+    for t in range(start, stop):
+        i = t - start + 1
+        dendrite[i] = dendrite[i - 1]
+        soma[i] = soma[i - 1]
+        _advance(p, t, current[t, b], dendrite[i], soma[i], spike, pre_dendrite[i], pre_soma[i])
+
+
+@njit
+def _retreat(p, t, grad, carried, through, pre_soma, out):  # type: ignore[no-untyped-def]
     """One step back of one sample, [N] each.
 
-    grad: dE/dS of this step from the layers above; carried: dE/dS through the recurrent weights. through[0, 1]: dE/dUD and
-    dE/dUS before the reset of the next step (of this one on return, `out` = dE/dI of this step). a1, a2: the next step's.
+    grad: dE/dS[t] from the layers above; carried: dE/dS[t] through the recurrent weights. through[0], through[1]: dE/dUD and
+    dE/dUS of step t + 1 before its reset, on return those of step t. out = dE/dI[t].
     """
-    gamma, vth, one, k = constants[0], constants[1], constants[2], constants[3 + (surrogate == ARCTAN)]
-    zero, tiny = one - one, constants[5]
+    a1, a2, b1, b2 = _row(p.a1, t + 1), _row(p.a2, t + 1), p.b1, p.b2
+    gamma, vth, one, tiny, reset, keep, surrogate, k = p.gamma, p.vth, p.one, p.tiny, p.reset, p.keep, p.surrogate, p.k
+    zero = one - one
     for n in range(grad.shape[0]):
-        next_d, next_s = through[0, n], through[1, n]
+        next_d, next_s, s = through[0, n], through[1, n], pre_soma[n]
         to_d = a1[n] * next_d
         to_s = b1[n] * next_d + a2[n] * next_s
-        spike_grad = grad[n] + carried[n]
-        s = pre_soma[n]
-        if reset == DELAYED:
-            if keep:
-                spike_grad -= gamma * next_d + vth * next_s
-        elif reset == IMMEDIATE:
-            if keep:
-                spike_grad -= gamma * to_d + vth * to_s
-        else:
+        to_spike = grad[n] + carried[n]
+        if reset == ZERO:
             z = one if s - vth >= zero else zero
             if keep:
-                spike_grad -= s * to_s
+                to_spike -= s * to_s
             to_s = to_s * (one - z)
-        now_s = _flush(to_s + _psi(s - vth, surrogate, k, one) * spike_grad, zero, tiny)
+        elif keep:
+            if reset == DELAYED:
+                to_spike -= gamma * next_d + vth * next_s
+            else:
+                to_spike -= gamma * to_d + vth * to_s
+        now_s = _flush(to_s + _psi(s - vth, surrogate, k, one) * to_spike, zero, tiny)
         now_d = _flush(to_d + b2[n] * now_s, zero, tiny)
         through[0, n] = now_d
         through[1, n] = now_s
@@ -160,72 +196,47 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _carry(recurrent, current_grad, pre_soma, surrogate, constants, carried):  # type: ignore[no-untyped-def]
-    """carried[j] = sum_i R[i, j] dE/dI_i of the next step, where the surrogate lets it through (elsewhere it is not used)."""
-    vth, one, k = constants[1], constants[2], constants[3 + (surrogate == ARCTAN)]
+def _carry(p, current_grad, pre_soma, carried):  # type: ignore[no-untyped-def]
+    """carried[j] = sum_i R[i, j] dE/dI[t+1]_i, where the surrogate lets it through (elsewhere it has no effect)."""
+    zero = p.one - p.one
     for j in range(carried.shape[0]):
-        if _psi(pre_soma[j] - vth, surrogate, k, one) > one - one:
-            carried[j] = _dot(recurrent[j], current_grad)
-        else:
-            carried[j] = one - one
+        carried[j] = zero
+        if _psi(pre_soma[j] - p.vth, p.surrogate, p.k, p.one) > zero:
+            carried[j] = _dot(p.recurrent[j], current_grad)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def backward(  # type: ignore[no-untyped-def]
-    current, a1, a2, b1, b2, recurrent, constants, reset, keep, surrogate, kept, grad, out, b_grad, a_grad
-):
-    """Fill `out` [T, B, N] = dE/dI from `grad` [T, B, N] = dE/dS.
+@njit(cache=True, nogil=True)
+def backward(task, p, current, kept, grad, out, a_grad, b_grad):  # type: ignore[no-untyped-def]
+    """Fill `out` [T, B, N] = dE/dI from `grad` [T, B, N] = dE/dS, for one block of samples.
 
-    current: the total input of `forward`. b_grad [2, blocks, N] float64 receives dE/db1, dE/db2 a block of samples, unless
-    its second dimension is 0; likewise a_grad [2, blocks, K, N] dE/da1, dE/da2. Other arguments as `forward`.
+    current: the total input of `forward`. a_grad [2, tasks, K, N] float64 receives the block's dE/da1, dE/da2 and b_grad
+    [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
     """
     steps, batch, size = current.shape
-    group = max(1, BLOCK // size)
-    for block in prange((batch + group - 1) // group):
-        zero = constants[2] - constants[2]
-        one_sample = current[0, 0] * zero
-        after = _scratch(one_sample, SEGMENT + 1)  # the states after each step of the segment, behind the one before it
-        after_soma, pre, pre_soma = after.copy(), after.copy(), after.copy()
-        spike, carried = one_sample.copy(), one_sample.copy()
-        b_sum, a_sum = _scratch(one_sample, 2), _scratch(one_sample, 2)
-        for b in range(block * group, min(batch, (block + 1) * group)):
-            through = _scratch(one_sample, 2)
-            carried[:] = zero
-            for segment in range(kept.shape[0] - 1, -1, -1):
-                start, stop = segment * SEGMENT, min(steps, (segment + 1) * SEGMENT)
-                after[0] = kept[segment, 0, b]
-                after_soma[0] = kept[segment, 1, b]
-                for n in range(size):
-                    fired = reset == DELAYED and after_soma[0, n] - constants[1] >= zero
-                    spike[n] = constants[2] if fired else zero
-                for t in range(start, stop):
-                    i = t - start + 1
-                    after[i] = after[i - 1]
-                    after_soma[i] = after_soma[i - 1]
-                    _advance(
-                        reset, current[t, b], after[i], after_soma[i], spike, pre[i], pre_soma[i], _row(a1, t), _row(a2, t), b1, b2, constants
-                    )
-                b_sum[:] = zero
-                for t in range(stop - 1, start - 1, -1):
-                    i = t - start + 1
-                    if recurrent.shape[0] > 0 and t + 1 < steps:
-                        _carry(recurrent, out[t + 1, b], pre_soma[i], surrogate, constants, carried)
-                    _retreat(
-                        reset, keep, surrogate, grad[t, b], carried, through, after, after_soma, pre_soma[i],
-                        _row(a1, t + 1), _row(a2, t + 1), b1, b2, constants, out[t, b],
-                    )  # fmt: skip
-                    if b_grad.shape[1] > 0:
-                        for n in range(size):
-                            b_sum[0, n] += through[0, n] * after_soma[i - 1, n]
-                            b_sum[1, n] += through[1, n] * pre[i, n]
-                    if a_grad.shape[1] > 0:
-                        row = min(t, a_grad.shape[2] - 1)
-                        for n in range(size):
-                            a_grad[0, block, row, n] += through[0, n] * after[i - 1, n]
-                            a_grad[1, block, row, n] += through[1, n] * after_soma[i - 1, n]
+    dendrite = np.zeros((SEGMENT + 1, size), current.dtype)
+    soma, pre_dendrite, pre_soma = dendrite.copy(), dendrite.copy(), dendrite.copy()
+    spike, carried = dendrite[0].copy(), dendrite[0].copy()
+    for b in range(*_block(task, batch, size)):
+        through = np.zeros((2, size), current.dtype)
+        carried[:] = 0
+        for segment in range(kept.shape[0] - 1, -1, -1):
+            start, stop = segment * SEGMENT, min(steps, (segment + 1) * SEGMENT)
+            _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_soma, spike)
+            for t in range(stop - 1, start - 1, -1):
+                i = t - start
+                if p.recurrent.shape[0] > 0 and t + 1 < steps:
+                    _carry(p, out[t + 1, b], pre_soma[i + 1], carried)
+                _retreat(p, t, grad[t, b], carried, through, pre_soma[i + 1], out[t, b])
+                if a_grad.shape[1] > 0:
+                    row = min(t, a_grad.shape[2] - 1)
+                    _accumulate(a_grad[0, task, row], through[0], dendrite[i])
+                    _accumulate(a_grad[1, task, row], through[1], soma[i])
                 if b_grad.shape[1] > 0:
-                    for n in range(size):
-                        b_grad[0, block, n] += b_sum[0, n]
-                        b_grad[1, block, n] += b_sum[1, n]
+                    _accumulate(b_grad[0, task], through[0], soma[i])
+                    _accumulate(b_grad[1, task], through[1], pre_dendrite[i + 1])
 
 
+@njit
+def _accumulate(total, a, b):  # type: ignore[no-untyped-def]
+    for n in range(total.shape[0]):
+        total[n] += a[n] * b[n]

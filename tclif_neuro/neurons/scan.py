@@ -18,7 +18,7 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.spikes import Events, Spikes, weight_gradient
 from tclif_neuro.neurons.step import LIFParams, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
-from tclif_neuro.neurons.surrogate import Surrogate
+from tclif_neuro.threads import in_parts
 
 _RESET = {"delayed": kernels.DELAYED, "immediate": kernels.IMMEDIATE, "zero": kernels.ZERO}
 _SURROGATE = {"triangle": kernels.TRIANGLE, "arctan": kernels.ARCTAN, "fast_sigmoid": kernels.FAST_SIGMOID}
@@ -40,9 +40,7 @@ def tclif_scan(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None)
     """
     if not compiled(current):
         return torch.stack([state.spike for state in tclif_states(current, p, recurrent)])
-    constants = _constants(current, p.gamma, p.vth, p.surrogate)
-    flags = (_RESET[p.reset], not p.detach_reset, _SURROGATE[p.surrogate.name])
-    return _scan(current, (p.a1, p.a2, p.b1, p.b2), recurrent, constants, flags)
+    return _scan(current, (p.a1, p.a2, p.b1, p.b2), recurrent, p)
 
 
 def tclif_states(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None) -> list[TCLIFState]:
@@ -65,10 +63,7 @@ def lif_scan(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -> 
     if not compiled(current):
         return torch.stack([state.spike for state in lif_states(current, p, recurrent)])
     zero = torch.zeros_like(p.beta)
-    constants = _constants(current, 0.0, p.vth, p.surrogate)
-    flags = (_RESET[p.reset], not p.detach_reset, _SURROGATE[p.surrogate.name])
-    table = (zero[None], p.beta[None], zero, torch.ones_like(zero))
-    return _scan(current, table, recurrent, constants, flags)
+    return _scan(current, (zero[None], p.beta[None], zero, torch.ones_like(zero)), recurrent, p)
 
 
 def lif_states(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -> list[LIFState]:
@@ -83,25 +78,32 @@ def lif_states(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -
 
 
 def _scan(
-    current: Tensor, table: tuple[Tensor, ...], recurrent: Tensor | None, constants: Any, flags: tuple[int, bool, int]
+    current: Tensor, coefficients: tuple[Tensor, ...], recurrent: Tensor | None, p: TCLIFParams | LIFParams
 ) -> Spikes:
-    spikes, *events = _Scan.apply(current, *table, recurrent, constants, flags)  # type: ignore[no-untyped-call]
+    spikes, *events = _Scan.apply(current, *coefficients, recurrent, p)  # type: ignore[no-untyped-call]
     return Spikes.mark(spikes, Events(*events, current.shape[2]) if events else None)
 
 
-def _constants(like: Tensor, gamma: float, vth: float, surrogate: Surrogate) -> Any:
-    values = [gamma, vth, 1.0, surrogate.k, math.pi * surrogate.k, kernels.TINY]
-    return torch.tensor(values, dtype=like.dtype).numpy()
-
-
-def _wide(coefficient: Tensor, size: int) -> Any:
-    """A coefficient [..., n] as a contiguous array [..., N]."""
-    return coefficient.detach().expand(*coefficient.shape[:-1], size).contiguous().numpy()
-
-
-def _narrow(grad: Tensor, like: Tensor) -> Tensor:
-    """The gradient [K, N] of a coefficient that was broadcast from `like`, in its shape."""
-    return grad.sum_to_size(like.shape).to(like.dtype)
+def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams | LIFParams) -> kernels.Neurons:
+    """The layer as the kernels want it: coefficients [..., n] widened to [..., N], scalars of the same type."""
+    size, kind = recurrent.shape[1], recurrent.numpy().dtype.type
+    a1, a2, b1, b2 = (c.detach().expand(*c.shape[:-1], size).contiguous().numpy() for c in coefficients)
+    slope = p.surrogate.k * (math.pi if p.surrogate.name == "arctan" else 1.0)
+    return kernels.Neurons(
+        a1=a1,
+        a2=a2,
+        b1=b1,
+        b2=b2,
+        recurrent=recurrent.numpy(),
+        gamma=kind(p.gamma if isinstance(p, TCLIFParams) else 0.0),
+        vth=kind(p.vth),
+        k=kind(slope),
+        one=kind(1.0),
+        tiny=kind(kernels.TINY),
+        reset=_RESET[p.reset],
+        surrogate=_SURROGATE[p.surrogate.name],
+        keep=not p.detach_reset,
+    )
 
 
 class _Scan(torch.autograd.Function):
@@ -116,8 +118,7 @@ class _Scan(torch.autograd.Function):
         b1: Tensor,
         b2: Tensor,
         recurrent: Tensor | None,
-        constants: Any,
-        flags: tuple[int, bool, int],
+        p: TCLIFParams | LIFParams,
     ) -> tuple[Tensor, ...]:
         current = current.detach().contiguous()
         steps, batch, size = current.shape
@@ -125,38 +126,39 @@ class _Scan(torch.autograd.Function):
         kept = current.new_empty(-(-steps // kernels.SEGMENT), 2, batch, size)
         weight = current.new_empty(0, size) if recurrent is None else recurrent.detach().T.contiguous()
         total = current.new_empty(0, batch, size) if recurrent is None else torch.empty_like(current)
-        table = [_wide(c, size) for c in (a1, a2, b1, b2)]
-        kernels.forward(
-            current.numpy(), *table, weight.numpy(), constants, flags[0], spikes.numpy(), kept.numpy(), total.numpy()
-        )
+        neurons = _neurons((a1, a2, b1, b2), weight, p)
+        arrays = (x.numpy() for x in (current, spikes, kept, total))
+        in_parts(kernels.forward, kernels.tasks(batch, size), neurons, *arrays)
         events: tuple[Tensor, ...] = ()
         if recurrent is not None:
             found = Events.of(spikes)
             events = (found.index, found.start)
             ctx.mark_non_differentiable(*events)
         ctx.save_for_backward(current if recurrent is None else total, a1, a2, b1, b2, weight, kept, *events)
-        ctx.constants, ctx.flags = constants, flags
+        ctx.p = p
         return (spikes, *events)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         current, a1, a2, b1, b2, weight, kept, *events = ctx.saved_tensors
         steps, batch, size = current.shape
-        reset, keep, surrogate = ctx.flags
-        blocks = -(-batch // max(1, kernels.BLOCK // size))
+        parts = kernels.tasks(batch, size)
         wants_a, wants_b = any(ctx.needs_input_grad[1:3]), any(ctx.needs_input_grad[3:5])
         out = torch.empty_like(current)
-        b_grad = torch.zeros(2, blocks if wants_b else 0, size, dtype=torch.float64)
-        a_grad = torch.zeros(2, blocks if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
-        table = [_wide(c, size) for c in (a1, a2, b1, b2)]
-        kernels.backward(
-            current.numpy(), *table, weight.numpy(), ctx.constants, reset, keep, surrogate,
-            kept.numpy(), grads[0].contiguous().numpy(), out.numpy(), b_grad.numpy(), a_grad.numpy(),
-        )  # fmt: skip
+        a_grad = torch.zeros(2, parts if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
+        b_grad = torch.zeros(2, parts if wants_b else 0, size, dtype=torch.float64)
+        neurons = _neurons((a1, a2, b1, b2), weight, ctx.p)
+        arrays = (x.numpy() for x in (current, kept, grads[0].contiguous(), out, a_grad, b_grad))
+        in_parts(kernels.backward, parts, neurons, *arrays)
         by_a = [_narrow(g, c) if wants_a else None for g, c in zip(a_grad.sum(1), (a1, a2), strict=True)]
         by_b = [_narrow(g, c) if wants_b else None for g, c in zip(b_grad.sum(1), (b1, b2), strict=True)]
-        by_weight = None
+        by_recurrent = None
         if ctx.needs_input_grad[5]:
             before = Events(events[0], events[1][: (steps - 1) * batch + 1], size)  # the spikes of steps 0 ... T-2
-            by_weight = weight_gradient(before, out[1:].flatten(0, 1))
-        return out, *by_a, *by_b, by_weight, None, None
+            by_recurrent = weight_gradient(before, out[1:].flatten(0, 1))
+        return out, *by_a, *by_b, by_recurrent, None
+
+
+def _narrow(grad: Tensor, like: Tensor) -> Tensor:
+    """The gradient [K, N] of a coefficient that was broadcast from `like`, in its shape and type."""
+    return grad.sum_to_size(like.shape).to(like.dtype)

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 from torch import Tensor
 from torch.nn import functional
+
+from tclif_neuro.threads import in_parts
 
 DENSE_ABOVE = 0.3  # share of active inputs above which the dense product is faster (measured; see docs)
 SMALL = 16  # narrower products are left dense
@@ -33,10 +35,10 @@ class Events:
         """The events of [..., M] float spikes, rows flattened."""
         rows = spikes.detach().flatten(0, -2).contiguous().numpy()
         start = np.zeros(len(rows) + 1, np.int64)
-        _count(rows, start[1:])
+        in_parts(_count, PARTS, rows, start[1:])
         np.cumsum(start, out=start)
         index = np.empty(start[-1], np.int16 if rows.shape[1] < 2**15 else np.int32)
-        _fill(rows, start, index)
+        in_parts(_fill, PARTS, rows, start, index)
         return cls(torch.from_numpy(index), torch.from_numpy(start), rows.shape[1])
 
     @property
@@ -45,18 +47,26 @@ class Events:
         return len(self.index) / max(1, (len(self.start) - 1) * self.columns)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _count(rows, counts):  # type: ignore[no-untyped-def]
-    for r in prange(rows.shape[0]):
+PARTS = 16  # a fixed number, so that the order of sums does not depend on how many threads there are
+
+
+@njit(inline="always")
+def _share(part, rows):  # type: ignore[no-untyped-def]
+    return rows * part // PARTS, rows * (part + 1) // PARTS
+
+
+@njit(cache=True, nogil=True)
+def _count(part, rows, counts):  # type: ignore[no-untyped-def]
+    for r in range(*_share(part, rows.shape[0])):
         count = 0
         for n in range(rows.shape[1]):
             count += rows[r, n] != 0
         counts[r] = count
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _fill(rows, start, index):  # type: ignore[no-untyped-def]
-    for r in prange(rows.shape[0]):
+@njit(cache=True, nogil=True)
+def _fill(part, rows, start, index):  # type: ignore[no-untyped-def]
+    for r in range(*_share(part, rows.shape[0])):
         i, stop = start[r], start[r + 1]
         for n in range(rows.shape[1]):
             if i < stop:
@@ -64,10 +74,10 @@ def _fill(rows, start, index):  # type: ignore[no-untyped-def]
                 i += rows[r, n] != 0
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _gather(index, start, weight, bias, out):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _gather(part, index, start, weight, bias, out):  # type: ignore[no-untyped-def]
     """out[r] = bias + the rows of `weight` [M, N] that row r's events name; four at a time."""
-    for r in prange(out.shape[0]):
+    for r in range(*_share(part, out.shape[0])):
         row = out[r]
         row[:] = bias
         i, stop = start[r], start[r + 1]
@@ -83,25 +93,24 @@ def _gather(index, start, weight, bias, out):  # type: ignore[no-untyped-def]
             i += 1
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _scatter(index, start, grad, out):  # type: ignore[no-untyped-def]
-    """out[p, m] = the sum of the rows r of `grad` [rows, N], in part p of the rows, whose events name m; out [P, M, N]."""
-    parts, rows = out.shape[0], grad.shape[0]
-    for p in prange(parts):
-        mine = out[p]
-        for r in range(rows * p // parts, rows * (p + 1) // parts):
-            row = grad[r]
-            for i in range(start[r], start[r + 1]):
-                to = mine[index[i]]
-                for n in range(row.shape[0]):
-                    to[n] += row[n]
+@njit(cache=True, nogil=True)
+def _scatter(part, index, start, grad, out):  # type: ignore[no-untyped-def]
+    """out[part, m] = the sum of the part's rows of `grad` [rows, N] whose events name m; out [PARTS, M, N]."""
+    mine = out[part]
+    for r in range(*_share(part, grad.shape[0])):
+        row = grad[r]
+        for i in range(start[r], start[r + 1]):
+            to = mine[index[i]]
+            for n in range(row.shape[0]):
+                to[n] += row[n]
 
 
 def weight_gradient(events: Events, grad: Tensor) -> Tensor:
     """`grad^T spikes` [N, M], for `grad` [rows, N] and the events of the spikes [rows, M]."""
-    parts = 16  # a fixed number, so that the order of the sums does not depend on how many threads there are
-    out = grad.new_zeros(parts, events.columns, grad.shape[1])
-    _scatter(events.index.numpy(), events.start.numpy(), grad.contiguous().numpy(), out.numpy())
+    out = grad.new_zeros(PARTS, events.columns, grad.shape[1])
+    in_parts(
+        _scatter, PARTS, events.index.numpy(), events.start.numpy(), grad.detach().contiguous().numpy(), out.numpy()
+    )
     return out.sum(0).T
 
 
@@ -113,9 +122,8 @@ class _EventLinear(torch.autograd.Function):
         out = weight.new_empty(*x.shape[:-1], len(weight))
         offset = weight.new_zeros(len(weight)) if bias is None else bias.detach()
         rows = weight.detach().T.contiguous()
-        _gather(
-            events.index.numpy(), events.start.numpy(), rows.numpy(), offset.numpy(), out.view(-1, len(weight)).numpy()
-        )
+        arrays = (x.numpy() for x in (events.index, events.start, rows, offset, out.view(-1, len(weight))))
+        in_parts(_gather, PARTS, *arrays)
         ctx.save_for_backward(weight, events.index, events.start)
         return out
 
@@ -124,9 +132,7 @@ class _EventLinear(torch.autograd.Function):
         weight, index, start = ctx.saved_tensors
         grad = grads[0].flatten(0, -2)
         by_x = (grad @ weight).view(*grads[0].shape[:-1], weight.shape[1]) if ctx.needs_input_grad[0] else None
-        by_weight = (
-            weight_gradient(Events(index, start, weight.shape[1]), grad) if ctx.needs_input_grad[1] else None
-        )
+        by_weight = weight_gradient(Events(index, start, weight.shape[1]), grad) if ctx.needs_input_grad[1] else None
         return by_x, by_weight, grad.sum(0) if ctx.needs_input_grad[2] else None, None
 
 
@@ -161,8 +167,5 @@ class Spikes(Tensor):
 
 def _worth_it(x: Tensor, weight: Tensor) -> bool:
     return (
-        isinstance(x, Spikes)
-        and weight.dtype == x.dtype
-        and len(weight) >= SMALL
-        and x.events().density <= DENSE_ABOVE
+        isinstance(x, Spikes) and weight.dtype == x.dtype and len(weight) >= SMALL and x.events().density <= DENSE_ABOVE
     )

@@ -1,0 +1,37 @@
+"""Work in parts on all cores: compiled functions that release the GIL, called from a small pool of threads.
+
+Parts are fixed by the work, never by the number of threads, so a result does not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+
+def count() -> int:
+    """How many threads to use: OMP_NUM_THREADS if it is set, else the cores that this process may run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(asked)) if asked.isdigit() else len(os.sched_getaffinity(0))
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count(), thread_name_prefix="tclif")
+
+
+# A forked child has the pool but not its threads, and would wait for them for ever.
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def in_parts(function: Callable[..., Any], parts: int, *args: Any) -> None:
+    """Call `function(part, *args)` for every part in 0 ... parts - 1, on all cores; raises what a part raises."""
+    if parts == 1 or count() == 1:
+        for part in range(parts):
+            function(part, *args)
+        return
+    for _ in _pool().map(lambda part: function(part, *args), range(parts)):
+        pass

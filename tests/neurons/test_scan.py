@@ -1,0 +1,198 @@
+"""The compiled scan against the plain loop: the same spikes to the bit, the same gradients."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons import kernels
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.scan import lif_states, tclif_states
+from tclif_neuro.neurons.spikes import Events, Spikes, weight_gradient
+from tclif_neuro.neurons.surrogate import Surrogate
+
+
+@pytest.fixture
+def scan(monkeypatch):
+    return lambda mode: monkeypatch.setenv("TCLIF_SCAN", mode)
+
+
+def outputs_and_gradients(module, x):
+    module.zero_grad()
+    x = x.clone().requires_grad_()
+    out = module(x).as_subclass(torch.Tensor)
+    out.backward(torch.linspace(-1, 1, out.numel(), dtype=x.dtype).view_as(out))
+    return out.detach(), [x.grad, *(p.grad.clone() for p in module.parameters())]
+
+
+def agree(module, x, scan, tolerance):
+    scan("reference")
+    spikes, gradients = outputs_and_gradients(module, x)
+    scan("compiled")
+    compiled_spikes, compiled_gradients = outputs_and_gradients(module, x)
+    assert torch.equal(spikes, compiled_spikes)
+    for a, b in zip(gradients, compiled_gradients, strict=True):
+        assert (a - b).norm() <= tolerance * a.norm() + 1e-12
+    return spikes
+
+
+LAYERS = [
+    (TCLIF, "delayed"), (TCLIF, "immediate"), (RelaxedTCLIF, "delayed"), (RelaxedTCLIF, "immediate"),
+    (AdaptiveTCLIF, "delayed"), (AdaptiveTCLIF, "immediate"), (LIF, "delayed"), (LIF, "immediate"), (LIF, "zero"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "reset"), LAYERS)
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("reset_grad", ["keep", "detach"])
+def test_compiled_equals_plain(layer, reset, recurrent, reset_grad, scan):
+    torch.manual_seed(0)
+    more = {"learn_beta": True} if layer is LIF else {}
+    for per_neuron in (False, True):
+        module = layer(12, recurrent=recurrent, reset=reset, reset_grad=reset_grad, per_neuron=per_neuron, **more)
+        spikes = agree(module.double(), torch.randn(50, 7, 12, dtype=torch.float64), scan, 1e-10)
+        assert 0.02 < spikes.mean() < 0.9
+
+
+@settings(max_examples=30)
+@given(
+    steps=st.integers(1, 3 * kernels.SEGMENT + 1),
+    batch=st.integers(1, 5),
+    size=st.sampled_from([1, 3, 8, 600]),
+    kind=st.sampled_from(LAYERS),
+    surrogate=st.sampled_from(["triangle", "arctan", "fast_sigmoid"]),
+    seed=st.integers(0, 2**31),
+)
+def test_compiled_equals_plain_for_any_shape_in_float32(steps, batch, size, kind, surrogate, seed):
+    """Currents on a grid of 2^-6, so that no sum rounds differently; gradients to 1e-5."""
+    torch.manual_seed(seed)
+    layer, reset = kind
+    module = layer(size, reset=reset, surrogate=Surrogate(surrogate, 0.5))
+    x = torch.round(torch.randn(steps, batch, size) * 64) / 64
+    with pytest.MonkeyPatch.context() as patch:
+        agree(module, x, lambda mode: patch.setenv("TCLIF_SCAN", mode), 1e-5)
+
+
+@pytest.mark.parametrize(("layer", "reset"), LAYERS)
+def test_gradcheck_of_the_plain_path_without_spikes(layer, reset, scan):
+    """Below threshold the neuron is smooth, so finite differences see the true gradient of the soma's path."""
+    scan("reference")
+    torch.manual_seed(0)
+    module = layer(3, reset=reset, vth=1e6).double()
+    x = torch.randn(9, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    def last_state(x):
+        if layer is LIF:
+            return lif_states(x, module.params())[-1].potential
+        return tclif_states(x, module.params(len(x)))[-1].soma
+
+    assert torch.autograd.gradcheck(last_state, x)
+
+
+def test_a_whole_network_trains_alike(scan):
+    """Weights on a grid, so that the order of sums does not matter: the same spikes, gradients within float32."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(4, 32),
+        TCLIF(32, recurrent=True),
+        nn.Linear(32, 24),
+        TCLIF(24),
+        nn.Linear(24, 16),
+        LIF(16),
+        Readout(16, 3),
+    )
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.round(p * 64) / 32)
+    agree(model, torch.randint(0, 2, (40, 6, 4)).float(), scan, 2e-5)
+
+
+def test_small_states_and_gradients_are_flushed():
+    """A leaky layer left alone for long would otherwise sink into denormals, which are slow."""
+    module = RelaxedTCLIF(8, a1=0.5, a2=0.5)
+    x = torch.zeros(400, 2, 8)
+    x[0] = 0.5
+    x.requires_grad_()
+    out = module(x)
+    out.backward(torch.ones_like(out))
+    tiny = torch.finfo(torch.float32).tiny
+    assert ((x.grad == 0) | (x.grad.abs() >= tiny)).all()
+    constants = np.array([0.5, 1.0, 1.0, 1.0, 3.1, kernels.TINY], np.float32)
+    state = np.full((1, 8), 1e-29, np.float32)
+    kept = np.zeros((2, 2, 1, 8), np.float32)
+    kept_soma = np.zeros((1, 1, 8), np.float32)
+    table = [np.full((1, 8), 0.5, np.float32)] * 2 + [np.zeros(8, np.float32), np.ones(8, np.float32)]
+    current = np.zeros((2 * kernels.SEGMENT, 1, 8), np.float32)
+    current[0] = state
+    kernels.forward(
+        current,
+        *table,
+        np.zeros((0, 8), np.float32),
+        constants,
+        kernels.DELAYED,
+        np.empty_like(current),
+        kept,
+        kept_soma,
+    )
+    assert (kept[1] == 0).all()
+
+
+def test_backward_is_linear_in_time():
+    """Peers fill a [T, B, N] gradient at every step: quadratic. Twenty times the steps must not cost a hundred times."""
+    module = TCLIF(64)
+
+    def seconds(steps):
+        x = torch.randn(steps, 4, 64, requires_grad=True)
+        best = float("inf")
+        for _ in range(3):
+            out = module(x)
+            begin = time.process_time()
+            out.backward(torch.ones_like(out))
+            best = min(best, time.process_time() - begin)
+        return best
+
+    seconds(100)
+    assert seconds(4000) < 100 * max(seconds(200), 1e-3)
+
+
+@given(rows=st.integers(1, 40), inputs=st.integers(1, 30), density=st.floats(0, 1), seed=st.integers(0, 2**31))
+def test_event_driven_products_equal_dense_ones(rows, inputs, density, seed):
+    rng = np.random.default_rng(seed)
+    spikes = torch.from_numpy((rng.random((rows, inputs)) < density).astype(np.float32))
+    events = Events.of(spikes)
+    assert events.start[-1] == len(events.index) == spikes.sum()
+    grad = torch.from_numpy(rng.integers(-8, 8, (rows, 17)).astype(np.float32))
+    assert torch.equal(weight_gradient(events, grad), grad.T @ spikes)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_meets_spikes(bias):
+    torch.manual_seed(0)
+    linear = nn.Linear(40, 32, bias=bias)
+    with torch.no_grad():
+        for p in linear.parameters():
+            p.copy_(torch.round(p * 256) / 256)
+    plain = (torch.rand(9, 4, 40) < 0.1).float().requires_grad_()
+    marked = Spikes.mark(plain.detach().clone().requires_grad_())
+    weights = torch.randint(-4, 4, (9, 4, 32)).float()
+    for x in (plain, marked):
+        linear.zero_grad()
+        out = linear(x)
+        assert type(out) is torch.Tensor
+        (out * weights).sum().backward()
+        if x is plain:
+            expected = out.detach(), [p.grad.clone() for p in linear.parameters()]
+    assert torch.equal(out, expected[0])
+    assert all(torch.equal(p.grad, e) for p, e in zip(linear.parameters(), expected[1], strict=True))
+    assert type(marked + 1) is torch.Tensor
+
+
+def test_the_environment_variable_is_checked(scan):
+    scan("quick")
+    with pytest.raises(TclifError, match="'quick'"):
+        TCLIF(3)(torch.zeros(2, 1, 3))
