@@ -13,7 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imported(node: ast.AST) -> set[str]:
-    """The modules that a syntax tree imports when run, also late, inside functions; not those for type checkers alone."""
+    """The modules that running it imports, also late, inside functions; not those for type checkers alone."""
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         return set().union(*map(imported, node.orelse))
     if isinstance(node, ast.Import):
