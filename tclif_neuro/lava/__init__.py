@@ -1,0 +1,69 @@
+"""Lava: the same network as Lava processes, run in a guarded child process. Importing this does not import Lava.
+
+- `tclif_neuro.lava.run(net, x)`: bit-exact with `run_reference` and `simulate`
+- `from tclif_neuro.lava.processes import TCLIF`: the neuron, for Lava networks of your own
+- `from tclif_neuro.lava.loader import Network`: a .net file as a Lava process
+- `tclif_neuro.lava.guarded("my_module:main", folder, timeout=60)`: any use of Lava, without its hangs
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy.typing as npt
+
+from tclif_neuro.fixed.run import Run, check_input
+from tclif_neuro.lava.guard import LavaError, guarded
+from tclif_neuro.lava.job import TASK, read_job, total_processes, total_steps, write_job
+from tclif_neuro.network import QuantizedNetwork
+
+__all__ = ["LavaError", "LavaMissing", "available", "guarded", "run"]
+
+_START = 60.0  # seconds allowed for the start of Lava
+_STEP = 5e-3  # seconds allowed for a step of a process; it takes about 0.16 ms
+
+
+class LavaMissing(LavaError):
+    """Lava is not installed."""
+
+
+def available() -> bool:
+    """Whether Lava is installed."""
+    try:
+        return importlib.util.find_spec("lava.magma") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def run(
+    net: QuantizedNetwork,
+    x: npt.ArrayLike,
+    *,
+    record: bool = False,
+    timeout: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run `net` on the float input `x` [T, B, M] in Lava's fixed-point simulation on the CPU.
+
+    The samples of the batch follow each other in one run. Spikes and states are those of `run_reference`, to the bit;
+    time is the sample's own. Saturations are counted in TC-LIF layers and -1 in LIF layers.
+
+    record: keep every step's spikes and states. timeout: seconds (default: 60 s and 5 ms a step and process). progress:
+    called with the steps done and the steps of the run.
+
+    Raises `LavaMissing`; `InputError` and `FormatError` for an input that does not fit; `LavaError` if Lava fails.
+    """
+    if not available():
+        raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
+    encoded = net.input.encode(check_input(net, x))
+    steps = total_steps(net, *encoded.shape[:2])
+    limit = _START + _STEP * steps * total_processes(net) if timeout is None else timeout
+    with tempfile.TemporaryDirectory(prefix="tclif-lava-") as name:
+        folder = Path(name)
+        write_job(folder, net, encoded, record)
+        guarded(TASK, folder, timeout=limit, steps=steps, progress=progress)
+        layers = read_job(folder, len(net.layers))
+    return Run(input=encoded, layers=layers, readout=net.layers[-1].readout)

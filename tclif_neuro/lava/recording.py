@@ -1,0 +1,106 @@
+"""What one layer did while it ran in Lava, kept by its ProcessModel and written when the last step is done.
+
+A number costs 25 us to read from a Lava Var, a process 0.16 ms a step, and a Monitor that overruns its buffer hangs. So
+the neurons keep their own record, in their own process, and write it as one file. Knows NumPy alone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.fixed.run import LayerRun
+
+Array = npt.NDArray[Any]
+
+NOT_COUNTED = -1
+
+
+def sample_step(time_step: int, interval: int | None, offset: int) -> int:
+    """The step within the sample at step `time_step` (from 1) of the run, for samples of `interval` steps.
+
+    `offset` is the run's step, modulo the interval, in which a sample begins. Without an interval the run is a sample.
+    """
+    return time_step - 1 if interval is None else (time_step - offset) % interval
+
+
+def recording_path(folder: Path, layer: int) -> Path:
+    """Where in `folder` the recording of layer `layer` is."""
+    return folder / f"layer{layer}.npz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingRequest:
+    """What to keep of a layer, and where to write it.
+
+    first_step: the run's step in which the first sample begins. steps, samples: the length of a sample, and how many
+    follow each other without a gap. sequences: keep every step's spikes and states, not just counts and final states.
+    """
+
+    path: Path
+    first_step: int
+    steps: int
+    samples: int
+    sequences: bool
+
+    def start(self, size: int) -> Recording:
+        """An empty recording of `size` neurons."""
+        return Recording(self, size)
+
+
+class Recording:
+    """A layer's activity, filled step by step. Arrays are those of `LayerRun`."""
+
+    def __init__(self, request: RecordingRequest, size: int) -> None:
+        self.request = request
+        steps, samples = request.steps, request.samples
+        self.final = np.zeros((2, samples, size), np.int32)
+        self.counts = np.zeros((samples, size), np.int64)
+        self.saturations = 0
+        self.spikes = np.zeros((steps, samples, size), np.uint8) if request.sequences else None
+        self.states = np.zeros((2, steps, samples, size), np.int32) if request.sequences else None
+
+    def add(self, time_step: int, first: Array, second: Array, spikes: Array, saturated: Array | None) -> None:
+        """Add the states and spikes of the run's step `time_step`; `saturated` is None where nobody counts."""
+        request = self.request
+        sample, step = divmod(time_step - request.first_step, request.steps)
+        if not 0 <= sample < request.samples:
+            return
+        self.counts[sample] += spikes
+        self.saturations = NOT_COUNTED if saturated is None else self.saturations + int(saturated.sum())
+        if self.spikes is not None and self.states is not None:
+            self.spikes[step, sample] = spikes
+            self.states[0, step, sample], self.states[1, step, sample] = first, second
+        if step == request.steps - 1:
+            self.final[0, sample], self.final[1, sample] = first, second
+            if sample == request.samples - 1:
+                self.write()
+
+    def write(self) -> None:
+        """Write the recording to the requested path, atomically."""
+        arrays: dict[str, Any] = {"final": self.final, "counts": self.counts, "saturations": np.int64(self.saturations)}
+        if self.spikes is not None and self.states is not None:
+            arrays |= {"spikes": self.spikes, "states": self.states}
+        unfinished = self.request.path.with_suffix(".unfinished")
+        with open(unfinished, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.request.path)
+
+
+def read_recording(path: Path) -> LayerRun:
+    """The recording at `path` as a `LayerRun`."""
+    with np.load(path, allow_pickle=False) as file:
+        return LayerRun(
+            spikes=file.get("spikes"),
+            states=file.get("states"),
+            final=file["final"],
+            counts=file["counts"],
+            saturations=int(file["saturations"]),
+        )
