@@ -1,7 +1,7 @@
 """The command `tclif`: it parses, calls what is in `commands`, and prints.
 
 Exit status: 0 done; 1 done, and the answer is no (executors of integers differ); 2 the user's to mend, said in one
-line; 130 interrupted. Results go to standard output (`--json`: one line of JSON), all else to standard error.
+line; 70 a bug; 130 interrupted. Results go to standard output (`--json`: one line of JSON), all else to standard error.
 
 What a command needs is imported when it runs, so that `tclif --help` is quick.
 """
@@ -9,6 +9,7 @@ What a command needs is imported when it runs, so that `tclif --help` is quick.
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from tclif_neuro import __version__
 from tclif_neuro.commands.options import Backend, DataDir, DataFile, Json, NetFile, RunFolder, TaskName, Timeout
 from tclif_neuro.errors import TclifError
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, BUG, INTERRUPTED = 2, 70, 130
 _UsageError: Any = typer.BadParameter.__base__  # of click, which typer carries under a name that changes
 
 
@@ -262,8 +263,12 @@ def demo(
 
 
 def main() -> None:
-    """The entry point."""
-    app(prog_name="tclif")
+    """The entry point. A bug is told from an answer of no by its exit status."""
+    try:
+        app(prog_name="tclif")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(BUG)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def plot_file(
     )
     prediction = sample.name(int(run.predictions[0]))
     truth = None if label is None else sample.name(label)
-    title = f"{file.name}, sample {index} of {batch.source}: predicts {prediction}"
+    title = f"{file.name}, sample {index} of {Path(batch.source).name}: predicts {prediction}"
     title += "" if truth is None else f", {'rightly' if truth == prediction else f'truly {truth}'}"
     save_figure(figure, activity_figure(sample, title=title, neurons=neurons))
     return PlotResult(figure=figure, source=batch.source, sample=index, prediction=prediction, label=truth)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tclif_neuro.commands.plot import PlotResult
     from tclif_neuro.commands.run import RunResult
     from tclif_neuro.learning.train import TrainResult
+    from tclif_neuro.netx.describe import NetSummary, SynapsesSummary
     from tclif_neuro.quantization import LossReport
 
 
@@ -26,7 +27,7 @@ def train_sheet(result: TrainResult) -> Sheet:
         ("seconds", f"{result.seconds:.1f}"),
         ("checkpoint", str(result.checkpoint)),
     ]
-    return Sheet(title="trained", columns=("", ""), rows=tuple(row for row in rows if row[1] != share(None)))
+    return Sheet(title="trained", columns=(), rows=tuple(row for row in rows if row[1] != share(None)))
 
 
 def export_parts(result: ExportResult) -> list[Sheet | str]:
@@ -105,3 +106,69 @@ def plot_parts(result: PlotResult) -> list[Sheet | str]:
     """What was drawn."""
     truth = "" if result.label is None else f", truly {result.label}"
     return [f"wrote {result.figure}: sample {result.sample} of {result.source}, predicts {result.prediction}{truth}"]
+
+
+def inspect_parts(summary: NetSummary) -> list[Sheet | str]:
+    """What is in a .net file: its facts, its layers, their coefficients."""
+    return [_facts(summary), _layers(summary), _coefficients(summary)]
+
+
+def _facts(summary: NetSummary) -> Sheet:
+    coding = (
+        "spikes, 0 or 1" if not summary.input_bits else f"{'signed' if summary.input_signed else 'unsigned'} 8 bits"
+    )
+    classes = ", ".join(summary.classes[:12]) + (", ..." if len(summary.classes) > 12 else "")
+    rows = (
+        ("format", f"{summary.format} {summary.version or ''}".strip()),
+        ("inputs", f"{summary.inputs}: {coding}, value times {summary.input_scale:g}"),
+        ("outputs", f"{summary.outputs}{': ' if classes else ''}{classes}"),
+        ("steps a sample", number(summary.steps) if summary.steps else "any"),
+        ("synapses", number(summary.synapses)),
+        ("parameters", number(summary.parameters)),
+        ("memory, packed", f"{number(summary.memory_bytes)} bytes"),
+        ("unmodified lava-dl", "can run it" if summary.stock else f"cannot run it: {summary.why_not_stock}"),
+        ("recipe", f"{len(summary.recipe.splitlines())} lines (--json shows it)" if summary.recipe else "none"),
+    )
+    return Sheet(title=summary.file, columns=(), rows=rows)
+
+
+def _layers(summary: NetSummary) -> Sheet:
+    columns = ("layer", "neuron", "inputs", "neurons", "weights", "recurrent", "zeros", "bias", "threshold", "gamma",
+               "scale", "reset")  # fmt: skip
+    rows = tuple(
+        (
+            layer.path,
+            f"{layer.neuron}{', readout' if layer.readout else ''}",
+            number(layer.inputs),
+            number(layer.neurons),
+            _weights(layer.synapses),
+            _weights(layer.recurrent),
+            share(layer.synapses.sparsity),
+            f"{layer.bias[0]:,} .. {layer.bias[1]:,}",
+            "–" if layer.readout else number(layer.threshold),
+            number(layer.gamma),
+            f"2^{layer.scale_bits}",
+            layer.reset or "–",
+        )
+        for layer in summary.layers
+    )
+    return Sheet(title="layers, in integers", columns=columns, rows=rows)
+
+
+def _weights(synapses: SynapsesSummary | None) -> str:
+    return "–" if synapses is None else f"{synapses.low} .. {synapses.high}, 2^{synapses.exponent}"
+
+
+def _coefficients(summary: NetSummary) -> Sheet:
+    rows = tuple(
+        (
+            f"{layer.path} {c.name}",
+            f"{c.low} .. {c.high}" if c.low != c.high else str(c.low),
+            f"{c.low_decimal:.4f} .. {c.high_decimal:.4f}" if c.low != c.high else f"{c.low_decimal:.4f}",
+            number(c.steps),
+            number(c.neurons),
+        )
+        for layer in summary.layers
+        for c in layer.coefficients
+    )
+    return Sheet(title="coefficients", columns=("coefficient", "of 4096", "decimal", "steps", "neurons"), rows=rows)

@@ -120,7 +120,7 @@ def draw_input(axes: Axes, values: Array) -> None:
     axes.pcolormesh(*edges, values.T, cmap="Greys", vmin=low, vmax=high, rasterized=True)
     axes.set_title(f"input, {low} to {high}")
     axes.set_ylabel("channel")
-    time_axis(axes, steps)
+    time_axis(axes, steps, counts=True)
 
 
 def draw_layer(cells: Sequence[Axes], sample: Sample, i: int, chosen: Sequence[int]) -> None:
@@ -153,7 +153,7 @@ def draw_raster(axes: Axes, spikes: Array, other: Array | None) -> None:
         axes.scatter(step, neuron, s=area if colour == INK else 2 * area, c=colour, marker="o", linewidths=0)
     axes.set_ylim(-0.5 - 0.02 * size, size - 0.5 + 0.02 * size)
     axes.set_ylabel("neuron")
-    time_axis(axes, steps)
+    time_axis(axes, steps, counts=True)
 
 
 def draw_states(axes: Axes, layer: Activity, other: Activity | None, sample: int, neuron: int) -> None:
@@ -167,10 +167,9 @@ def draw_states(axes: Axes, layer: Activity, other: Activity | None, sample: int
     assert layer.threshold is not None
     axes.axhline(layer.threshold, color=INK, **THRESHOLD)
     fired = np.flatnonzero(layer.spikes[:, sample, neuron])
-    above = axes.get_xaxis_transform()
-    axes.plot(
-        fired, np.ones(len(fired)), color=INK, ls="none", marker="|", markersize=6, transform=above, clip_on=False
-    )
+    if fired.size:  # an empty line that is not clipped has no extent, which the layout cannot use
+        above = axes.get_xaxis_transform()
+        axes.plot(fired, np.ones(len(fired)), "|", color=INK, markersize=6, transform=above, clip_on=False)
     axes.margins(y=0.12)
     time_axis(axes, steps)
 
@@ -226,10 +225,10 @@ def draw_legend(axes: Axes, sample: Sample) -> None:
     names = dict.fromkeys(name for layer in sample.integers if layer.threshold is not None for name in layer.states)
     entries = {name: line(STATE_COLOURS[name], linewidth=0.9) for name in names}
     entries["threshold"] = line(INK, **THRESHOLD)
+    entries["spike"] = dot(INK)
     if sample.floats is not None:
         entries |= {"float model (wide), integers (thin)": line(STATE_COLOURS["soma"], **FLOAT)}
-        entries |= {"spike of both": dot(INK), "spike of the float model only": dot(ONLY_FLOAT)}
-        entries |= {"spike of the integers only": dot(ONLY_INTEGER)}
+        entries |= {"spike, float only": dot(ONLY_FLOAT), "spike, integers only": dot(ONLY_INTEGER)}
     if sample.integers[-1].threshold is None:
         entries |= {"predicted class": line(STATE_COLOURS["soma"], linewidth=4)}
         entries |= {"true class": line(ONLY_INTEGER, linewidth=4)} if sample.label is not None else {}
@@ -237,8 +236,8 @@ def draw_legend(axes: Axes, sample: Sample) -> None:
     axes.legend(entries.values(), entries.keys(), loc="center left", ncols=2, frameon=False, borderaxespad=0)
 
 
-def time_axis(axes: Axes, steps: int) -> None:
-    """All of a sample's steps, ticks at whole ones."""
+def time_axis(axes: Axes, steps: int, counts: bool = False) -> None:
+    """All of a sample's steps, ticks at whole ones; few ticks on the other axis, at whole numbers if it counts."""
     axes.set_xlim(-0.5, steps - 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=counts))

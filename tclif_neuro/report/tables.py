@@ -18,25 +18,31 @@ from tclif_neuro.report.compare import Comparison, Difference, LayerComparison
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """A table of words: a title, a name for each column, and rows. The first column is left-aligned, numbers right."""
+    """A table of words: a title, a name for each column, and rows. Columns after the first hold numbers.
+
+    Without columns, the rows are facts: a name and what it is.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def rich(self) -> Table:
-        """For a terminal."""
-        table = Table(title=self.title, title_justify="left", title_style="bold", header_style="dim", box=None)
-        for i, name in enumerate(self.columns):
-            table.add_column(name, justify="right" if i else "left", no_wrap=not i)
+        """For a terminal, without the title."""
+        table = Table(
+            header_style="dim", box=None, show_header=bool(self.columns), pad_edge=False, padding=(0, 2, 0, 0)
+        )
+        for i, name in enumerate(self.columns or ("", "")):
+            table.add_column(name, justify="right" if i and self.columns else "left", no_wrap=not i)
         for row in self.rows:
             table.add_row(*row)
         return table
 
     def markdown(self) -> str:
-        """For a document."""
-        rule = ["---", *("---:" for _ in self.columns[1:])]
-        lines = [self.columns, rule, *self.rows]
+        """For a document, without the title."""
+        columns = self.columns or ("", "")
+        rule = ["---", *("---:" if self.columns else "---" for _ in columns[1:])]
+        lines = [columns, rule, *self.rows]
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 

@@ -41,7 +41,9 @@ def show(out: Console, *parts: Sheet | str) -> None:
         if isinstance(part, str):
             out.print(Text(part), soft_wrap=True)
         else:
+            out.print(Text(part.title, "bold"), soft_wrap=True)
             out.print(part.rich())
+            out.print()
 
 
 def show_error(message: str) -> None:

@@ -54,13 +54,20 @@ def test_a_dot_for_every_spike_coloured_where_float_and_integers_differ(sample, 
 def test_both_compartments_of_chosen_neurons_the_float_model_under_them_and_the_threshold(sample, net):
     figure = activity_figure(sample, title="", neurons=[3])
     axes = next(axes for axes in figure.axes if axes.get_title("left") == "layer 0, neuron 3")
-    wide, thin, wide_soma, thin_soma, threshold, _ = axes.lines
+    wide, thin, wide_soma, thin_soma, threshold, *_ = axes.lines
     assert wide.get_linewidth() > thin.get_linewidth()
     np.testing.assert_array_equal(thin.get_ydata(), sample.integers[0].states["dendrite"][:, 1, 3])
     np.testing.assert_array_equal(thin_soma.get_ydata(), sample.integers[0].states["soma"][:, 1, 3])
     np.testing.assert_array_equal(wide_soma.get_ydata(), sample.floats[0].states["soma"][:, 1, 3])
     assert set(threshold.get_ydata()) == {net.layers[0].neuron.vth / 2**14}
     assert threshold.get_linestyle() == "--"
+
+
+def test_a_neuron_that_never_spikes_can_be_drawn(sample, run):
+    silent = np.flatnonzero(run.spikes[1][:, 1].sum(axis=0) == 0)
+    assert silent.size, "the network has no such neuron"
+    figure = activity_figure(sample, title="", neurons=[int(silent[0])])
+    assert png(figure).startswith(b"\x89PNG")
 
 
 def test_without_a_choice_the_busiest_neurons_are_drawn(sample, run):
