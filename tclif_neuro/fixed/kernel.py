@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 
 from tclif_neuro.fixed import step
 from tclif_neuro.network import STATE_MAX
@@ -142,11 +142,11 @@ def _update(p, m, b, t):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _advance(p, m, b, t0, values, events, n_events, out, n_out, spikes, states):  # type: ignore[no-untyped-def]
+def _advance(p, m, b, t0, values, events, n_events, out, n_out, start, spikes, states):  # type: ignore[no-untyped-def]
     """Sample `b` of one layer over a chunk of steps, from sample time `t0`.
 
     Input: graded `values` [B, C, M], or `events` [B, C, M] of which the first `n_events[b, c]` are valid. Output: events
-    in `out`, `n_out`; and, unless they have length 0, `spikes` [C, B, N] and `states` [2, C, B, N].
+    in `out`, `n_out`; and, unless they have length 0, `spikes` [T, B, N] and `states` [2, T, B, N] from row `start` on.
     """
     act, total, recurrent_total, fired = m.act[b], m.sum[b], m.recurrent_sum[b], m.fired[b]
     size = act.shape[0]
@@ -175,11 +175,11 @@ def _advance(p, m, b, t0, values, events, n_events, out, n_out, spikes, states):
             m.n_last[b] = count
         if spikes.shape[0] > 0:
             for n in range(size):
-                spikes[c, b, n] = fired[n] != 0.0
+                spikes[start + c, b, n] = fired[n] != 0.0
         if states.shape[1] > 0:
             for n in range(size):
-                states[0, c, b, n] = np.int32(m.first[b, n])
-                states[1, c, b, n] = np.int32(m.second[b, n])
+                states[0, start + c, b, n] = np.int32(m.first[b, n])
+                states[1, start + c, b, n] = np.int32(m.second[b, n])
 
 
 def _sources() -> int:
@@ -188,20 +188,16 @@ def _sources() -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
 
-def _drivers(sources: int) -> tuple[Callable[..., None], Callable[..., None]]:
-    """The loop over the batch: on one thread, and on all. Both refer to `sources`, and are recompiled when it changes."""
+def _driver(sources: int) -> Callable[..., None]:
+    """`advance(part, parts, ...)`, recompiled when `sources` changes, since it refers to it."""
 
     @njit(cache=True, nogil=True)
-    def serial(p, m, t0, values, events, n_events, out, n_out, spikes, states):  # type: ignore[no-untyped-def]
-        for b in range(sources * 0, m.first.shape[0]):
-            _advance(p, m, b, t0, values, events, n_events, out, n_out, spikes, states)
+    def advance(part, parts, p, m, t0, values, events, n_events, out, n_out, start, spikes, states):  # type: ignore[no-untyped-def]
+        batch = m.first.shape[0] + 0 * sources
+        for b in range(batch * part // parts, batch * (part + 1) // parts):
+            _advance(p, m, b, t0, values, events, n_events, out, n_out, start, spikes, states)
 
-    @njit(cache=True, nogil=True, parallel=True)
-    def threaded(p, m, t0, values, events, n_events, out, n_out, spikes, states):  # type: ignore[no-untyped-def]
-        for b in prange(m.first.shape[0] + sources * 0):
-            _advance(p, m, b, t0, values, events, n_events, out, n_out, spikes, states)
-
-    return serial, threaded
+    return advance
 
 
-advance_serial, advance_threaded = _drivers(_sources())
+advance = _driver(_sources())

@@ -14,67 +14,78 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.kernel import DELAYED, IMMEDIATE, STOCK, Memory, Program, advance_serial, advance_threaded
+from tclif_neuro.fixed.kernel import DELAYED, IMMEDIATE, STOCK, Memory, Program, advance
 from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input
 from tclif_neuro.network import DECAY_ONE, InputCoding, Layer, LIFNeuron, QuantizedNetwork, Synapses
+from tclif_neuro.threads import in_parts
 
 CHUNK = 64  # steps that a layer runs before the next one does
+PARTS = 16  # into how many tasks a large batch is cut
 
 Array = npt.NDArray[Any]
 
 
 def _stored(synapses: Synapses) -> tuple[Array, float]:
-    """The weights as [M, N] in the narrowest type, and their scale 2^exponent. Even weights are halved to fit 8 bits."""
-    weight, exponent = synapses.weight, synapses.exponent
+    """The weights as [M, N], and their scale 2^exponent. Even weights are halved, since they then fit in 8 bits."""
+    weight, exponent = synapses.weight.T, synapses.exponent
     if not (weight & 1).any():
         weight, exponent = weight >> 1, exponent + 1
-    narrow = np.int8 if np.abs(weight).max() <= 127 or (weight.min() == -128 and weight.max() <= 127) else np.int16
-    return np.ascontiguousarray(weight.T.astype(narrow)), 2.0**exponent
+    return weight, 2.0**exponent
 
 
-def _sum_type(weight: Array, input_max: int) -> type:
-    """The narrowest type that holds every partial sum of rows of `weight` [M, N] times inputs up to `input_max`."""
+def _largest_sum(weight: Array, input_max: int) -> int:
+    """The largest magnitude of any partial sum of rows of `weight` [M, N] times inputs up to `input_max`."""
     wide = weight.astype(np.int64)
-    extreme = max(np.maximum(wide, 0).sum(axis=0).max(), np.maximum(-wide, 0).sum(axis=0).max()) * input_max
-    return np.int16 if extreme < 2**15 else np.int32
+    return int(max(np.maximum(wide, 0).sum(axis=0).max(), np.maximum(-wide, 0).sum(axis=0).max())) * input_max
+
+
+def _narrow(weight: Array, input_max: int) -> bool:
+    """Whether 8 bits hold the weights and 16 bits every sum of them (else 16 and 32 bits)."""
+    return weight.size == 0 or (
+        weight.min() >= -128 and weight.max() <= 127 and _largest_sum(weight, input_max) < 2**15
+    )
+
+
+def _filled(values: Array, shape: tuple[int, ...]) -> Array:
+    """`values` repeated to `shape`: a writable C-ordered copy, since the compiler makes a kernel for every other kind."""
+    return np.array(np.broadcast_to(values, shape), order="C")
 
 
 def _program(layer: Layer, coding: InputCoding | None) -> Program:
     """The constants of `layer`; `coding` is the network's input coding if this is its first layer."""
     neuron, n = layer.neuron, layer.size
     weight, scale = _stored(layer.synapses)
-    recurrent, recurrent_scale = (
-        (np.zeros((0, n), weight.dtype), 1.0) if layer.recurrent is None else _stored(layer.recurrent)
-    )
-    wide = np.promote_types(weight.dtype, recurrent.dtype)
+    recurrent, recurrent_scale = (weight[:0], 1.0) if layer.recurrent is None else _stored(layer.recurrent)
+    input_max = 1 if coding is None else max(abs(v) for v in coding.range)
+    kind = np.int8 if _narrow(weight, input_max) and _narrow(recurrent, 1) else np.int16
     if isinstance(neuron, LIFNeuron):
-        kind, gamma = STOCK, 0
+        code, gamma = STOCK, 0
         a1, a2 = (np.array([[DECAY_ONE - k]]) for k in (neuron.i_decay, neuron.v_decay))
         b1 = b2 = np.zeros(1)
     else:
-        kind, gamma = (DELAYED if neuron.reset == "delayed" else IMMEDIATE), neuron.gamma
+        code, gamma = (DELAYED if neuron.reset == "delayed" else IMMEDIATE), neuron.gamma
         a1, a2, b1, b2 = neuron.a1, neuron.a2, neuron.b1, neuron.b2
     return Program(
-        kind=kind,
+        kind=code,
         graded=coding is not None and coding.bits > 0,
-        weight=weight.astype(wide),
+        weight=np.array(weight, kind, order="C"),
         scale=scale,
-        recurrent=recurrent.astype(wide),
+        recurrent=np.array(recurrent, kind, order="C"),
         recurrent_scale=recurrent_scale,
-        a1=np.ascontiguousarray(np.broadcast_to(a1 / DECAY_ONE, (len(a1), n))),
-        a2=np.ascontiguousarray(np.broadcast_to(a2 / DECAY_ONE, (len(a2), n))),
-        b1=np.ascontiguousarray(np.broadcast_to(b1 / DECAY_ONE, (n,))),
-        b2=np.ascontiguousarray(np.broadcast_to(b2 / DECAY_ONE, (n,))),
+        a1=_filled(a1 / DECAY_ONE, (len(a1), n)),
+        a2=_filled(a2 / DECAY_ONE, (len(a2), n)),
+        b1=_filled(b1 / DECAY_ONE, (n,)),
+        b2=_filled(b2 / DECAY_ONE, (n,)),
         bias=layer.bias.astype(np.float64),
         gamma=float(gamma),
         vth=float(neuron.vth),
     )
 
 
-def _memory(program: Program, batch: int, input_max: int) -> Memory:
+def _memory(program: Program, batch: int) -> Memory:
     """A batch at rest."""
     n = program.weight.shape[1]
-    kind = np.promote_types(_sum_type(program.weight, input_max), _sum_type(program.recurrent, 1))
+    kind = np.int16 if program.weight.dtype == np.int8 else np.int32
     return Memory(
         first=np.zeros((batch, n)),
         second=np.zeros((batch, n)),
@@ -92,23 +103,21 @@ def _memory(program: Program, batch: int, input_max: int) -> Memory:
 class Simulator:
     """A network ready to run: its constants compiled once, its state carried from call to call.
 
-    net: the network. batch: how many samples run side by side. threads: True for all cores; a batch of one always runs
-    on one thread, which is faster than handing it to another.
+    net: the network. batch: how many samples run side by side, on all cores; a batch of one runs on one.
     """
 
-    def __init__(self, net: QuantizedNetwork, batch: int = 1, *, threads: bool = True) -> None:
+    def __init__(self, net: QuantizedNetwork, batch: int = 1) -> None:
         if batch < 1:
             raise InputError(f"batch: {batch}; at least 1 is needed")
         self.net = net
         self.batch = batch
-        self._advance = advance_threaded if threads and batch > 1 else advance_serial
+        self._parts = min(batch, PARTS)
         self._programs = [_program(layer, None if i else net.input) for i, layer in enumerate(net.layers)]
         self.reset()
 
     def reset(self) -> None:
         """Back to rest, at step 0 of a sample."""
-        largest = max(abs(v) for v in self.net.input.range)
-        self._memories = [_memory(p, self.batch, 1 if i else largest) for i, p in enumerate(self._programs)]
+        self._memories = [_memory(p, self.batch) for p in self._programs]
         self._step = 0
 
     def step(self, x: npt.ArrayLike) -> Array:
@@ -135,13 +144,11 @@ class Simulator:
     def _chunk(self, encoded: npt.NDArray[np.int16], start: int, records: list[tuple[Array, Array]]) -> None:
         values = np.ascontiguousarray(encoded.transpose(1, 0, 2))
         events, n_events = _events(values)
-        steps = slice(start, start + len(encoded))
         for program, memory, (spikes, states) in zip(self._programs, self._memories, records, strict=True):
             out = np.empty((self.batch, len(encoded), memory.first.shape[1]), np.int32)
             n_out = np.empty(out.shape[:2], np.int64)
-            self._advance(
-                program, memory, self._step, values, events, n_events, out, n_out, spikes[steps], states[:, steps]
-            )
+            streams = (values, events, n_events, out, n_out)
+            in_parts(advance, self._parts, self._parts, program, memory, self._step, *streams, start, spikes, states)
             events, n_events = out, n_out
         self._step += len(encoded)
 
@@ -168,10 +175,10 @@ def _events(values: npt.NDArray[np.int16]) -> tuple[Array, Array]:
     return np.argsort(~active, axis=2, kind="stable").astype(np.int32), active.sum(axis=2)
 
 
-def simulate(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = False, threads: bool = True) -> Run:
+def simulate(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = False) -> Run:
     """Run `net` on the float input `x` [T, B, M] from rest, compiled and on all cores.
 
     record: keep every step's spikes and states (memory then grows with T). Raises `InputError` if `x` does not fit.
     """
     x = check_input(net, x)
-    return Simulator(net, x.shape[1], threads=threads).run(x, record=record)
+    return Simulator(net, x.shape[1]).run(x, record=record)
