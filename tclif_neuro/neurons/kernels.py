@@ -67,54 +67,76 @@ def _flush(x, zero, tiny):  # type: ignore[no-untyped-def]
     return x if abs(x) > tiny else zero
 
 
-@njit(inline="always")
-def _psi(x, surrogate, k, one):  # type: ignore[no-untyped-def]
-    """The surrogate derivative; see `surrogate.Surrogate`."""
-    if surrogate == TRIANGLE:
-        return max(one - one, one - k * abs(x))
-    if surrogate == ARCTAN:
-        y = k * x
-        return one / (one + y * y)
-    y = one + k * abs(x)
-    return one / (y * y)
+@njit
+def _fill_psi(p, soma, out):  # type: ignore[no-untyped-def]
+    """out = psi(US - Vth), the surrogate derivative; see `surrogate.Surrogate`."""
+    vth, k, one = p.vth, p.k, p.one
+    if p.surrogate == TRIANGLE:
+        for n in range(out.shape[0]):
+            out[n] = max(one - one, one - k * abs(soma[n] - vth))
+    elif p.surrogate == ARCTAN:
+        for n in range(out.shape[0]):
+            x = k * (soma[n] - vth)
+            out[n] = one / (one + x * x)
+    else:
+        for n in range(out.shape[0]):
+            x = one + k * abs(soma[n] - vth)
+            out[n] = one / (x * x)
 
 
 @njit
 def _advance(p, t, current, dendrite, soma, spike, pre_dendrite, pre_soma):  # type: ignore[no-untyped-def]
-    """Step `t` of one sample, [N] each, in place; `pre_*` receive the states before a reset in the same step."""
+    """Step `t` of one sample, [N] each, in place; `pre_*` receive the states before a reset in the same step.
+
+    A loop for each reset: a branch inside would keep it from being vectorised.
+    """
     a1, a2, b1, b2 = _row(p.a1, t), _row(p.a2, t), p.b1, p.b2
-    gamma, vth, one, tiny, reset = p.gamma, p.vth, p.one, p.tiny, p.reset
+    gamma, vth, one, tiny = p.gamma, p.vth, p.one, p.tiny
     zero = one - one
-    for n in range(current.shape[0]):
-        if reset == DELAYED:
+    if p.reset == DELAYED:
+        for n in range(current.shape[0]):
             d = a1[n] * dendrite[n] + b1[n] * soma[n] + current[n] - gamma * spike[n]
             s = a2[n] * soma[n] + b2[n] * d - vth * spike[n]
-        else:
-            d = a1[n] * dendrite[n] + b1[n] * soma[n] + current[n]
-            s = a2[n] * soma[n] + b2[n] * d
-        d, s = _flush(d, zero, tiny), _flush(s, zero, tiny)
-        z = one if s - vth >= zero else zero
-        pre_dendrite[n] = d
-        pre_soma[n] = s
-        if reset == IMMEDIATE:
-            d = d - gamma * z
-            s = s - vth * z
-        elif reset == ZERO:
-            s = s * (one - z)
-        dendrite[n] = d
-        soma[n] = s
-        spike[n] = z
+            d, s = _flush(d, zero, tiny), _flush(s, zero, tiny)
+            dendrite[n] = pre_dendrite[n] = d
+            soma[n] = pre_soma[n] = s
+            spike[n] = one if s - vth >= zero else zero
+        return
+    for n in range(current.shape[0]):
+        d = a1[n] * dendrite[n] + b1[n] * soma[n] + current[n]
+        s = a2[n] * soma[n] + b2[n] * d
+        pre_dendrite[n] = _flush(d, zero, tiny)
+        pre_soma[n] = _flush(s, zero, tiny)
+        spike[n] = one if s - vth >= zero else zero
+    if p.reset == IMMEDIATE:
+        for n in range(current.shape[0]):
+            dendrite[n] = pre_dendrite[n] - gamma * spike[n]
+            soma[n] = pre_soma[n] - vth * spike[n]
+    else:
+        for n in range(current.shape[0]):
+            dendrite[n] = pre_dendrite[n]
+            soma[n] = pre_soma[n] * (one - spike[n])
 
 
 @njit
-def _add_recurrent(current, weight, spikes, out):  # type: ignore[no-untyped-def]
-    """out = current + the rows of `weight` [N from, N to] whose neuron spiked."""
+def _add_recurrent(current, weight, spikes, events, out):  # type: ignore[no-untyped-def]
+    """out = current + the rows of `weight` [N from, N to] whose neuron spiked, four at a time."""
     out[:] = current
+    count = 0
     for j in range(spikes.shape[0]):
-        if spikes[j] != 0:
-            row = weight[j]
-            for n in range(out.shape[0]):
-                out[n] += row[n]
+        events[count] = j
+        count += spikes[j] != 0
+    i = 0
+    while i + 4 <= count:
+        a, b, c, d = weight[events[i]], weight[events[i + 1]], weight[events[i + 2]], weight[events[i + 3]]
+        for n in range(out.shape[0]):
+            out[n] += (a[n] + b[n]) + (c[n] + d[n])
+        i += 4
+    while i < count:
+        a = weight[events[i]]
+        for n in range(out.shape[0]):
+            out[n] += a[n]
+        i += 1
 
 
 @njit(cache=True, nogil=True)
@@ -127,7 +149,7 @@ def forward(task, p, current, spikes, kept, total):  # type: ignore[no-untyped-d
     first, last = _block(task, batch, size)
     dendrite = np.zeros((last - first, size), current.dtype)
     soma, spike = dendrite.copy(), dendrite.copy()
-    pre_dendrite, pre_soma = np.zeros(size, current.dtype), np.zeros(size, current.dtype)
+    pre_dendrite, pre_soma, events = dendrite[0].copy(), dendrite[0].copy(), np.zeros(size, np.int64)
     for t in range(steps):
         if t % SEGMENT == 0:
             kept[t // SEGMENT, 0, first:last] = dendrite
@@ -135,7 +157,7 @@ def forward(task, p, current, spikes, kept, total):  # type: ignore[no-untyped-d
         for g in range(last - first):
             now = current[t, first + g]
             if p.recurrent.shape[0] > 0:
-                _add_recurrent(now, p.recurrent, spike[g], total[t, first + g])
+                _add_recurrent(now, p.recurrent, spike[g], events, total[t, first + g])
                 now = total[t, first + g]
             _advance(p, t, now, dendrite[g], soma[g], spike[g], pre_dendrite, pre_soma)
         spikes[t, first:last] = spike
@@ -156,35 +178,39 @@ def _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_
 
 
 @njit
-def _retreat(p, t, grad, carried, through, pre_soma, out):  # type: ignore[no-untyped-def]
+def _retreat(p, t, grad, carried, through, soma, psi, out):  # type: ignore[no-untyped-def]
     """One step back of one sample, [N] each.
 
     grad: dE/dS[t] from the layers above; carried: dE/dS[t] through the recurrent weights. through[0], through[1]: dE/dUD and
-    dE/dUS of step t + 1 before its reset, on return those of step t. out = dE/dI[t].
+    dE/dUS of step t + 1 before its reset, on return those of step t. soma: US[t] before its reset. out = dE/dI[t].
     """
-    a1, a2, b1, b2 = _row(p.a1, t + 1), _row(p.a2, t + 1), p.b1, p.b2
-    gamma, vth, one, tiny, reset, keep, surrogate, k = p.gamma, p.vth, p.one, p.tiny, p.reset, p.keep, p.surrogate, p.k
+    a1, a2, b1, b2, to_d, to_s = _row(p.a1, t + 1), _row(p.a2, t + 1), p.b1, p.b2, through[0], through[1]
+    one, tiny = p.one, p.tiny
     zero = one - one
-    for n in range(grad.shape[0]):
-        next_d, next_s, s = through[0, n], through[1, n], pre_soma[n]
-        to_d = a1[n] * next_d
-        to_s = b1[n] * next_d + a2[n] * next_s
-        to_spike = grad[n] + carried[n]
-        if reset == ZERO:
-            z = one if s - vth >= zero else zero
-            if keep:
-                to_spike -= s * to_s
-            to_s = to_s * (one - z)
-        elif keep:
-            if reset == DELAYED:
-                to_spike -= gamma * next_d + vth * next_s
-            else:
-                to_spike -= gamma * to_d + vth * to_s
-        now_s = _flush(to_s + _psi(s - vth, surrogate, k, one) * to_spike, zero, tiny)
-        now_d = _flush(to_d + b2[n] * now_s, zero, tiny)
-        through[0, n] = now_d
-        through[1, n] = now_s
-        out[n] = now_d
+    keep = one if p.keep else zero
+    gamma, vth = keep * p.gamma, keep * p.vth
+    if p.reset == DELAYED:
+        for n in range(out.shape[0]):
+            to_spike = grad[n] + carried[n] - gamma * to_d[n] - vth * to_s[n]
+            s = b1[n] * to_d[n] + a2[n] * to_s[n] + psi[n] * to_spike
+            d = a1[n] * to_d[n] + b2[n] * s
+            to_s[n] = _flush(s, zero, tiny)
+            to_d[n] = out[n] = _flush(d, zero, tiny)
+    elif p.reset == IMMEDIATE:
+        for n in range(out.shape[0]):
+            after_d, after_s = a1[n] * to_d[n], b1[n] * to_d[n] + a2[n] * to_s[n]
+            s = after_s + psi[n] * (grad[n] + carried[n] - gamma * after_d - vth * after_s)
+            d = after_d + b2[n] * s
+            to_s[n] = _flush(s, zero, tiny)
+            to_d[n] = out[n] = _flush(d, zero, tiny)
+    else:
+        for n in range(out.shape[0]):
+            after_s = b1[n] * to_d[n] + a2[n] * to_s[n]
+            silent = zero if soma[n] - p.vth >= zero else one
+            s = silent * after_s + psi[n] * (grad[n] + carried[n] - keep * soma[n] * after_s)
+            d = a1[n] * to_d[n] + b2[n] * s
+            to_s[n] = _flush(s, zero, tiny)
+            to_d[n] = out[n] = _flush(d, zero, tiny)
 
 
 @njit(fastmath={"reassoc", "contract", "nsz"})
@@ -196,13 +222,11 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _carry(p, current_grad, pre_soma, carried):  # type: ignore[no-untyped-def]
+def _carry(recurrent, current_grad, psi, carried):  # type: ignore[no-untyped-def]
     """carried[j] = sum_i R[i, j] dE/dI[t+1]_i, where the surrogate lets it through (elsewhere it has no effect)."""
-    zero = p.one - p.one
     for j in range(carried.shape[0]):
-        carried[j] = zero
-        if _psi(pre_soma[j] - p.vth, p.surrogate, p.k, p.one) > zero:
-            carried[j] = _dot(p.recurrent[j], current_grad)
+        if psi[j] > 0:
+            carried[j] = _dot(recurrent[j], current_grad)
 
 
 @njit(cache=True, nogil=True)
@@ -215,7 +239,7 @@ def backward(task, p, current, kept, grad, out, a_grad, b_grad):  # type: ignore
     steps, batch, size = current.shape
     dendrite = np.zeros((SEGMENT + 1, size), current.dtype)
     soma, pre_dendrite, pre_soma = dendrite.copy(), dendrite.copy(), dendrite.copy()
-    spike, carried = dendrite[0].copy(), dendrite[0].copy()
+    spike, carried, psi = dendrite[0].copy(), dendrite[0].copy(), dendrite[0].copy()
     for b in range(*_block(task, batch, size)):
         through = np.zeros((2, size), current.dtype)
         carried[:] = 0
@@ -224,9 +248,10 @@ def backward(task, p, current, kept, grad, out, a_grad, b_grad):  # type: ignore
             _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_soma, spike)
             for t in range(stop - 1, start - 1, -1):
                 i = t - start
+                _fill_psi(p, pre_soma[i + 1], psi)
                 if p.recurrent.shape[0] > 0 and t + 1 < steps:
-                    _carry(p, out[t + 1, b], pre_soma[i + 1], carried)
-                _retreat(p, t, grad[t, b], carried, through, pre_soma[i + 1], out[t, b])
+                    _carry(p.recurrent, out[t + 1, b], psi, carried)
+                _retreat(p, t, grad[t, b], carried, through, pre_soma[i + 1], psi, out[t, b])
                 if a_grad.shape[1] > 0:
                     row = min(t, a_grad.shape[2] - 1)
                     _accumulate(a_grad[0, task, row], through[0], dendrite[i])
