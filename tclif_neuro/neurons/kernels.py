@@ -240,6 +240,7 @@ def backward(task, p, current, kept, grad, out, a_grad, b_grad):  # type: ignore
     dendrite = np.zeros((SEGMENT + 1, size), current.dtype)
     soma, pre_dendrite, pre_soma = dendrite.copy(), dendrite.copy(), dendrite.copy()
     spike, carried, psi = dendrite[0].copy(), dendrite[0].copy(), dendrite[0].copy()
+    b_sum = np.zeros((2, size), current.dtype)
     for b in range(*_block(task, batch, size)):
         through = np.zeros((2, size), current.dtype)
         carried[:] = 0
@@ -257,8 +258,11 @@ def backward(task, p, current, kept, grad, out, a_grad, b_grad):  # type: ignore
                     _accumulate(a_grad[0, task, row], through[0], dendrite[i])
                     _accumulate(a_grad[1, task, row], through[1], soma[i])
                 if b_grad.shape[1] > 0:
-                    _accumulate(b_grad[0, task], through[0], soma[i])
-                    _accumulate(b_grad[1, task], through[1], pre_dendrite[i + 1])
+                    _accumulate(b_sum[0], through[0], soma[i])
+                    _accumulate(b_sum[1], through[1], pre_dendrite[i + 1])
+            if b_grad.shape[1] > 0:  # a segment's sum in single precision loses nothing, a sequence's would
+                b_grad[:, task] += b_sum
+                b_sum[:] = 0
 
 
 @njit
