@@ -54,7 +54,7 @@ def check_range(field: str, value: Array | int, low: int, high: int) -> None:
 
 def _freeze(array: Array, dtype: type) -> Array:
     """A read-only C-ordered copy."""
-    frozen = np.array(array, dtype=dtype, order="C")
+    frozen: Array = np.array(array, dtype=dtype, order="C")
     frozen.flags.writeable = False
     return frozen
 
@@ -299,7 +299,9 @@ class QuantizedNetwork(_Content):
         input_max = max(abs(v) for v in self.input.range)
         for i, layer in enumerate(self.layers):
             if i and layer.inputs != self.layers[i - 1].size:
-                raise FormatError(f"layer {i}: has {layer.inputs} inputs, layer {i - 1} has {self.layers[i - 1].size} neurons")
+                raise FormatError(
+                    f"layer {i}: has {layer.inputs} inputs, layer {i - 1} has {self.layers[i - 1].size} neurons"
+                )
             if layer.readout and i + 1 < len(self.layers):
                 raise FormatError(f"layer {i}: a readout must be the last layer")
             total = layer.synapses.largest_sum(1 if i else input_max)

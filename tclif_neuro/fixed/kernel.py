@@ -2,8 +2,8 @@
 
 The neurons are the functions of `fixed.step`, compiled from the same source over another arithmetic: states are float64
 that hold integers. Every value stays below 2^53, so each operation is exact, and `x k / 4096` truncated is two vector
-instructions where 64-bit integers need a dozen. Synapses are event-driven: only the rows of inputs that spiked are read,
-in the narrowest type that holds them, and summed in the narrowest type that holds every partial sum.
+instructions where 64-bit integers need a dozen. Synapses are event-driven: only the rows of inputs that spiked are
+read, in the narrowest type that holds them, and summed in the narrowest type that holds every partial sum.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DELAYED, IMMEDIATE, STOCK = 0, 1, 2
 
 
 class Program(NamedTuple):
-    """A layer's constants. Coefficients are decimals (k / 4096), [K, N] or [N]; weights are [M, N], one row an input."""
+    """A layer's constants. Coefficients are decimals (k / 4096), [K, N] or [N]; weights [M, N], a row an input."""
 
     kind: int
     graded: bool
@@ -61,7 +61,7 @@ class Memory(NamedTuple):
 
 
 def _mul(x: float, k: float) -> float:
-    return np.trunc(x * k)  # type: ignore[no-any-return]
+    return np.trunc(x * k)
 
 
 def _sat(x: float) -> float:
@@ -69,13 +69,13 @@ def _sat(x: float) -> float:
 
 
 def _int32(x: float) -> float:
-    return x - np.floor((x + 2.0**31) * 2.0**-32) * 2.0**32  # type: ignore[no-any-return]
+    return x - np.floor((x + 2.0**31) * 2.0**-32) * 2.0**32
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of `fixed.step`, compiled with `mul`, `sat` and `int32` in exact float64."""
     arithmetic = {"mul": njit(_mul), "sat": njit(_sat), "int32": njit(_int32)}
-    return njit(FunctionType(function.__code__, {**vars(step), **arithmetic}))  # type: ignore[no-any-return,arg-type]
+    return njit(FunctionType(function.__code__, {**vars(step), **arithmetic}))
 
 
 _delayed = _compiled(step.tclif_delayed)
@@ -84,7 +84,7 @@ _lif = _compiled(step.lif)
 
 
 @njit
-def _add_rows(weight, events, n_events, total):  # type: ignore[no-untyped-def]
+def _add_rows(weight, events, n_events, total):
     """total[n] = the sum of the event rows' weights; four rows a pass, so that the sums are loaded and stored less."""
     size = total.shape[0]
     total[:] = 0
@@ -102,7 +102,7 @@ def _add_rows(weight, events, n_events, total):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add_graded(weight, values, total):  # type: ignore[no-untyped-def]
+def _add_graded(weight, values, total):
     """total[n] = sum over m of weight[m, n] values[m], skipping the silent inputs."""
     total[:] = 0
     for m in range(values.shape[0]):
@@ -114,7 +114,7 @@ def _add_graded(weight, values, total):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _update(p, m, b, t):  # type: ignore[no-untyped-def]
+def _update(p, m, b, t):
     """The neurons of sample `b` advance by the step at sample time `t`; returns how many states saturated."""
     first, second, fired, act = m.first[b], m.second[b], m.fired[b], m.act[b]
     row = min(t, p.a1.shape[0] - 1)
@@ -142,11 +142,12 @@ def _update(p, m, b, t):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _advance(p, m, b, t0, values, events, n_events, out, n_out, start, spikes, states):  # type: ignore[no-untyped-def]
+def _advance(p, m, b, t0, values, events, n_events, out, n_out, start, spikes, states):
     """Sample `b` of one layer over a chunk of steps, from sample time `t0`.
 
-    Input: graded `values` [B, C, M], or `events` [B, C, M] of which the first `n_events[b, c]` are valid. Output: events
-    in `out`, `n_out`; and, unless they have length 0, `spikes` [T, B, N] and `states` [2, T, B, N] from row `start` on.
+    Input: graded `values` [B, C, M], or `events` [B, C, M] of which the first `n_events[b, c]` are valid. Output:
+    events in `out`, `n_out`; and, unless they have length 0, `spikes` [T, B, N] and `states` [2, T, B, N] from row
+    `start` on.
     """
     act, total, recurrent_total, fired = m.act[b], m.sum[b], m.recurrent_sum[b], m.fired[b]
     size = act.shape[0]
@@ -183,7 +184,7 @@ def _advance(p, m, b, t0, values, events, n_events, out, n_out, start, spikes, s
 
 
 def _sources() -> int:
-    """A digest of the sources that the kernels are compiled from; part of numba's cache key, which sees one file only."""
+    """A digest of what the kernels are compiled from: numba's cache itself looks at one file only."""
     text = b"".join(Path(str(module)).read_bytes() for module in (__file__, step.__file__))
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
@@ -192,7 +193,7 @@ def _driver(sources: int) -> Callable[..., None]:
     """`advance(part, parts, ...)`, recompiled when `sources` changes, since it refers to it."""
 
     @njit(cache=True, nogil=True)
-    def advance(part, parts, p, m, t0, values, events, n_events, out, n_out, start, spikes, states):  # type: ignore[no-untyped-def]
+    def advance(part, parts, p, m, t0, values, events, n_events, out, n_out, start, spikes, states):
         batch = m.first.shape[0] + 0 * sources
         for b in range(batch * part // parts, batch * (part + 1) // parts):
             _advance(p, m, b, t0, values, events, n_events, out, n_out, start, spikes, states)

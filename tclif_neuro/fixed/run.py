@@ -23,7 +23,8 @@ class LayerRun:
     spikes: [T, B, N] uint8, or None if not recorded.
     states: [2, T, B, N] int32, dendrite and soma (LIF: current and potential) after each step, or None.
     final: [2, B, N] int32, the states after the last step.
-    counts: [B, N], spikes a sample. saturations: how often a state left its 24 bits; -1 where the executor does not count.
+    counts: [B, N], spikes a sample. saturations: how often a state left its 24 bits; -1 where the executor does not
+    count.
     """
 
     spikes: npt.NDArray[np.uint8] | None

@@ -3,8 +3,8 @@
     run = simulate(net, x)                     # a batch of whole samples
     chip = Simulator(net); chip.step(x_t)      # a stream, one step at a time, with the state carried on
 
-Time is cut into chunks and each layer runs a chunk for the whole batch before the next layer does, so that memory does not
-grow with T (unless spikes and states are recorded) and a layer's weights stay in the cache.
+Time is cut into chunks and each layer runs a chunk for the whole batch before the next layer does, so that memory does
+not grow with T (unless spikes and states are recorded) and a layer's weights stay in the cache.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _narrow(weight: Array, input_max: int) -> bool:
 
 
 def _filled(values: Array, shape: tuple[int, ...]) -> Array:
-    """`values` repeated to `shape`: a writable C-ordered copy, since the compiler makes a kernel for every other kind."""
+    """`values` repeated to `shape`: a writable C-ordered copy, so that one compiled kernel serves all."""
     return np.array(np.broadcast_to(values, shape), order="C")
 
 
@@ -121,7 +121,7 @@ class Simulator:
         self._step = 0
 
     def step(self, x: npt.ArrayLike) -> Array:
-        """One step of a stream: float input [B, M] -> the last layer's spikes [B, N] uint8, or a readout's potential int32."""
+        """One step of a stream: float input [B, M] -> the last layer's spikes, or a readout's potential, [B, N]."""
         self.run(np.asarray(x)[None])
         last = self._memories[-1]
         return last.second.astype(np.int32) if self.net.layers[-1].readout else last.fired.astype(np.uint8)

@@ -1,7 +1,8 @@
 """The integer neurons, one step each, written once.
 
-Every executor calls these functions or compiles them: the NumPy reference and Lava's ProcessModels pass int64 arrays, the
-fast simulator hands the very same source to numba with int64 scalars. State in, state out; nothing is modified in place.
+Every executor calls these functions or compiles them: the NumPy reference and Lava's ProcessModels pass int64 arrays,
+the fast simulator compiles the very same source over another exact arithmetic (`fixed.kernel`). State in, state out;
+nothing is modified in place.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def lif(u: Int, v: Int, act: Int, bias: Int, u_decay: Int, v_decay: Int, vth: In
         u <- wrap(mul(u, u_decay) + act)
         v <- sat(mul(v, v_decay) + u + bias);    S = v > vth;    v <- 0 where S
 
-    `wrap` adds or takes 2^24 once, at 2^23, in 32-bit arithmetic, as Lava does. Returns u, v, S and how many of u, v left their range.
+    `wrap` adds or takes 2^24 once, at 2^23, in 32-bit arithmetic, as Lava does. Returns u, v, S and how many of u, v
+    left their range.
     """
     current = int32(mul(u, u_decay) + act)
     wrapped = current - (current > STATE_MAX + 1) * 2**24 + (current <= -STATE_MAX - 1) * 2**24

@@ -1,12 +1,12 @@
 """Compiled whole-sequence passes of the two-compartment layer, forward and (hand-derived) backward.
 
-One kernel serves every neuron of the library: a LIF is a two-compartment neuron with a passive dendrite (a1 = b1 = gamma
-= 0, b2 = 1). Sequences are [T, B, N]. A task advances a few samples (a block); inside it the loop runs over time, inside
-that over neurons, which vectorises. The forward pass keeps the two states only at every `SEGMENT`-th step; the backward
-pass recomputes a segment from there, so that nothing but the currents is stored over time.
+One kernel serves every neuron of the library: a LIF is a two-compartment neuron with a passive dendrite (a1 = b1 =
+gamma = 0, b2 = 1). Sequences are [T, B, N]. A task advances a few samples (a block); inside it the loop runs over time,
+inside that over neurons, which vectorises. The forward pass keeps the two states only at every `SEGMENT`-th step; the
+backward pass recomputes a segment from there, so that nothing but the currents is stored over time.
 
-Operations are in the order of `neurons.step`, without fused multiply-add, so the spikes are those of the plain path, bit
-for bit. States and gradients below `TINY` become 0: denormals would slow the machine by a factor of ten and more.
+Operations are in the order of `neurons.step`, without fused multiply-add, so the spikes are those of the plain path,
+bit for bit. States and gradients below `TINY` become 0: denormals would slow the machine by a factor of ten and more.
 """
 
 from __future__ import annotations
@@ -52,23 +52,23 @@ def tasks(batch: int, size: int) -> int:
 
 
 @njit(inline="always")
-def _block(task, batch, size):  # type: ignore[no-untyped-def]
+def _block(task, batch, size):
     group = max(1, BLOCK // size)
     return task * group, min(batch, (task + 1) * group)
 
 
 @njit(inline="always")
-def _row(table, t):  # type: ignore[no-untyped-def]
+def _row(table, t):
     return table[min(t, table.shape[0] - 1)]
 
 
 @njit(inline="always")
-def _flush(x, zero, tiny):  # type: ignore[no-untyped-def]
+def _flush(x, zero, tiny):
     return x if abs(x) > tiny else zero
 
 
 @njit
-def _fill_psi(p, soma, out):  # type: ignore[no-untyped-def]
+def _fill_psi(p, soma, out):
     """out = psi(US - Vth), the surrogate derivative; see `surrogate.Surrogate`."""
     vth, k, one = p.vth, p.k, p.one
     if p.surrogate == TRIANGLE:
@@ -85,7 +85,7 @@ def _fill_psi(p, soma, out):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _advance(p, t, current, dendrite, soma, spike, pre_dendrite, pre_soma):  # type: ignore[no-untyped-def]
+def _advance(p, t, current, dendrite, soma, spike, pre_dendrite, pre_soma):
     """Step `t` of one sample, [N] each, in place; `pre_*` receive the states before a reset in the same step.
 
     A loop for each reset: a branch inside would keep it from being vectorised.
@@ -119,7 +119,7 @@ def _advance(p, t, current, dendrite, soma, spike, pre_dendrite, pre_soma):  # t
 
 
 @njit
-def _add_recurrent(current, weight, spikes, events, out):  # type: ignore[no-untyped-def]
+def _add_recurrent(current, weight, spikes, events, out):
     """out = current + the rows of `weight` [N from, N to] whose neuron spiked, four at a time."""
     out[:] = current
     count = 0
@@ -140,7 +140,7 @@ def _add_recurrent(current, weight, spikes, events, out):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def forward(task, p, current, spikes, kept, total):  # type: ignore[no-untyped-def]
+def forward(task, p, current, spikes, kept, total):
     """Fill `spikes` [T, B, N] and `kept` [segments, 2, B, N], the states before each segment, for one block of samples.
 
     current: [T, B, N]. In a recurrent layer `total` [T, B, N] receives the current with the recurrent input.
@@ -164,8 +164,8 @@ def forward(task, p, current, spikes, kept, total):  # type: ignore[no-untyped-d
 
 
 @njit
-def _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_soma, spike):  # type: ignore[no-untyped-def]
-    """Steps start ... stop - 1 of sample `b` again, from the kept states; row i + 1 is the i-th step, row 0 what was before."""
+def _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_soma, spike):
+    """Steps start ... stop - 1 of sample `b` again, from the kept states, which are row 0 of the result."""
     dendrite[0] = kept[start // SEGMENT, 0, b]
     soma[0] = kept[start // SEGMENT, 1, b]
     for n in range(spike.shape[0]):  # an immediate reset has no memory of it
@@ -178,11 +178,12 @@ def _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_
 
 
 @njit
-def _retreat(p, t, grad, carried, through, soma, psi, out):  # type: ignore[no-untyped-def]
+def _retreat(p, t, grad, carried, through, soma, psi, out):
     """One step back of one sample, [N] each.
 
-    grad: dE/dS[t] from the layers above; carried: dE/dS[t] through the recurrent weights. through[0], through[1]: dE/dUD and
-    dE/dUS of step t + 1 before its reset, on return those of step t. soma: US[t] before its reset. out = dE/dI[t].
+    grad: dE/dS[t] from the layers above; carried: dE/dS[t] through the recurrent weights. through[0], through[1]:
+    dE/dUD and dE/dUS of step t + 1 before its reset, on return those of step t. soma: US[t] before its reset. out =
+    dE/dI[t].
     """
     a1, a2, b1, b2, to_d, to_s = _row(p.a1, t + 1), _row(p.a2, t + 1), p.b1, p.b2, through[0], through[1]
     one, tiny = p.one, p.tiny
@@ -214,7 +215,7 @@ def _retreat(p, t, grad, carried, through, soma, psi, out):  # type: ignore[no-u
 
 
 @njit(fastmath={"reassoc", "contract", "nsz"})
-def _dot(a, b):  # type: ignore[no-untyped-def]
+def _dot(a, b):
     total = a[0] * b[0]
     for i in range(1, a.shape[0]):
         total += a[i] * b[i]
@@ -222,7 +223,7 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _carry(recurrent, current_grad, psi, carried):  # type: ignore[no-untyped-def]
+def _carry(recurrent, current_grad, psi, carried):
     """carried[j] = sum_i R[i, j] dE/dI[t+1]_i, where the surrogate lets it through (elsewhere it has no effect)."""
     for j in range(carried.shape[0]):
         if psi[j] > 0:
@@ -230,11 +231,11 @@ def _carry(recurrent, current_grad, psi, carried):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def backward(task, p, current, kept, grad, out, a_grad, b_grad):  # type: ignore[no-untyped-def]
+def backward(task, p, current, kept, grad, out, a_grad, b_grad):
     """Fill `out` [T, B, N] = dE/dI from `grad` [T, B, N] = dE/dS, for one block of samples.
 
-    current: the total input of `forward`. a_grad [2, tasks, K, N] float64 receives the block's dE/da1, dE/da2 and b_grad
-    [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
+    current: the total input of `forward`. a_grad [2, tasks, K, N] float64 receives the block's dE/da1, dE/da2 and
+    b_grad [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
     """
     steps, batch, size = current.shape
     dendrite = np.zeros((SEGMENT + 1, size), current.dtype)
@@ -266,6 +267,6 @@ def backward(task, p, current, kept, grad, out, a_grad, b_grad):  # type: ignore
 
 
 @njit
-def _accumulate(total, a, b):  # type: ignore[no-untyped-def]
+def _accumulate(total, a, b):
     for n in range(total.shape[0]):
         total[n] += a[n] * b[n]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.scan import lif_scan, tclif_scan
+from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.step import (
     LIFParams,
     LIFReset,
@@ -209,10 +209,11 @@ class LIF(SpikingLayer):
     """The leaky integrate-and-fire baseline [Zhang et al. 2024, eqs. 1-3].
 
     beta: decay in [0, 1], fixed, or with learn_beta in (0, 1) and learnt (its logit is the parameter; per_neuron: one a
-    neuron). reset: "delayed", "immediate" (subtract the threshold in the next or the same step) or "zero" (Loihi's: exports as a stock LIF).
+    neuron). reset: "delayed", "immediate" (subtract the threshold in the next or the same step) or "zero" (Loihi's:
+    exports as a stock LIF).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a neuron's constants are its arguments)
         self,
         size: int,
         *,

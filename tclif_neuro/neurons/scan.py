@@ -80,8 +80,8 @@ def lif_states(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -
 def _scan(
     current: Tensor, coefficients: tuple[Tensor, ...], recurrent: Tensor | None, p: TCLIFParams | LIFParams
 ) -> Spikes:
-    spikes, *events = _Scan.apply(current, *coefficients, recurrent, p)  # type: ignore[no-untyped-call]
-    return Spikes.mark(spikes, Events(*events, current.shape[2]) if events else None)
+    spikes, *events = _Scan.apply(current, *coefficients, recurrent, p)
+    return Spikes.mark(spikes, Events(events[0], events[1], current.shape[2]) if events else None)
 
 
 def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams | LIFParams) -> kernels.Neurons:

@@ -1,7 +1,7 @@
 """Spike trains that know they are sparse: products with them add the rows of what fired and skip the rest.
 
-`Spikes` is a tensor like any other to the user. A `torch.nn.Linear` that meets one runs event-driven, forward and for its
-weight gradient, where that is faster than the dense product; everything else sees a plain tensor.
+`Spikes` is a tensor like any other to the user. A `torch.nn.Linear` that meets one runs event-driven, forward and for
+its weight gradient, where that is faster than the dense product; everything else sees a plain tensor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SMALL = 16  # narrower products are left dense
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Which entries of a [rows, M] matrix of spikes are set: `index[start[r] : start[r + 1]]` are the columns of row r."""
+    """Which entries of a [rows, M] matrix are spikes: in row r the columns `index[start[r] : start[r + 1]]`."""
 
     index: Tensor
     start: Tensor
@@ -51,12 +51,12 @@ PARTS = 16  # a fixed number, so that the order of sums does not depend on how m
 
 
 @njit(inline="always")
-def _share(part, rows):  # type: ignore[no-untyped-def]
+def _share(part, rows):
     return rows * part // PARTS, rows * (part + 1) // PARTS
 
 
 @njit(cache=True, nogil=True)
-def _count(part, rows, counts):  # type: ignore[no-untyped-def]
+def _count(part, rows, counts):
     for r in range(*_share(part, rows.shape[0])):
         count = 0
         for n in range(rows.shape[1]):
@@ -65,7 +65,7 @@ def _count(part, rows, counts):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fill(part, rows, start, index):  # type: ignore[no-untyped-def]
+def _fill(part, rows, start, index):
     for r in range(*_share(part, rows.shape[0])):
         i, stop = start[r], start[r + 1]
         for n in range(rows.shape[1]):
@@ -75,7 +75,7 @@ def _fill(part, rows, start, index):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _gather(part, index, start, weight, bias, out):  # type: ignore[no-untyped-def]
+def _gather(part, index, start, weight, bias, out):
     """out[r] = bias + the rows of `weight` [M, N] that row r's events name; four at a time."""
     for r in range(*_share(part, out.shape[0])):
         row = out[r]
@@ -94,7 +94,7 @@ def _gather(part, index, start, weight, bias, out):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _scatter(part, index, start, grad, out):  # type: ignore[no-untyped-def]
+def _scatter(part, index, start, grad, out):
     """out[part, m] = the sum of the part's rows of `grad` [rows, N] whose events name m; out [PARTS, M, N]."""
     mine = out[part]
     for r in range(*_share(part, grad.shape[0])):
@@ -161,7 +161,7 @@ class Spikes(Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             if func is functional.linear and not kwargs and _worth_it(args[0], args[1]):
                 bias = args[2] if len(args) > 2 else None
-                return _EventLinear.apply(args[0].as_subclass(Tensor), args[1], bias, args[0].events())  # type: ignore[no-untyped-call]
+                return _EventLinear.apply(args[0].as_subclass(Tensor), args[1], bias, args[0].events())
             return func(*args, **(kwargs or {}))
 
 

@@ -36,8 +36,9 @@ class LIFState(NamedTuple):
 class TCLIFParams:
     """The coefficients of one step.
 
-    a1, a2: decays of dendrite and soma. b1, b2: couplings, soma to dendrite (negative) and dendrite to soma. Each [1] or
-    [N]. gamma, vth: what a spike takes from the dendrite, and the threshold. detach_reset: no gradient through the reset.
+    a1, a2: decays of dendrite and soma. b1, b2: couplings, soma to dendrite (negative) and dendrite to soma. Each [1]
+    or [N]. gamma, vth: what a spike takes from the dendrite, and the threshold. detach_reset: no gradient through the
+    reset.
     """
 
     a1: Tensor

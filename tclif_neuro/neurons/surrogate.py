@@ -44,7 +44,7 @@ class Surrogate:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Spikes in {0, 1} where `x >= 0`, in x's dtype, with the gradient psi(x)."""
-        return _Spike.apply(x, self)  # type: ignore[no-any-return, no-untyped-call]
+        return _Spike.apply(x, self)
 
 
 class _Spike(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""What a float network does inside: every layer's spikes and states on a batch, for calibration, comparison and plots."""
+"""What a float network does inside: every layer's spikes and states on a batch."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class LayerTrace:
     """One spiking layer's or readout's activity.
 
     name: of the module. input: what entered the layer's neurons (the current; a readout's spikes), [T, B, ...].
-    spikes: [T, B, N] in {0, 1}; zeros for a readout. states: [2, T, B, N] after each step: dendrite and soma; for LIF and
-    Readout the potential twice.
+    spikes: [T, B, N] in {0, 1}; zeros for a readout. states: [2, T, B, N] after each step: dendrite and soma; for LIF
+    and Readout the potential twice.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The integer arithmetic against Python's unbounded integers, and the two compilations of the step against each other."""
+"""The integer step against Python's unbounded integers, in both of its arithmetics."""
 
 import numpy as np
 from hypothesis import given

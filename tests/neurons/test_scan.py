@@ -143,7 +143,7 @@ def test_small_states_and_gradients_are_flushed():
 
 
 def test_backward_is_linear_in_time():
-    """Peers fill a [T, B, N] gradient at every step: quadratic. Twenty times the steps must not cost a hundred times."""
+    """Peers fill a [T, B, N] gradient at every step: quadratic. Twenty times the steps must not cost 100 times."""
     module = TCLIF(64)
 
     def seconds(steps):
