@@ -18,6 +18,8 @@ from tclif_neuro import cli
 from tclif_neuro.commands.recipe_text import recipe_text
 from tclif_neuro.learning.recipe_file import load_recipe
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `cli.main` does, for the commands in this process
+
 STEPS, INPUTS, CLASSES = 6, 5, 3
 RECIPE = """
 [task]
@@ -180,7 +182,7 @@ def test_plot_writes_the_same_png_twice(folder, tmp_path):
 
 def test_inspect_shows_what_is_in_a_file(folder):
     text = tclif("inspect", folder / "tiny.net")
-    assert text.exit_code == 0 and "TCLIF" in text.stdout and "layer/1 beta2" in text.stdout
+    assert text.exit_code == 0 and "TCLIF" in text.stdout and "beta2" in text.stdout
     assert run("inspect", folder / "tiny.net")["layers"]
 
 
@@ -486,3 +488,11 @@ def test_the_demonstration(tmp_path):
     assert found["compare"]["identical"] and found["train"]["epochs"] == 3
     assert {"checkpoint.pt", "log.csv", "digits.net", "digits.png"} == {p.name for p in (tmp_path / "demo").iterdir()}
     assert "4/4" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_a_run_in_lava_that_takes_too_long_is_given_up(folder):
+    result = tclif("run", folder / "tiny.net", "--backend", "lava", "--timeout", 0.2)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: Lava failed") and "timeout of 0.2 s" in result.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tclif_neuro.report.tables import Sheet, comparison_sheet, difference_text, number, share
+from tclif_neuro.report.tables import Sheet, comparison_sheet, difference_text, number, pair, share
 
 if TYPE_CHECKING:
     from tclif_neuro.commands.compare import CompareResult
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tclif_neuro.commands.plot import PlotResult
     from tclif_neuro.commands.run import RunResult
     from tclif_neuro.learning.train import TrainResult
-    from tclif_neuro.netx.describe import NetSummary, SynapsesSummary
+    from tclif_neuro.netx.describe import LayerSummary, NetSummary, SynapsesSummary
     from tclif_neuro.quantization import LossReport
 
 
@@ -37,8 +37,17 @@ def export_parts(result: ExportResult) -> list[Sheet | str]:
 
 def loss_sheet(report: LossReport) -> Sheet:
     """What a conversion lost, layer by layer."""
-    columns = ("layer", "neurons", "scale", "weight error", "clipped", "states use", "saturations", "rate, float",
-               "rate, integer", "spikes differ")  # fmt: skip
+    columns = (
+        "layer",
+        "neurons",
+        "scale",
+        "weight error",
+        "clipped",
+        "states use",
+        "saturated",
+        "rates",
+        "spikes differ",
+    )
     rows = []
     for i, layer in enumerate(report.layers):
         matrices = [layer.weight] if layer.recurrent is None else [layer.weight, layer.recurrent]
@@ -51,8 +60,7 @@ def loss_sheet(report: LossReport) -> Sheet:
                 share(max(matrix.clipped for matrix in matrices)),
                 share(layer.state_used),
                 number(layer.saturations),
-                number(layer.float_rate),
-                number(layer.integer_rate),
+                pair(layer.float_rate, layer.integer_rate),
                 share(layer.spikes_differ),
             )
         )
@@ -84,7 +92,7 @@ def run_sheet(result: RunResult) -> Sheet:
         )
         for i, layer in enumerate(result.layers)
     )
-    return Sheet(title=title, columns=("layer", "neurons", "spikes a sample", "rate", "saturations"), rows=rows)
+    return Sheet(title=title, columns=("layer", "neurons", "spikes a sample", "rate", "saturated"), rows=rows)
 
 
 def compare_parts(result: CompareResult) -> list[Sheet | str]:
@@ -109,18 +117,17 @@ def plot_parts(result: PlotResult) -> list[Sheet | str]:
 
 
 def inspect_parts(summary: NetSummary) -> list[Sheet | str]:
-    """What is in a .net file: its facts, its layers, their coefficients."""
-    return [_facts(summary), _layers(summary), _coefficients(summary)]
+    """What is in a .net file: its facts, and its layers side by side."""
+    return [_facts(summary), _layers(summary)]
 
 
 def _facts(summary: NetSummary) -> Sheet:
-    coding = (
-        "spikes, 0 or 1" if not summary.input_bits else f"{'signed' if summary.input_signed else 'unsigned'} 8 bits"
-    )
+    graded = f"{'signed' if summary.input_signed else 'unsigned'} 8 bits"
     classes = ", ".join(summary.classes[:12]) + (", ..." if len(summary.classes) > 12 else "")
+    coding = f"{graded if summary.input_bits else 'spikes'}, the value times {summary.input_scale:g}"
     rows = (
         ("format", f"{summary.format} {summary.version or ''}".strip()),
-        ("inputs", f"{summary.inputs}: {coding}, value times {summary.input_scale:g}"),
+        ("inputs", f"{summary.inputs}: {coding}"),
         ("outputs", f"{summary.outputs}{': ' if classes else ''}{classes}"),
         ("steps a sample", number(summary.steps) if summary.steps else "any"),
         ("synapses", number(summary.synapses)),
@@ -133,42 +140,43 @@ def _facts(summary: NetSummary) -> Sheet:
 
 
 def _layers(summary: NetSummary) -> Sheet:
-    columns = ("layer", "neuron", "inputs", "neurons", "weights", "recurrent", "zeros", "bias", "threshold", "gamma",
-               "scale", "reset")  # fmt: skip
-    rows = tuple(
-        (
-            layer.path,
-            f"{layer.neuron}{', readout' if layer.readout else ''}",
-            number(layer.inputs),
-            number(layer.neurons),
-            _weights(layer.synapses),
-            _weights(layer.recurrent),
-            share(layer.synapses.sparsity),
-            f"{layer.bias[0]:,} .. {layer.bias[1]:,}",
-            "–" if layer.readout else number(layer.threshold),
-            number(layer.gamma),
-            f"2^{layer.scale_bits}",
-            layer.reset or "–",
-        )
-        for layer in summary.layers
-    )
-    return Sheet(title="layers, in integers", columns=columns, rows=rows)
+    """A column a layer, a row for everything that any of them has."""
+    columns = [_layer(layer) for layer in summary.layers]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = tuple((name, *(column.get(name, "–") for column in columns)) for name in names)
+    return Sheet(title="layers, in integers", columns=("", *(layer.path for layer in summary.layers)), rows=rows)
 
 
-def _weights(synapses: SynapsesSummary | None) -> str:
-    return "–" if synapses is None else f"{synapses.low} .. {synapses.high}, 2^{synapses.exponent}"
+def _layer(layer: LayerSummary) -> dict[str, str]:
+    """What there is to say of a layer, by name."""
+    found = {
+        "neuron": layer.neuron,
+        "neurons": number(layer.neurons),
+        "inputs": number(layer.inputs),
+        "weights": _weights(layer.synapses),
+        "zero weights": share(layer.synapses.sparsity),
+    }
+    if layer.recurrent is not None:
+        found["recurrent weights"] = _weights(layer.recurrent)
+    found["bias"] = _range(*layer.bias)
+    if layer.readout:
+        found["read"] = "at the end"
+    else:
+        found["threshold"] = f"{layer.threshold:,} = {layer.threshold_decimal:g}"
+    if layer.gamma is not None:
+        found["gamma"] = f"{layer.gamma:,} = {layer.gamma_decimal:g}"
+    found["1.0 is"] = f"2^{layer.scale_bits}"
+    if layer.reset is not None:
+        found["reset"] = layer.reset
+    for c in layer.coefficients:
+        decimal = f"{c.low_decimal:.4f}" if c.low == c.high else f"{c.low_decimal:.3f} .. {c.high_decimal:.3f}"
+        found[c.name] = f"{_range(c.low, c.high)} = {decimal}" + (f", {c.steps} steps" if c.steps > 1 else "")
+    return found
 
 
-def _coefficients(summary: NetSummary) -> Sheet:
-    rows = tuple(
-        (
-            f"{layer.path} {c.name}",
-            f"{c.low} .. {c.high}" if c.low != c.high else str(c.low),
-            f"{c.low_decimal:.4f} .. {c.high_decimal:.4f}" if c.low != c.high else f"{c.low_decimal:.4f}",
-            number(c.steps),
-            number(c.neurons),
-        )
-        for layer in summary.layers
-        for c in layer.coefficients
-    )
-    return Sheet(title="coefficients", columns=("coefficient", "of 4096", "decimal", "steps", "neurons"), rows=rows)
+def _weights(synapses: SynapsesSummary) -> str:
+    return f"{_range(synapses.low, synapses.high)}, 2^{synapses.exponent}"
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} .. {high:,}"

@@ -67,13 +67,12 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def comparison_sheet(result: Comparison) -> Sheet:
-    """Layer by layer: firing rates, the share of equal spikes, how far the states are apart, saturations."""
+    """Layer by layer: rates (spikes a neuron and step) and saturations, left / right; how far the two are apart."""
     return Sheet(
         title=f"{result.left} and {result.right}: {verdict(result)}",
-        columns=("layer", "neurons", f"rate, {result.left}", f"rate, {result.right}", "spikes equal", "states, rms",
-                 "saturations"),
+        columns=("layer", "neurons", "rates", "spikes equal", "state rms", "saturated"),
         rows=tuple(_layer_row(i, layer) for i, layer in enumerate(result.layers)),
-    )  # fmt: skip
+    )
 
 
 def _layer_row(i: int, layer: LayerComparison) -> tuple[str, ...]:
@@ -81,11 +80,16 @@ def _layer_row(i: int, layer: LayerComparison) -> tuple[str, ...]:
     return (
         f"{i} {layer.kind}",
         str(layer.neurons),
-        *(number(rate) if spiking else "–" for rate in layer.rates),
+        pair(*layer.rates) if spiking else "–",
         share(layer.agreement) if spiking else "–",
         number(layer.state_rms, 3),
-        " / ".join("–" if count is None else number(count) for count in layer.saturations),
+        pair(*layer.saturations),
     )
+
+
+def pair(left: float | None, right: float | None) -> str:
+    """Two numbers to be compared."""
+    return f"{number(left)} / {number(right)}"
 
 
 def verdict(result: Comparison) -> str:
