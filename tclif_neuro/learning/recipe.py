@@ -1,0 +1,193 @@
+"""Recipes: what is trained on what, and how, in a TOML file that is checked key by key.
+
+    [task]
+    name = "digits-rows"
+
+    [[model.layers]]
+    type = "tclif"
+    size = 128
+    recurrent = true
+
+    [training]
+    epochs = 150
+
+A key that is left out has the value it has below.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.modules import ResetGrad
+from tclif_neuro.neurons.schedule import Form, Schedule
+from tclif_neuro.neurons.step import LIFReset, Reset
+from tclif_neuro.neurons.surrogate import SurrogateName
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator in use takes
+
+
+class Section(BaseModel):
+    """A table of a recipe: no key but its own, no value of another type than the key's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class TaskSection(Section):
+    """[task]: the data. seed: of the split or permutation, see `load_task`."""
+
+    name: str
+    seed: Seed = 0
+
+
+class LayerSection(Section):
+    """[[model.layers]]: a `Linear`, the batch normalisation of its currents, the neurons, the dropout of their spikes.
+
+    surrogate_k: the surrogate's slope. The other keys are the arguments of the neuron's module.
+    """
+
+    own: ClassVar[frozenset[str]] = frozenset({"type", "size", "batch_norm", "dropout", "surrogate", "surrogate_k"})
+
+    size: Count
+    batch_norm: bool = False
+    dropout: Share = 0.0
+    recurrent: bool = False
+    vth: Positive = 1.0
+    surrogate: SurrogateName = "triangle"
+    surrogate_k: Positive = 1.0
+    reset_grad: ResetGrad = "keep"
+    per_neuron: bool = False
+
+    def arguments(self) -> dict[str, Any]:
+        """What the neuron's module takes by keyword besides its surrogate."""
+        return {key: getattr(self, key) for key in type(self).model_fields if key not in self.own}
+
+
+class TCLIFSection(LayerSection):
+    """type = "tclif", see `TCLIF`."""
+
+    type: Literal["tclif"]
+    reset: Reset = "delayed"
+    gamma: NonNegative = 0.5
+    c1: float = 0.0
+    c2: float = 0.0
+
+
+class RelaxedSection(LayerSection):
+    """type = "relaxed", see `RelaxedTCLIF`."""
+
+    type: Literal["relaxed"]
+    reset: Reset = "delayed"
+    gamma: NonNegative = 0.5
+    a1: Fraction = 0.95
+    a2: Fraction = 0.95
+    b1: Annotated[float, Field(ge=-1, le=0)] = -0.5
+    b2: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class ScheduleSection(Section):
+    """schedule = { ... } of an adaptive layer, see `Schedule`."""
+
+    form: Form = "survival"
+    k: Positive = 2.0
+    theta: Positive = 20.0
+
+    def schedule(self) -> Schedule:
+        """The schedule itself. Raises `TclifError` on a shape that its form does not allow."""
+        return Schedule(form=self.form, k=self.k, theta=self.theta)
+
+    @model_validator(mode="after")
+    def _possible(self) -> ScheduleSection:
+        try:
+            self.schedule()
+        except TclifError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+class AdaptiveSection(LayerSection):
+    """type = "adaptive", see `AdaptiveTCLIF`."""
+
+    own: ClassVar[frozenset[str]] = LayerSection.own | {"schedule"}
+
+    type: Literal["adaptive"]
+    reset: Reset = "delayed"
+    gamma: NonNegative = 0.5
+    a1: Fraction = 0.9
+    a2: Fraction = 0.9
+    b1: Annotated[float, Field(ge=-1, le=0)] = -0.5
+    b2: Annotated[float, Field(ge=0, le=1)] = 1.0
+    schedule: ScheduleSection = ScheduleSection()
+
+
+class LIFSection(LayerSection):
+    """type = "lif", see `LIF`."""
+
+    type: Literal["lif"]
+    reset: LIFReset = "delayed"
+    beta: Annotated[float, Field(ge=0, le=1)] = 0.9
+    learn_beta: bool = False
+
+    @model_validator(mode="after")
+    def _learnable(self) -> LIFSection:
+        if self.learn_beta and not 0 < self.beta < 1:
+            raise ValueError(f"beta = {self.beta} cannot be learnt: with learn_beta it must be inside (0, 1)")
+        return self
+
+
+class ReadoutSection(Section):
+    """[model.readout], see `Readout`; it has an output for each class of the task."""
+
+    decay: Annotated[float, Field(ge=0, le=1)] = 1.0
+    bias: bool = True
+
+
+AnyLayer = Annotated[TCLIFSection | RelaxedSection | AdaptiveSection | LIFSection, Field(discriminator="type")]
+
+
+class ModelSection(Section):
+    """[model]: the layers from the input on, then the readout."""
+
+    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, strict=False)]  # TOML has lists alone
+    readout: ReadoutSection = ReadoutSection()
+
+
+class TrainingSection(Section):
+    """[training].
+
+    rule: how gradients are found. lr, weight_decay: of the optimiser. scheduler: of lr, an epoch a step; "cosine" falls
+    to 0. input_noise: standard deviation of the Gaussian noise on every training input. grad_clip: largest norm of
+    the gradient, 0 for any. logits: what the loss sees of the readout, its potential ("sum") or its potential over the
+    steps' weights ("mean"), which does not grow with the length of a sample. validation: share of the training set held
+    out; if not 0, the weights kept are those of the epoch that does best on it, otherwise those of the last epoch.
+    seed: of the weights, the order, the noise and the dropout.
+    """
+
+    rule: Literal["bptt"] = "bptt"
+    epochs: Count
+    batch_size: Count = 64
+    optimiser: Literal["adam", "adamw"] = "adam"
+    lr: Positive = 2e-3
+    scheduler: Literal["constant", "cosine"] = "cosine"
+    weight_decay: NonNegative = 0.0
+    input_noise: NonNegative = 0.0
+    grad_clip: NonNegative = 1.0
+    label_smoothing: Share = 0.0
+    logits: Literal["sum", "mean"] = "sum"
+    validation: Share = 0.0
+    seed: Seed = 0
+
+
+class Recipe(Section):
+    """A whole recipe: [task], [model] and [training]."""
+
+    task: TaskSection
+    model: ModelSection
+    training: TrainingSection

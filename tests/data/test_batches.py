@@ -1,0 +1,45 @@
+"""Batches: time first, every sample once, in an order that can be taken up again."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tclif_neuro.data import Batches, DataError
+
+
+def numbered(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sample i is full of i: [n, 3, 2], and so is its label."""
+    y = np.arange(samples)
+    return np.broadcast_to(y[:, None, None], (samples, 3, 2)).astype(np.float32), y
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_an_epoch_has_every_sample_once(samples: int, size: int, seed: int) -> None:
+    batches = Batches(*numbered(samples), size)
+    seen = []
+    for x, y in batches.shuffled(torch.Generator().manual_seed(seed)):
+        assert x.shape == (3, len(y), 2)
+        assert (x == y[None, :, None]).all()
+        seen.append(y)
+    assert [len(y) for y in seen[:-1]] == [size] * (len(batches) - 1)
+    assert sorted(torch.cat(seen).tolist()) == list(range(samples))
+
+
+def test_without_a_generator_the_order_is_the_data_sets() -> None:
+    assert torch.cat([y for _, y in Batches(*numbered(10), 4)]).tolist() == list(range(10))
+
+
+def test_the_generators_state_brings_an_epoch_back() -> None:
+    batches, generator = Batches(*numbered(20), 6), torch.Generator().manual_seed(0)
+    first = [y.tolist() for _, y in batches.shuffled(generator)]
+    state = generator.get_state()
+    second = [y.tolist() for _, y in batches.shuffled(generator)]
+    again = [y.tolist() for _, y in batches.shuffled(torch.Generator().set_state(state))]
+    assert second == again != first
+
+
+def test_a_batch_needs_a_sample() -> None:
+    with pytest.raises(DataError, match="batch size 0"):
+        Batches(*numbered(3), 0)

@@ -1,0 +1,77 @@
+"""One update: its loss, its gradient, and what is refused."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tclif_neuro.learning.bptt import TrainingError, bptt_step, logit_scale
+from tclif_neuro.learning.recipe import TrainingSection
+from tclif_neuro.neurons.modules import TCLIF, Readout
+
+
+def network(decay: float = 1.0) -> torch.nn.Sequential:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(3, 8), TCLIF(8, recurrent=True), Readout(8, 4, decay=decay))
+
+
+X = torch.rand(6, 5, 3, generator=torch.Generator().manual_seed(1)) * 2
+Y = torch.tensor([0, 1, 2, 3, 0])
+
+
+def step(model: torch.nn.Sequential, lr: float = 0.1, **training: object) -> tuple[float, int]:
+    section = TrainingSection(epochs=1, **{"grad_clip": 0.0, **training})  # type: ignore[arg-type]
+    return bptt_step(model, torch.optim.SGD(model.parameters(), lr=lr), X, Y, section)
+
+
+def gradient(model: torch.nn.Sequential, scale: float) -> tuple[float, list[torch.Tensor]]:
+    """The loss written out: minus the mean log-softmax of the right class."""
+    loss = -torch.log_softmax(scale * model(X), 1)[torch.arange(5), Y].mean()
+    return loss.item(), list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+@pytest.mark.parametrize(("logits", "scale"), [("sum", 1.0), ("mean", 1 / 6)])
+def test_an_update_follows_the_gradient(logits: str, scale: float) -> None:
+    model = network()
+    loss, grads = gradient(model, scale)
+    right = int((model(X).argmax(1) == Y).sum())
+    before = [p.detach().clone() for p in model.parameters()]
+    result = step(model, logits=logits)
+    assert result.loss == pytest.approx(loss, rel=1e-5)
+    assert result.correct == right
+    for old, grad, new in zip(before, grads, model.parameters(), strict=True):
+        torch.testing.assert_close(new.detach(), old - 0.1 * grad)
+    assert any(grad.abs().max() > 0 for grad in grads[:4])
+
+
+def test_a_large_gradient_is_clipped() -> None:
+    model = network()
+    before = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+    step(model, lr=1.0, grad_clip=1e-3)
+    moved = torch.nn.utils.parameters_to_vector(model.parameters()).detach() - before
+    assert moved.norm().item() == pytest.approx(1e-3, rel=1e-2)
+
+
+@given(st.floats(0, 1), st.integers(1, 50))
+def test_mean_logits_of_a_constant_input_do_not_depend_on_its_length(decay: float, steps: int) -> None:
+    readout = Readout(3, 4, decay=decay)
+    model = torch.nn.Sequential(readout)
+    x = torch.ones(steps, 1, 3)
+    torch.testing.assert_close(logit_scale(model, steps) * model(x), model(x[:1]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_changes_nothing(value: float) -> None:
+    model = network()
+    with torch.no_grad():
+        model[-1].bias[0] = value
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(TrainingError, match="the loss is nan and its gradient has the norm nan"):
+        step(model)
+    for old, new in zip(before, model.parameters(), strict=True):
+        torch.testing.assert_close(new.detach(), old, equal_nan=True, rtol=0, atol=0)
+
+
+def test_a_readout_is_needed() -> None:
+    with pytest.raises(TrainingError, match="the model ends with a TCLIF; a Readout is needed"):
+        logit_scale(network()[:2], 6)
