@@ -44,12 +44,14 @@ def guarded(
 ) -> None:
     """Call the function `task`, "module:function", on `folder` in a child process, and wait until it is done.
 
-    folder: what the function reads and writes; the child's output and account of a failure go there too. timeout:
-    seconds. steps: how many steps the run has, for messages and for `progress`, which is called with the steps done and
-    `steps` whenever they have changed.
+    folder: what the function reads and writes, and the child's working directory; its output and its account of a
+    failure go there too. timeout: seconds. steps: how many steps the run has, for messages and for `progress`, which is
+    called with the steps done and `steps` whenever they have changed. The function should run its Lava processes with
+    `lava.runtime.run_lava`: then the death of one is noticed at once, otherwise at the timeout.
 
     Raises `LavaError` when the function raises, a process of it dies, or it takes longer than `timeout`.
     """
+    folder = folder.absolute()
     counted = create_counter(folder)
     (folder / FAILURE).unlink(missing_ok=True)
     with open(folder / _OUTPUT, "wb") as output:
@@ -59,6 +61,7 @@ def guarded(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=_environment(),
+            cwd=folder,
             start_new_session=True,
         )
     try:

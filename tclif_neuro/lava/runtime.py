@@ -20,6 +20,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from tclif_neuro.lava.guard import ActorFailure, StoppedError
 
 _PATIENCE = 1.0  # seconds
+_LIKELY = {"SIGKILL": " (out of memory?)", "SIGBUS": " (is /dev/shm full?)"}
 _SERVICE = "a service process of Lava"
 
 
@@ -42,7 +43,7 @@ def _deaths_raise() -> Iterator[None]:
         if dead.si_code == os.CLD_EXITED:
             raise _Death(dead.si_pid, f"ended with exit status {dead.si_status}")
         name = signal.Signals(dead.si_status).name
-        raise _Death(dead.si_pid, f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else ""))
+        raise _Death(dead.si_pid, f"was killed by {name}{_LIKELY.get(name, '')}")
 
     previous = signal.signal(signal.SIGCHLD, on_death)
     try:

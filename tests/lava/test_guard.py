@@ -1,6 +1,7 @@
 """A run that fails ends soon, says why, and leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.lava import LavaError, guarded
+from tclif_neuro.lava import LavaError, guard, guarded
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
 
 LONG = 300.0  # seconds: a timeout that no test waits for
-SOON = 40.0  # seconds in which a failure must be noticed; most of it is Lava's start on a slow machine
+SOON = 60.0  # seconds in which a failure must be noticed; most of it is Lava's start on a slow and busy machine
+GRACE = 8.0  # seconds after a timeout in which all must have ended
 
 
 @pytest.fixture
@@ -68,16 +70,23 @@ def test_a_process_that_exits_is_noticed_at_once(fail):
     assert "Lava process troubled (Troubled) ended with exit status 5" in text
 
 
-def test_a_hang_ends_at_the_timeout(fail, tmp_path):
+def test_a_hang_ends_at_the_timeout(fail):
     text, took = fail("hangs", timeout=12)
-    assert 12 <= took < 16
-    assert text == "Lava failed at step 7 of 1000: not done within the timeout of 12 s"
+    assert 12 <= took < 12 + GRACE
+    assert re.fullmatch(r"Lava failed( at step 7 of 1000)?: not done within the timeout of 12 s", text)
+
+
+def test_a_run_without_progress_ends_before_the_timeout(fail, tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "_STALL", 1.0)
+    text, took = fail("hangs")
+    assert took < SOON
+    assert text == "Lava failed at step 7 of 1000: no step for 1 s"
     assert segments(tmp_path) and not any(p.exists() for p in segments(tmp_path))
 
 
 def test_a_child_that_does_not_hear_is_killed(fail):
     text, took = fail("deaf", timeout=10)
-    assert 10 <= took < 20
+    assert 10 <= took < 10 + 2 * GRACE
     assert "not done within the timeout of 10 s" in text
 
 
@@ -102,10 +111,14 @@ def test_lava_errors_are_the_users_to_mend():
     assert issubclass(LavaError, TclifError)
 
 
-def test_output_stays_in_the_folder(tmp_path, processes, tasks, capfd):
-    guarded("lava_tasks:speaks", tmp_path, timeout=LONG)
-    assert (tmp_path / "done").exists()
-    assert (tmp_path / "output.txt").read_text() == "one line\n"
+def test_output_stays_in_the_folder(tmp_path, processes, tasks, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numpy.py").write_text("raise ImportError('the modules of the working directory are not ours')")
+    folder = Path("job")
+    folder.mkdir()
+    guarded("lava_tasks:speaks", folder, timeout=LONG)
+    assert (folder / "done").exists()
+    assert (folder / "output.txt").read_text() == "one line\n"
     assert capfd.readouterr() == ("", "")
     assert processes.alive() == []
 

@@ -93,7 +93,7 @@ def runs(tmp_path_factory):
         file["layer/1/weight"][0, 0] += 2
     (folder / "requests.json").write_text(json.dumps(requests))
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parent / "tasks")
+        patch.syspath_prepend(Path(__file__).parent / "tasks_netx")
         guarded("net_files:outputs", folder, timeout=250)
     loaded = json.loads((folder / "loaded.json").read_text())
     found = [np.load(path) if (path := folder / f"{i}.npy").exists() else None for i in range(len(cases))]

@@ -1,4 +1,7 @@
-"""A .net file as a Lava process between a source and a sink of Lava's own."""
+"""A .net file as a Lava process between a source and a sink of Lava's own.
+
+In a folder of its own: for any process, Lava imports all modules beside it, and this one imports lava-dl and torch.
+"""
 
 import json
 
