@@ -114,31 +114,42 @@ def _add_graded(weight, values, total):
 
 
 @njit
-def _update(p, m, b, t):
-    """The neurons of sample `b` advance by the step at sample time `t`; returns how many states saturated."""
-    first, second, fired, act = m.first[b], m.second[b], m.fired[b], m.act[b]
-    row = min(t, p.a1.shape[0] - 1)
-    a1, a2, saturated = p.a1[row], p.a2[row], 0
-    if p.kind == DELAYED:
+def _update(kind, row, first, second, fired, act, a1, a2, b1, b2, bias, gamma, vth):
+    """The neurons of one sample, [N], advance by a step; a1, a2 [K, N] at `row`. Returns how many states saturated.
+
+    A loop for each kind: a branch inside would keep it from being vectorised.
+    """
+    saturated = 0
+    if kind == DELAYED:
         for n in range(first.shape[0]):
             x, y, s, c = _delayed(
-                first[n], second[n], fired[n], act[n] + p.bias[n], a1[n], a2[n], p.b1[n], p.b2[n], p.gamma, p.vth
+                first[n], second[n], fired[n], act[n] + bias[n], a1[row, n], a2[row, n], b1[n], b2[n], gamma, vth
             )
             first[n], second[n], fired[n] = x, y, s
             saturated += c
-    elif p.kind == IMMEDIATE:
+    elif kind == IMMEDIATE:
         for n in range(first.shape[0]):
             x, y, s, c = _immediate(
-                first[n], second[n], fired[n], act[n] + p.bias[n], a1[n], a2[n], p.b1[n], p.b2[n], p.gamma, p.vth
+                first[n], second[n], fired[n], act[n] + bias[n], a1[row, n], a2[row, n], b1[n], b2[n], gamma, vth
             )
             first[n], second[n], fired[n] = x, y, s
             saturated += c
     else:
         for n in range(first.shape[0]):
-            x, y, s, c = _lif(first[n], second[n], act[n], p.bias[n], a1[n], a2[n], p.vth)
+            x, y, s, c = _lif(first[n], second[n], act[n], bias[n], a1[row, n], a2[row, n], vth)
             first[n], second[n], fired[n] = x, y, s
             saturated += c
     return saturated
+
+
+@njit
+def _fired(fired, events):
+    """Write the indices of the neurons that fired to the front of `events`; returns how many."""
+    count = 0
+    for n in range(fired.shape[0]):
+        events[count] = n
+        count += fired[n] != 0.0
+    return count
 
 
 @njit
@@ -147,40 +158,41 @@ def _advance(p, m, b, t0, values, events, n_events, out, n_out, start, spikes, s
 
     Input: graded `values` [B, C, M], or `events` [B, C, M] of which the first `n_events[b, c]` are valid. Output:
     events in `out`, `n_out`; and, unless they have length 0, `spikes` [T, B, N] and `states` [2, T, B, N] from row
-    `start` on.
+    `start` on. Views are made once, outside of the loop: each costs as much as a row of synapses.
     """
-    act, total, recurrent_total, fired = m.act[b], m.sum[b], m.recurrent_sum[b], m.fired[b]
-    size = act.shape[0]
+    first, second, fired, act, last, counts = m.first[b], m.second[b], m.fired[b], m.act[b], m.last[b], m.counts[b]
+    total, recurrent_total, n_last, saturated = m.sum[b], m.recurrent_sum[b], m.n_last[b], 0
+    weight, scale, recurrent, recurrent_scale = p.weight, p.scale, p.recurrent, p.recurrent_scale
+    kind, graded, a1, a2, b1, b2, bias, gamma, vth = p.kind, p.graded, p.a1, p.a2, p.b1, p.b2, p.bias, p.gamma, p.vth
+    size, has_recurrent, longest = act.shape[0], recurrent.shape[0] > 0, a1.shape[0] - 1
     for c in range(out.shape[1]):
-        if p.graded:
-            _add_graded(p.weight, values[b, c], total)
+        if graded:
+            _add_graded(weight, values[b, c], total)
         else:
-            _add_rows(p.weight, events[b, c], n_events[b, c], total)
+            _add_rows(weight, events[b, c], n_events[b, c], total)
         for n in range(size):
-            act[n] = np.floor(total[n] * p.scale) * 64.0
-        if p.recurrent.shape[0] > 0:
-            _add_rows(p.recurrent, m.last[b], m.n_last[b], recurrent_total)
+            act[n] = np.floor(total[n] * scale) * 64.0
+        if has_recurrent:
+            _add_rows(recurrent, last, n_last, recurrent_total)
             for n in range(size):
-                act[n] += np.floor(recurrent_total[n] * p.recurrent_scale) * 64.0
-        m.saturations[b] += _update(p, m, b, t0 + c)
-        count = 0
+                act[n] += np.floor(recurrent_total[n] * recurrent_scale) * 64.0
+        saturated += _update(kind, min(t0 + c, longest), first, second, fired, act, a1, a2, b1, b2, bias, gamma, vth)
         now = out[b, c]
-        for n in range(size):
-            now[count] = n
-            count += fired[n] != 0.0
+        count = _fired(fired, now)
         n_out[b, c] = count
         for i in range(count):
-            m.counts[b, now[i]] += 1
-        if p.recurrent.shape[0] > 0:
-            m.last[b, :count] = now[:count]
-            m.n_last[b] = count
+            counts[now[i]] += 1
+            last[i] = now[i]
+        n_last = count
         if spikes.shape[0] > 0:
             for n in range(size):
                 spikes[start + c, b, n] = fired[n] != 0.0
         if states.shape[1] > 0:
             for n in range(size):
-                states[0, start + c, b, n] = np.int32(m.first[b, n])
-                states[1, start + c, b, n] = np.int32(m.second[b, n])
+                states[0, start + c, b, n] = np.int32(first[n])
+                states[1, start + c, b, n] = np.int32(second[n])
+    m.n_last[b] = n_last
+    m.saturations[b] += saturated
 
 
 def _sources() -> int:

@@ -58,64 +58,58 @@ def _block(task, batch, size):
 
 
 @njit(inline="always")
-def _row(table, t):
-    return table[min(t, table.shape[0] - 1)]
-
-
-@njit(inline="always")
 def _flush(x, zero, tiny):
     return x if abs(x) > tiny else zero
 
 
 @njit
-def _fill_psi(p, soma, out):
-    """out = psi(US - Vth), the surrogate derivative; see `surrogate.Surrogate`."""
-    vth, k, one = p.vth, p.k, p.one
-    if p.surrogate == TRIANGLE:
+def _fill_psi(surrogate, k, one, vth, soma, i, out):
+    """out = psi(US - Vth), the surrogate derivative, for row i of `soma`; see `surrogate.Surrogate`."""
+    if surrogate == TRIANGLE:
         for n in range(out.shape[0]):
-            out[n] = max(one - one, one - k * abs(soma[n] - vth))
-    elif p.surrogate == ARCTAN:
+            out[n] = max(one - one, one - k * abs(soma[i, n] - vth))
+    elif surrogate == ARCTAN:
         for n in range(out.shape[0]):
-            x = k * (soma[n] - vth)
+            x = k * (soma[i, n] - vth)
             out[n] = one / (one + x * x)
     else:
         for n in range(out.shape[0]):
-            x = one + k * abs(soma[n] - vth)
+            x = one + k * abs(soma[i, n] - vth)
             out[n] = one / (x * x)
 
 
 @njit
-def _advance(p, t, current, dendrite, soma, spike, pre_dendrite, pre_soma):
-    """Step `t` of one sample, [N] each, in place; `pre_*` receive the states before a reset in the same step.
+def _advance(reset, a1, a2, row, b1, b2, scalars, current, t, b, dendrite, soma, spike, g, pre_dendrite, pre_soma, i):
+    """Step `t` of sample `b`: states in row g advance in place; row i of `pre_*` gets those before an immediate reset.
 
-    A loop for each reset: a branch inside would keep it from being vectorised.
+    A loop for each reset: a branch inside would keep it from being vectorised. Whole arrays and indices are passed
+    instead of rows, since making a view costs as much as updating some dozen neurons.
     """
-    a1, a2, b1, b2 = _row(p.a1, t), _row(p.a2, t), p.b1, p.b2
-    gamma, vth, one, tiny = p.gamma, p.vth, p.one, p.tiny
+    gamma, vth, one, tiny = scalars
     zero = one - one
-    if p.reset == DELAYED:
-        for n in range(current.shape[0]):
-            d = a1[n] * dendrite[n] + b1[n] * soma[n] + current[n] - gamma * spike[n]
-            s = a2[n] * soma[n] + b2[n] * d - vth * spike[n]
+    if reset == DELAYED:
+        for n in range(b1.shape[0]):
+            d = a1[row, n] * dendrite[g, n] + b1[n] * soma[g, n] + current[t, b, n] - gamma * spike[g, n]
+            s = a2[row, n] * soma[g, n] + b2[n] * d - vth * spike[g, n]
             d, s = _flush(d, zero, tiny), _flush(s, zero, tiny)
-            dendrite[n] = pre_dendrite[n] = d
-            soma[n] = pre_soma[n] = s
-            spike[n] = one if s - vth >= zero else zero
+            dendrite[g, n] = pre_dendrite[i, n] = d
+            soma[g, n] = pre_soma[i, n] = s
+            spike[g, n] = one if s - vth >= zero else zero
         return
-    for n in range(current.shape[0]):
-        d = a1[n] * dendrite[n] + b1[n] * soma[n] + current[n]
-        s = a2[n] * soma[n] + b2[n] * d
-        pre_dendrite[n] = _flush(d, zero, tiny)
-        pre_soma[n] = _flush(s, zero, tiny)
-        spike[n] = one if s - vth >= zero else zero
-    if p.reset == IMMEDIATE:
-        for n in range(current.shape[0]):
-            dendrite[n] = pre_dendrite[n] - gamma * spike[n]
-            soma[n] = pre_soma[n] - vth * spike[n]
+    for n in range(b1.shape[0]):
+        d = a1[row, n] * dendrite[g, n] + b1[n] * soma[g, n] + current[t, b, n]
+        s = a2[row, n] * soma[g, n] + b2[n] * d
+        pre_dendrite[i, n] = _flush(d, zero, tiny)
+        pre_soma[i, n] = _flush(s, zero, tiny)
+        spike[g, n] = one if s - vth >= zero else zero
+    if reset == IMMEDIATE:
+        for n in range(b1.shape[0]):
+            dendrite[g, n] = pre_dendrite[i, n] - gamma * spike[g, n]
+            soma[g, n] = pre_soma[i, n] - vth * spike[g, n]
     else:
-        for n in range(current.shape[0]):
-            dendrite[n] = pre_dendrite[n]
-            soma[n] = pre_soma[n] * (one - spike[n])
+        for n in range(b1.shape[0]):
+            dendrite[g, n] = pre_dendrite[i, n]
+            soma[g, n] = pre_soma[i, n] * (one - spike[g, n])
 
 
 @njit
@@ -147,71 +141,86 @@ def forward(task, p, current, spikes, kept, total):
     """
     steps, batch, size = current.shape
     first, last = _block(task, batch, size)
+    a1, a2, b1, b2, recurrent, reset = p.a1, p.a2, p.b1, p.b2, p.recurrent, p.reset
+    scalars, has_recurrent = (p.gamma, p.vth, p.one, p.tiny), p.recurrent.shape[0] > 0
+    driving = total if has_recurrent else current
     dendrite = np.zeros((last - first, size), current.dtype)
     soma, spike = dendrite.copy(), dendrite.copy()
-    pre_dendrite, pre_soma, events = dendrite[0].copy(), dendrite[0].copy(), np.zeros(size, np.int64)
+    pre_dendrite, pre_soma, events = dendrite.copy(), dendrite.copy(), np.zeros(size, np.int64)
     for t in range(steps):
         if t % SEGMENT == 0:
             kept[t // SEGMENT, 0, first:last] = dendrite
             kept[t // SEGMENT, 1, first:last] = soma
+        row = min(t, a1.shape[0] - 1)
         for g in range(last - first):
-            now = current[t, first + g]
-            if p.recurrent.shape[0] > 0:
-                _add_recurrent(now, p.recurrent, spike[g], events, total[t, first + g])
-                now = total[t, first + g]
-            _advance(p, t, now, dendrite[g], soma[g], spike[g], pre_dendrite, pre_soma)
-        spikes[t, first:last] = spike
+            b = first + g
+            if has_recurrent:
+                _add_recurrent(current[t, b], recurrent, spike[g], events, total[t, b])
+            _advance(
+                reset, a1, a2, row, b1, b2, scalars, driving, t, b, dendrite, soma, spike, g, pre_dendrite, pre_soma, 0
+            )
+            for n in range(size):
+                spikes[t, b, n] = spike[g, n]
 
 
 @njit
-def _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_soma, spike):
-    """Steps start ... stop - 1 of sample `b` again, from the kept states, which are row 0 of the result."""
+def _replay(p, current, b, start, stop, kept, state, before, pre):
+    """Steps start ... stop - 1 of sample `b` again, from the kept states: row i of `before` and `pre` are the states
+    before the i-th step and those in it, before an immediate reset."""
+    a1, a2, b1, b2, reset = p.a1, p.a2, p.b1, p.b2, p.reset
+    scalars = (p.gamma, p.vth, p.one, p.tiny)
+    (dendrite, soma, spike), (before_dendrite, before_soma), (pre_dendrite, pre_soma) = state, before, pre
     dendrite[0] = kept[start // SEGMENT, 0, b]
     soma[0] = kept[start // SEGMENT, 1, b]
-    for n in range(spike.shape[0]):  # an immediate reset has no memory of it
-        spike[n] = p.one if soma[0, n] - p.vth >= p.one - p.one else p.one - p.one
+    for n in range(b1.shape[0]):  # what a delayed reset takes off; an immediate one has no memory of it
+        spike[0, n] = p.one if soma[0, n] - p.vth >= p.one - p.one else p.one - p.one
     for t in range(start, stop):
-        i = t - start + 1
-        dendrite[i] = dendrite[i - 1]
-        soma[i] = soma[i - 1]
-        _advance(p, t, current[t, b], dendrite[i], soma[i], spike, pre_dendrite[i], pre_soma[i])
+        i, row = t - start, min(t, a1.shape[0] - 1)
+        for n in range(b1.shape[0]):
+            before_dendrite[i, n] = dendrite[0, n]
+            before_soma[i, n] = soma[0, n]
+        _advance(
+            reset, a1, a2, row, b1, b2, scalars, current, t, b, dendrite, soma, spike, 0, pre_dendrite, pre_soma, i
+        )
 
 
 @njit
-def _retreat(p, t, grad, carried, through, soma, psi, out):
-    """One step back of one sample, [N] each.
+def _retreat(reset, keep, a1, a2, row, b1, b2, scalars, grad, t, b, carried, to_d, to_s, soma, i, psi, out):
+    """Step `t` of sample `b` backward.
 
-    grad: dE/dS[t] from the layers above; carried: dE/dS[t] through the recurrent weights. through[0], through[1]:
-    dE/dUD and dE/dUS of step t + 1 before its reset, on return those of step t. soma: US[t] before its reset. out =
-    dE/dI[t].
+    grad: dE/dS[t] from the layers above; carried: dE/dS[t] through the recurrent weights. to_d, to_s: dE/dUD and
+    dE/dUS of step t + 1 before its reset, on return those of step t; a1, a2 at `row`: the decays into step t + 1.
+    soma: US[t] before its reset, in row i. out = dE/dI[t].
     """
-    a1, a2, b1, b2, to_d, to_s = _row(p.a1, t + 1), _row(p.a2, t + 1), p.b1, p.b2, through[0], through[1]
-    one, tiny = p.one, p.tiny
+    gamma, vth, one, tiny = scalars
     zero = one - one
-    keep = one if p.keep else zero
-    gamma, vth = keep * p.gamma, keep * p.vth
-    if p.reset == DELAYED:
-        for n in range(out.shape[0]):
-            to_spike = grad[n] + carried[n] - gamma * to_d[n] - vth * to_s[n]
-            s = b1[n] * to_d[n] + a2[n] * to_s[n] + psi[n] * to_spike
-            d = a1[n] * to_d[n] + b2[n] * s
+    kept = one if keep else zero
+    kept_gamma, kept_vth = kept * gamma, kept * vth
+    if reset == DELAYED:
+        for n in range(b1.shape[0]):
+            next_d, next_s = to_d[n], to_s[n]
+            to_spike = grad[t, b, n] + carried[n] - kept_gamma * next_d - kept_vth * next_s
+            s = b1[n] * next_d + a2[row, n] * next_s + psi[n] * to_spike
+            d = a1[row, n] * next_d + b2[n] * s
             to_s[n] = _flush(s, zero, tiny)
-            to_d[n] = out[n] = _flush(d, zero, tiny)
-    elif p.reset == IMMEDIATE:
-        for n in range(out.shape[0]):
-            after_d, after_s = a1[n] * to_d[n], b1[n] * to_d[n] + a2[n] * to_s[n]
-            s = after_s + psi[n] * (grad[n] + carried[n] - gamma * after_d - vth * after_s)
+            to_d[n] = out[t, b, n] = _flush(d, zero, tiny)
+    elif reset == IMMEDIATE:
+        for n in range(b1.shape[0]):
+            next_d, next_s = to_d[n], to_s[n]
+            after_d, after_s = a1[row, n] * next_d, b1[n] * next_d + a2[row, n] * next_s
+            s = after_s + psi[n] * (grad[t, b, n] + carried[n] - kept_gamma * after_d - kept_vth * after_s)
             d = after_d + b2[n] * s
             to_s[n] = _flush(s, zero, tiny)
-            to_d[n] = out[n] = _flush(d, zero, tiny)
+            to_d[n] = out[t, b, n] = _flush(d, zero, tiny)
     else:
-        for n in range(out.shape[0]):
-            after_s = b1[n] * to_d[n] + a2[n] * to_s[n]
-            silent = zero if soma[n] - p.vth >= zero else one
-            s = silent * after_s + psi[n] * (grad[n] + carried[n] - keep * soma[n] * after_s)
-            d = a1[n] * to_d[n] + b2[n] * s
+        for n in range(b1.shape[0]):
+            next_d, next_s = to_d[n], to_s[n]
+            after_s = b1[n] * next_d + a2[row, n] * next_s
+            silent = zero if soma[i, n] - vth >= zero else one
+            s = silent * after_s + psi[n] * (grad[t, b, n] + carried[n] - kept * soma[i, n] * after_s)
+            d = a1[row, n] * next_d + b2[n] * s
             to_s[n] = _flush(s, zero, tiny)
-            to_d[n] = out[n] = _flush(d, zero, tiny)
+            to_d[n] = out[t, b, n] = _flush(d, zero, tiny)
 
 
 @njit(fastmath={"reassoc", "contract", "nsz"})
@@ -230,6 +239,13 @@ def _carry(recurrent, current_grad, psi, carried):
             carried[j] = _dot(recurrent[j], current_grad)
 
 
+@njit
+def _accumulate(total, part, row, factor, source, i):
+    """total[part, row] += factor source[i], the gradient of a coefficient."""
+    for n in range(factor.shape[0]):
+        total[part, row, n] += factor[n] * source[i, n]
+
+
 @njit(cache=True, nogil=True)
 def backward(task, p, current, kept, grad, out, a_grad, b_grad):
     """Fill `out` [T, B, N] = dE/dI from `grad` [T, B, N] = dE/dS, for one block of samples.
@@ -238,35 +254,41 @@ def backward(task, p, current, kept, grad, out, a_grad, b_grad):
     b_grad [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
     """
     steps, batch, size = current.shape
-    dendrite = np.zeros((SEGMENT + 1, size), current.dtype)
-    soma, pre_dendrite, pre_soma = dendrite.copy(), dendrite.copy(), dendrite.copy()
-    spike, carried, psi = dendrite[0].copy(), dendrite[0].copy(), dendrite[0].copy()
-    b_sum = np.zeros((2, size), current.dtype)
+    a1, a2, b1, b2, recurrent, reset, keep = p.a1, p.a2, p.b1, p.b2, p.recurrent, p.reset, p.keep
+    surrogate, k, scalars = p.surrogate, p.k, (p.gamma, p.vth, p.one, p.tiny)
+    has_recurrent, wants_a, wants_b = recurrent.shape[0] > 0, a_grad.shape[1] > 0, b_grad.shape[1] > 0
+    before = (np.zeros((SEGMENT, size), current.dtype), np.zeros((SEGMENT, size), current.dtype))
+    pre, state = (
+        (before[0].copy(), before[0].copy()),
+        (before[0][:1].copy(), before[0][:1].copy(), before[0][:1].copy()),
+    )
+    carried, psi, to_d, to_s = before[0][0].copy(), before[0][0].copy(), before[0][0].copy(), before[0][0].copy()
+    schedule = a_grad.shape[2]
+    a_sum = np.zeros((2, schedule if wants_a else 0, size), a_grad.dtype)
+    b_sum = np.zeros((2, 1, size), current.dtype)
     for b in range(*_block(task, batch, size)):
-        through = np.zeros((2, size), current.dtype)
         carried[:] = 0
+        to_d[:] = 0
+        to_s[:] = 0
         for segment in range(kept.shape[0] - 1, -1, -1):
             start, stop = segment * SEGMENT, min(steps, (segment + 1) * SEGMENT)
-            _replay(p, current, b, start, stop, kept, dendrite, soma, pre_dendrite, pre_soma, spike)
+            _replay(p, current, b, start, stop, kept, state, before, pre)
             for t in range(stop - 1, start - 1, -1):
-                i = t - start
-                _fill_psi(p, pre_soma[i + 1], psi)
-                if p.recurrent.shape[0] > 0 and t + 1 < steps:
-                    _carry(p.recurrent, out[t + 1, b], psi, carried)
-                _retreat(p, t, grad[t, b], carried, through, pre_soma[i + 1], psi, out[t, b])
-                if a_grad.shape[1] > 0:
-                    row = min(t, a_grad.shape[2] - 1)
-                    _accumulate(a_grad[0, task, row], through[0], dendrite[i])
-                    _accumulate(a_grad[1, task, row], through[1], soma[i])
-                if b_grad.shape[1] > 0:
-                    _accumulate(b_sum[0], through[0], soma[i])
-                    _accumulate(b_sum[1], through[1], pre_dendrite[i + 1])
-            if b_grad.shape[1] > 0:  # a segment's sum in single precision loses nothing, a sequence's would
-                b_grad[:, task] += b_sum
+                i, row = t - start, min(t + 1, a1.shape[0] - 1)
+                _fill_psi(surrogate, k, p.one, p.vth, pre[1], i, psi)
+                if has_recurrent and t + 1 < steps:
+                    _carry(recurrent, out[t + 1, b], psi, carried)
+                _retreat(
+                    reset, keep, a1, a2, row, b1, b2, scalars, grad, t, b, carried, to_d, to_s, pre[1], i, psi, out
+                )
+                if wants_a:
+                    _accumulate(a_sum, 0, min(t, schedule - 1), to_d, before[0], i)
+                    _accumulate(a_sum, 1, min(t, schedule - 1), to_s, before[1], i)
+                if wants_b:
+                    _accumulate(b_sum, 0, 0, to_d, before[1], i)
+                    _accumulate(b_sum, 1, 0, to_s, pre[0], i)
+            if wants_b:  # a segment's sum loses nothing in single precision, a whole sequence's would
+                b_grad[:, task] += b_sum[:, 0]
                 b_sum[:] = 0
-
-
-@njit
-def _accumulate(total, a, b):
-    for n in range(total.shape[0]):
-        total[n] += a[n] * b[n]
+    if wants_a:
+        a_grad[:, task] += a_sum
