@@ -429,10 +429,11 @@ NO_LAVA = "import sys; sys.modules['lava'] = None; from tclif_neuro.cli import m
 
 
 def test_without_lava_its_backend_is_refused_and_compare_leaves_it_out(folder):
-    result = process("run", folder / "tiny.net", "--backend", "lava", code=NO_LAVA)
+    samples = ("--data", folder / "data.npz", "--samples", 4)
+    result = process("run", folder / "tiny.net", *samples, "--backend", "lava", code=NO_LAVA)
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr.startswith("error: Lava is not installed") and "Traceback" not in result.stderr
-    result = process("compare", folder / "tiny.net", code=NO_LAVA)
+    result = process("compare", folder / "tiny.net", *samples, code=NO_LAVA)
     assert result.returncode == 0, result.stderr
     assert "left out: lava: it is not installed" in result.stdout
 

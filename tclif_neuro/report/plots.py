@@ -77,11 +77,11 @@ def activity_figure(sample: Sample, *, title: str, neurons: Sequence[int] | None
     Raises `TclifError` if a layer has no such neuron, or if more than `MOST_NEURONS` are asked for.
     """
     chosen = [choose(layer, sample.index, neurons) for layer in sample.integers]
-    columns = 1 + max(1, *map(len, chosen))
-    rows = 1 + len(sample.integers)
+    rows, columns = 1 + len(sample.integers), max(1, *map(len, chosen))
+    width = 2.4 * max(2, columns)  # of the legend and the bars at least
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.2 + 2.4 * (columns - 1), 0.5 + 1.75 * rows), dpi=DPI, layout="constrained")
-        grid = figure.add_gridspec(rows, columns, width_ratios=[1.5, *[1.0] * (columns - 1)])
+        figure = Figure(figsize=(4.2 + width, 0.5 + 1.75 * rows), dpi=DPI, layout="constrained")
+        grid = figure.add_gridspec(rows, 1 + columns, width_ratios=[3.6, *[width / columns] * columns])
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=INK)
         draw_input(figure.add_subplot(grid[0, 0]), sample.input)
         draw_legend(figure.add_subplot(grid[0, 1:]), sample)
@@ -223,7 +223,8 @@ def draw_legend(axes: Axes, sample: Sample) -> None:
         return line(colour, linestyle="none", marker="o", markersize=4)
 
     names = dict.fromkeys(name for layer in sample.integers if layer.threshold is not None for name in layer.states)
-    entries = {name: line(STATE_COLOURS[name], linewidth=0.9) for name in names}
+    states = {colour: [name for name in names if STATE_COLOURS[name] == colour] for colour in STATE_COLOURS.values()}
+    entries = {", ".join(words): line(colour, linewidth=0.9) for colour, words in states.items() if words}
     entries["threshold"] = line(INK, **THRESHOLD)
     entries["spike"] = dot(INK)
     if sample.floats is not None:
