@@ -12,7 +12,7 @@ from torch import nn
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
-from tclif_neuro.neurons.scan import lif_states, tclif_states
+from tclif_neuro.neurons.scan import _neurons, lif_states, tclif_states
 from tclif_neuro.neurons.spikes import Events, Spikes, weight_gradient
 from tclif_neuro.neurons.surrogate import Surrogate
 
@@ -123,23 +123,11 @@ def test_small_states_and_gradients_are_flushed():
     out.backward(torch.ones_like(out))
     tiny = torch.finfo(torch.float32).tiny
     assert ((x.grad == 0) | (x.grad.abs() >= tiny)).all()
-    constants = np.array([0.5, 1.0, 1.0, 1.0, 3.1, kernels.TINY], np.float32)
-    state = np.full((1, 8), 1e-29, np.float32)
-    kept = np.zeros((2, 2, 1, 8), np.float32)
-    kept_soma = np.zeros((1, 1, 8), np.float32)
-    table = [np.full((1, 8), 0.5, np.float32)] * 2 + [np.zeros(8, np.float32), np.ones(8, np.float32)]
+    neurons = _neurons(tuple(module.coefficients(1)), torch.empty(0, 8), module.params())
     current = np.zeros((2 * kernels.SEGMENT, 1, 8), np.float32)
-    current[0] = state
-    kernels.forward(
-        current,
-        *table,
-        np.zeros((0, 8), np.float32),
-        constants,
-        kernels.DELAYED,
-        np.empty_like(current),
-        kept,
-        kept_soma,
-    )
+    current[0] = 1e-29
+    kept = np.ones((2, 2, 1, 8), np.float32)
+    kernels.forward(0, neurons, current, np.empty_like(current), kept, current[:0])
     assert (kept[1] == 0).all()
 
 
