@@ -7,6 +7,7 @@ virtual storage. Nothing is read before its type and size are known, and no data
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,7 @@ from tclif_neuro.netx.files import reason
 from tclif_neuro.netx.format import Datasets, NetFileError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MAX_ENTRIES = 100_000  # groups and datasets of a file
+MAX_ENTRIES = 20_000  # groups and datasets of a file
 MAX_DEPTH = 4  # layer/1/neuron/type
 MAX_ATTRIBUTE_BYTES = 4096
 NUMBERS = "biuf"
@@ -29,11 +30,12 @@ Attributes = dict[str, int | bytes]
 
 def pack(attributes: Mapping[str, Any], datasets: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """An HDF5 file that holds `datasets` and, at its root, `attributes`. The same content gives the same bytes."""
-    with h5py.File("net", "w", driver="core", backing_store=False) as file:
-        for name, value in attributes.items():
-            file.attrs[name] = value
-        for name, array in datasets.items():
-            file.create_dataset(name, data=array, track_times=False)
+    name = secrets.token_hex()  # HDF5 lets no two open files have the same one; it is not stored
+    with h5py.File(name, "w", driver="core", backing_store=False) as file:
+        for attribute, value in attributes.items():
+            file.attrs[attribute] = value
+        for path, array in datasets.items():
+            file.create_dataset(path, data=array, track_times=False)
         file.flush()
         return bytes(file.id.get_file_image())
 
@@ -45,7 +47,7 @@ def unpack(data: bytes, groups: tuple[str, ...]) -> tuple[Attributes, list[str],
     """
     if not data.startswith(SIGNATURE):
         raise NetFileError("is not an HDF5 file")
-    with _blaming("is not a whole HDF5 file"):
+    with _blaming("is not a whole HDF5 file; it was cut off or damaged"):
         identifier = h5py.h5f.open_file_image(data)
     with _blaming("is damaged"), h5py.File(identifier) as file:
         walk = _Walk(len(data))

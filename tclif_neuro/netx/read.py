@@ -101,27 +101,29 @@ def _json(section: Section, name: str) -> Any:
         raise section.fail(name, "is not JSON") from error
 
 
-def _inputs(section: Section) -> list[int]:
-    """The shape of the input."""
+def _inputs(section: Section) -> int:
+    """The number of inputs."""
     if (kind := section.text("type")) != names.INPUT:
         raise section.fail("type", f"{kind!r}, but layer 0 is the input")
     shape = section.array("shape", 1).tolist()
+    if len(shape) != 1 or shape[0] < 1:
+        raise section.fail("shape", f"one positive number expected, got {shape}")
     section.finish()
-    return shape
+    return int(shape[0])
 
 
-def _layers(shape: list[int], sections: list[Section], coding: InputCoding) -> list[Layer]:
-    """The layers in their order, each checked to fit the one before; the first has an input of `shape`."""
+def _layers(inputs: int, sections: list[Section], coding: InputCoding) -> list[Layer]:
+    """The layers in their order, each checked to fit the one before; the first has `inputs`."""
     layers: list[Layer] = []
     for section in sections:
         layer = read_layer(section)
-        if shape != [layer.inputs]:
-            raise section.fail("weight", f"has {layer.inputs} columns, but the shape of the input is {shape}")
+        if layer.inputs != inputs:
+            raise section.fail("weight", f"has {layer.inputs} columns, but there are {inputs} inputs")
         why = why_not_stock(layer, None if layers else coding)
         if section.text("neuron/type") == names.CUBA and why:
             raise section.fail("neuron/type", f"{names.CUBA}, but {why}")
         layers.append(layer)
-        shape = [layer.size]
+        inputs = layer.size
     if not layers:
         raise NetFileError("layer: has no layer of neurons")
     return layers

@@ -77,7 +77,7 @@ def why_not_exact(weights: list[Ints], input_max: int = 1) -> str:
     if shift < 0:
         return f"weights in [{low}, {high}] do not fit lava-dl's 8 bits"
     zeros = _common_zeros(weights)
-    for w in weights:
+    for w in filter(np.any, weights):
         mixed = bool((w < 0).any() and (w > 0).any())
         if shift + zeros - signed + mixed < 0:
             return "odd weights in a matrix that lava-dl takes for one of mixed sign are lost"

@@ -99,7 +99,7 @@ def test_graded_input_into_recurrent_layers_is_not_written_for_lava_dl():
 
 
 def test_sums_beyond_lava_dls_integers_are_not_written_for_it():
-    wide = layer(np.ones((1, 2**16), int))
+    wide = layer(np.ones((1, 100_000), int))
     assert why_not_stock(wide, InputCoding(bits=8)) == "the summed input could exceed lava-dl's 32 bits"
     assert why_not_stock(wide, InputCoding()) == ""
 
@@ -139,8 +139,8 @@ def lava_computes_exactly(weights):
     return True
 
 
+@pytest.mark.slow  # to import lava-dl takes seconds
 @pytest.mark.lava
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 @given(matrices())
 def test_the_rules_are_those_of_lava_dl(weights):
     assert (why_not_exact(weights) == "") == lava_computes_exactly(weights)
