@@ -1,0 +1,84 @@
+"""A trained model into a `QuantizedNetwork`: `make_plan` chooses the scales, `apply_plan` rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from tclif_neuro.network import InputCoding, Layer, QuantizedNetwork, Synapses
+from tclif_neuro.netx.stock import why_not_stock
+from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.quantization.mapping import to_neuron
+from tclif_neuro.quantization.plan import Plan, check_calibration, make_plan
+from tclif_neuro.quantization.qat import QATModel
+from tclif_neuro.quantization.scales import LayerPlan, Options
+from tclif_neuro.quantization.stages import ConversionError, Stage, parse
+
+
+def quantize(
+    model: nn.Module,
+    calibration: Tensor,
+    *,
+    classes: Sequence[str] = (),
+    recipe: str = "",
+    steps: int | None = None,
+    input_coding: InputCoding | None = None,
+    stock: bool = False,
+    weight_bits: int = 8,
+) -> QuantizedNetwork:
+    """The network of integers of `model`, an `nn.Sequential` that ends in a Readout or a spiking layer.
+
+    calibration: [T, B, M], a batch of the model's float input: the largest states on it set the scales.
+    classes, recipe, steps: kept in the network; steps is the calibration's T unless given (0: any).
+    input_coding, stock, weight_bits: see `Options`. A `QATModel` has its plan already: these three must be left out.
+
+    Raises `ConversionError`, which names the module or parameter that cannot be converted. What was lost: `report`.
+    """
+    options = Options(input_coding=input_coding, stock=stock, weight_bits=weight_bits)
+    if isinstance(model, QATModel):
+        if options != Options():
+            raise ConversionError(
+                "input_coding, stock, weight_bits: a QATModel was prepared with its own; leave them out"
+            )
+        check_calibration(parse(model), calibration)
+        plan = model.plan
+    else:
+        plan = make_plan(model, calibration, options)
+    steps = len(calibration) if steps is None else steps
+    return apply_plan(model, plan, classes=classes, recipe=recipe, steps=steps)
+
+
+def apply_plan(
+    model: nn.Module, plan: Plan, *, classes: Sequence[str] = (), recipe: str = "", steps: int = 0
+) -> QuantizedNetwork:
+    """Round `model` to the grids of `plan`, made for this model or for one of the same shape.
+
+    Raises `ConversionError` where the two do not fit, and where a stock layer is one that lava-dl computes wrongly.
+    """
+    stages = parse(model)
+    if len(stages) != len(plan.layers):
+        raise ConversionError(f"plan: is for {len(plan.layers)} layers, the model has {len(stages)}")
+    layers = tuple(_layer(stage, layer) for stage, layer in zip(stages, plan.layers, strict=True))
+    for i, (stage, layer) in enumerate(zip(stages, layers, strict=True)):
+        reason = why_not_stock(layer, plan.input if i == 0 else None) if plan.stock else ""
+        if reason:
+            raise stage.error(f"{reason}; use stock=False")
+    return QuantizedNetwork(layers=layers, input=plan.input, steps=steps, classes=tuple(classes), recipe=recipe)
+
+
+def _layer(stage: Stage, plan: LayerPlan) -> Layer:
+    recurrent = stage.recurrent
+    if (recurrent is None) != (plan.recurrent is None):
+        raise stage.error("is recurrent in only one of model and plan")
+    return Layer(
+        synapses=Synapses(weight=plan.weight.integers(stage.weight), exponent=plan.weight.exponent),
+        recurrent=None
+        if recurrent is None or plan.recurrent is None
+        else Synapses(weight=plan.recurrent.integers(recurrent), exponent=plan.recurrent.exponent),
+        neuron=to_neuron(stage, plan.scale_bits),
+        bias_mant=plan.bias.integers(stage.bias),
+        bias_exp=plan.bias.exponent,
+        scale_bits=plan.scale_bits,
+        readout=isinstance(stage.neuron, Readout),
+    )

@@ -1,0 +1,197 @@
+"""What a conversion lost: the float model and the network of integers on the same input, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input
+from tclif_neuro.fixed.simulator import simulate
+from tclif_neuro.network import ACT_SHIFT, STATE_MAX, Layer, QuantizedNetwork, Synapses
+from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.neurons.trace import LayerTrace, trace
+from tclif_neuro.quantization.grid import Grid, weight_grid
+from tclif_neuro.quantization.stages import Stage, canonical, parse
+
+CHUNK = 64  # samples at a time: the states of all steps are held
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightLoss:
+    """One weight matrix.
+
+    exponent: its weight exponent. largest: its largest mantissa. clipped: the share of weights beyond the grid.
+    error: the relative rounding error |rounded - float| / |float|, in Euclidean norms.
+    """
+
+    exponent: int
+    largest: int
+    clipped: float
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerLoss:
+    """One layer.
+
+    scale_bits: f. bias_error, threshold_error: relative. state_used: the largest integer state as a share of 24 bits;
+    saturations: how often a state left them. float_rate, integer_rate: spikes a neuron and step. spikes_differ: the
+    share of (step, sample, neuron) in which the two disagree.
+    """
+
+    name: str
+    kind: str
+    neurons: int
+    scale_bits: int
+    weight: WeightLoss
+    recurrent: WeightLoss | None
+    bias_error: float
+    threshold_error: float
+    state_used: float
+    saturations: int
+    float_rate: float
+    integer_rate: float
+    spikes_differ: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossReport:
+    """The whole network, on `samples` samples of `steps` steps.
+
+    input_bits: 0 (binary) or 8; input_clipped: the share of inputs outside the coding's range. agreement: the share of
+    samples that both put in the same class. float_accuracy, integer_accuracy: None without labels.
+    """
+
+    samples: int
+    steps: int
+    input_bits: int
+    input_clipped: float
+    agreement: float
+    float_accuracy: float | None
+    integer_accuracy: float | None
+    layers: tuple[LayerLoss, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types, for JSON."""
+        return asdict(self)
+
+
+def report(model: nn.Module, net: QuantizedNetwork, x: Tensor, y: Tensor | None = None) -> LossReport:
+    """Compare `model` with `net`, its conversion, on the float input x [T, B, M] (and labels y [B]).
+
+    Raises `InputError` where x or y does not fit.
+    """
+    stages = parse(model)
+    if len(stages) != len(net.layers):
+        raise InputError(f"network: has {len(net.layers)} layers, the model {len(stages)}")
+    check_input(net, x.detach().cpu().numpy())
+    if y is not None and y.shape != x.shape[1:2]:
+        raise InputError(f"labels: shape {list(x.shape[1:2])} expected, got {list(y.shape)}")
+    tallies = [np.zeros(len(_TALLY)) for _ in stages]
+    before, after = [], []
+    for traces, run in _both(canonical(stages), net, x):
+        tallies = [_add(*layer) for layer in zip(tallies, traces, run.layers, strict=True)]
+        before.append(_predictions(stages[-1], traces[-1]))
+        after.append(run.predictions)
+    float_class, integer_class = np.concatenate(before), np.concatenate(after)
+    labels = None if y is None else y.cpu().numpy()
+    return LossReport(
+        samples=x.shape[1],
+        steps=x.shape[0],
+        input_bits=net.input.bits,
+        input_clipped=_input_clipped(net, x),
+        agreement=float((float_class == integer_class).mean()),
+        float_accuracy=None if labels is None else float((float_class == labels).mean()),
+        integer_accuracy=None if labels is None else float((integer_class == labels).mean()),
+        layers=tuple(
+            _layer_loss(stage, layer, net.input.scale if i == 0 else 1.0, tally)
+            for i, (stage, layer, tally) in enumerate(zip(stages, net.layers, tallies, strict=True))
+        ),
+    )
+
+
+def _both(model: nn.Sequential, net: QuantizedNetwork, x: Tensor) -> Iterator[tuple[list[LayerTrace], Run]]:
+    for chunk in x.detach().to("cpu", torch.float64).split(CHUNK, dim=1):
+        yield trace(model, chunk), simulate(net, chunk.numpy(), record=True)
+
+
+def _predictions(stage: Stage, activity: LayerTrace) -> npt.NDArray[np.int64]:
+    logits = activity.states[0, -1] if isinstance(stage.neuron, Readout) else activity.spikes.sum(dim=0)
+    return logits.argmax(dim=-1).numpy()
+
+
+_TALLY = ("peak", "saturations", "float spikes", "integer spikes", "different", "places")
+
+
+def _add(tally: npt.NDArray[Any], activity: LayerTrace, run: LayerRun) -> npt.NDArray[Any]:
+    """The tally (see `_TALLY`) with one more chunk."""
+    assert run.spikes is not None and run.states is not None
+    spikes = activity.spikes.numpy() != 0
+    counts = [run.saturations, spikes.sum(), run.spikes.sum(), (spikes != run.spikes).sum(), spikes.size]
+    peak = np.abs(run.states).max()
+    return np.array([max(tally[0], peak), *(tally[1:] + counts)])
+
+
+def _layer_loss(stage: Stage, layer: Layer, input_scale: float, tally: npt.NDArray[Any]) -> LayerLoss:
+    peak, saturations, float_spikes, integer_spikes, different, places = (float(n) for n in tally)
+    unit = math.ldexp(1.0, -layer.scale_bits)
+    return LayerLoss(
+        name=stage.name,
+        kind=type(stage.neuron).__name__,
+        neurons=layer.size,
+        scale_bits=layer.scale_bits,
+        weight=_weight_loss(stage.weight, layer.synapses, unit * input_scale),
+        recurrent=None if stage.recurrent is None else _weight_loss(stage.recurrent, layer.recurrent, unit),
+        bias_error=_relative(torch.from_numpy(layer.bias * unit), stage.bias),
+        threshold_error=_threshold_error(stage, layer.neuron.vth * unit),
+        state_used=peak / STATE_MAX,
+        saturations=int(saturations),
+        float_rate=float_spikes / places,
+        integer_rate=integer_spikes / places,
+        spikes_differ=different / places,
+    )
+
+
+def _threshold_error(stage: Stage, vth: float) -> float:
+    return 0.0 if isinstance(stage.neuron, Readout) else abs(vth / stage.neuron.vth - 1)
+
+
+def _weight_loss(matrix: Tensor, synapses: Synapses | None, unit: float) -> WeightLoss:
+    """unit: what one unit of state is worth, times the scale of the input."""
+    if synapses is None:
+        raise InputError("network: has no recurrent synapses where the model has")
+    unit = math.ldexp(unit, synapses.exponent + ACT_SHIFT)
+    mantissas = synapses.weight.astype(np.int64)
+    return WeightLoss(
+        exponent=synapses.exponent,
+        largest=int(np.abs(mantissas).max()),
+        clipped=float(_grid(mantissas, matrix, unit).clipped(matrix).double().mean()),
+        error=_relative(torch.from_numpy(mantissas * unit), matrix),
+    )
+
+
+def _grid(mantissas: npt.NDArray[np.int64], matrix: Tensor, unit: float) -> Grid:
+    """The grid that `mantissas` lie on: its step is the largest power of two that divides them all."""
+    bits = int(np.bitwise_or.reduce(np.abs(mantissas), axis=None))
+    step = bits & -bits or 1
+    low, high = float(matrix.min()), float(matrix.max())
+    return weight_grid(low, high, (9 if low < 0 < high else 8) - (step.bit_length() - 1), unit, 0)
+
+
+def _relative(rounded: Tensor, exact: Tensor) -> float:
+    """|rounded - exact| / |exact|, 0 where both are zero."""
+    size = float(exact.norm())
+    return float((rounded - exact).norm()) / size if size else 0.0
+
+
+def _input_clipped(net: QuantizedNetwork, x: Tensor) -> float:
+    low, high = net.input.range
+    scaled = x.detach().double() * net.input.scale
+    return float(((scaled < low - 0.5) | (scaled > high + 0.5)).double().mean())

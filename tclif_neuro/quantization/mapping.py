@@ -1,0 +1,99 @@
+"""Which integer neuron a float neuron becomes, at a given scale.
+
+| float                        | integer                                                                             |
+|------------------------------|-------------------------------------------------------------------------------------|
+| TCLIF, RelaxedTCLIF          | `TCLIFNeuron`, one row of decays                                                    |
+| AdaptiveTCLIF                | `TCLIFNeuron`, its schedule as a table of decays                                    |
+| LIF, reset by subtraction    | `TCLIFNeuron` with a passive dendrite: a1 = b1 = gamma = 0, b2 = 1, so that UD = I  |
+|                              | and US[t] = beta US[t-1] + I[t] - Vth S[t-1]: LIF's own equation                    |
+| LIF, reset to zero           | `LIFNeuron`, the stock one, without memory of the current (spikes at v > vth)       |
+| Readout                      | `LIFNeuron` with a threshold out of reach                                           |
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, MANT_MAX, LIFNeuron, Neuron, TCLIFNeuron
+from tclif_neuro.neurons.modules import LIF, AdaptiveTCLIF, Readout, TwoCompartment
+from tclif_neuro.quantization.grid import DECAYS
+from tclif_neuro.quantization.stages import Stage
+
+Ints = npt.NDArray[Any]
+
+
+def to_neuron(stage: Stage, scale_bits: int) -> Neuron:
+    """The integer neuron of `stage` where a state U is the integer `U 2^scale_bits`.
+
+    Raises `ConversionError` where there is none: a reset to zero with different decays in one layer, a schedule that
+    falls too slowly for a table.
+    """
+    neuron = stage.neuron
+    if isinstance(neuron, Readout):
+        return _integrator(neuron.decay, MANT_MAX)
+    vth = max(1, threshold_mantissa(neuron.vth, scale_bits))
+    if isinstance(neuron, LIF):
+        if neuron.reset == "zero":
+            return _integrator(_one_decay(stage, neuron), vth)
+        zero = np.zeros(1, dtype=np.int64)
+        a2 = DECAYS.integers(neuron.beta)[None]
+        return TCLIFNeuron(
+            a1=zero[None], a2=a2, b1=zero, b2=zero + DECAY_ONE, vth_mant=vth, gamma_mant=0, reset=neuron.reset
+        )
+    a1, a2, b1, b2 = coefficients(stage, neuron)
+    gamma = threshold_mantissa(neuron.gamma, scale_bits)
+    return TCLIFNeuron(a1=a1, a2=a2, b1=b1, b2=b2, vth_mant=vth, gamma_mant=gamma, reset=neuron.reset)
+
+
+def threshold_mantissa(value: float, scale_bits: int) -> int:
+    """The mantissa of a threshold or a reset `value`: `value 2^scale_bits` in units of 2^6, clipped to 17 bits."""
+    return round(min(math.ldexp(value, scale_bits - ACT_SHIFT), MANT_MAX))
+
+
+def coefficients(stage: Stage, neuron: TwoCompartment) -> tuple[Ints, Ints, Ints, Ints]:
+    """a1, a2 [K, n] and b1, b2 [n] of a two-compartment layer, 12 fractional bits.
+
+    A schedule is followed until it is within half a unit of its limit; the last row is the limit, and rows equal to it
+    are left out before it.
+    """
+    with torch.no_grad():
+        if not isinstance(neuron, AdaptiveTCLIF):
+            a1, a2, b1, b2 = (DECAYS.integers(c) for c in neuron.coefficients(1))
+            return a1, a2, b1, b2
+        try:
+            steps = neuron.schedule.length(0.5 / DECAY_ONE)
+        except TclifError as error:
+            raise stage.error(str(error)) from error
+        a1, a2, b1, b2 = (DECAYS.integers(c) for c in neuron.coefficients(steps))
+        limits = (DECAYS.integers(torch.sigmoid(raw))[None] for raw in (neuron.raw_a1, neuron.raw_a2))
+        a1, a2 = (np.concatenate([a, limit]) for a, limit in zip((a1, a2), limits, strict=True))
+    rows = _useful_rows(a1, a2)
+    return a1[:rows], a2[:rows], b1, b2
+
+
+def _useful_rows(a1: Ints, a2: Ints) -> int:
+    """How many rows there are up to the first of the identical last ones."""
+    changes = np.flatnonzero((a1 != a1[-1]).any(axis=1) | (a2 != a2[-1]).any(axis=1))
+    return int(changes[-1]) + 2 if len(changes) else 1
+
+
+def _integrator(beta: float | Tensor, vth_mant: int) -> LIFNeuron:
+    decay = int(DECAYS.integers(torch.as_tensor(beta)))
+    return LIFNeuron(i_decay=DECAY_ONE, v_decay=DECAY_ONE - decay, vth_mant=vth_mant)
+
+
+def _one_decay(stage: Stage, neuron: LIF) -> Tensor:
+    beta = neuron.beta.detach()
+    if len(np.unique(DECAYS.integers(beta))) > 1:
+        raise stage.error(
+            "reset 'zero' becomes the stock LIF, which has one decay a layer, and this one has a decay a neuron; "
+            "use per_neuron=False or a reset by subtraction ('delayed', 'immediate')"
+        )
+    return beta[0]

@@ -1,0 +1,218 @@
+"""The model as a row of stages, each one linear map and the neurons it drives; or an error that names what is not one.
+
+Batch normalisation is folded into its linear neighbour, dropout and identities are dropped, nested Sequentials are
+flattened. All numbers are float64 copies on the CPU: the model itself is only read.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.modules import LIF, TCLIF, BatchNorm, Readout, RelaxedTCLIF, TwoCompartment
+
+_M = TypeVar("_M", bound=nn.Module)
+
+
+class ConversionError(TclifError, ValueError):
+    """A model that cannot become a network of integers. The message names the module or parameter, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """`I[t] = weight x[t] + bias`, and the neurons (or the readout) that `I` drives.
+
+    name: of the neurons' module in the model. weight: [N, M], bias: [N]. neuron: a copy of the module, in evaluation
+    mode.
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor
+    neuron: TwoCompartment | LIF | Readout
+
+    @property
+    def recurrent(self) -> Tensor | None:
+        """R, [N, N], or None."""
+        if isinstance(self.neuron, Readout) or self.neuron.recurrent is None:
+            return None
+        return self.neuron.recurrent.weight.detach()
+
+    def error(self, what: str) -> ConversionError:
+        """An error about this stage's neurons."""
+        return _error(self.name, self.neuron, what)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Linear:
+    name: str
+    module: nn.Module
+    weight: Tensor
+    bias: Tensor
+
+
+def _error(name: str, module: nn.Module, what: str) -> ConversionError:
+    return ConversionError(f"module {name} ({type(module).__name__}): {what}")
+
+
+def parse(model: nn.Module) -> tuple[Stage, ...]:
+    """The stages of `model`, a (nested) `nn.Sequential` of Linear, BatchNorm, spiking layers and a Readout.
+
+    Raises `ConversionError` on a module that has no counterpart in integers, on an order or a size that does not fit,
+    and on a parameter that is NaN or infinite.
+    """
+    if not isinstance(model, nn.Sequential):
+        raise ConversionError(f"model: an nn.Sequential expected, got {type(model).__name__}")
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ConversionError(f"parameter {name}: contains NaN or infinity")
+    parser = _Parser()
+    with torch.no_grad():
+        for name, module in _flatten(model):
+            parser.take(name, module)
+    return parser.end()
+
+
+def canonical(stages: Sequence[Stage], dtype: torch.dtype = torch.float64) -> nn.Sequential:
+    """The stages as a flat Sequential of copies: Linear and neurons in turn, then the Readout; in evaluation mode."""
+    modules: list[nn.Module] = []
+    for stage in stages:
+        neuron = copy.deepcopy(stage.neuron)
+        outputs, inputs = stage.weight.shape
+        linear = neuron if isinstance(neuron, Readout) else nn.Linear(inputs, outputs)
+        linear.weight = nn.Parameter(stage.weight.clone())
+        linear.bias = nn.Parameter(stage.bias.clone())
+        modules += [linear] if linear is neuron else [linear, neuron]
+    return nn.Sequential(*modules).to(dtype).eval()
+
+
+def _flatten(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    for name, module in model._modules.items():  # named_children() would skip a module's second use
+        assert module is not None
+        if isinstance(module, nn.Sequential):
+            yield from _flatten(module, f"{prefix}{name}.")
+        else:
+            yield prefix + name, module
+
+
+def _is(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether `module` is of `kind` and computes what `kind` does (a subclass with another `forward` does not)."""
+    return isinstance(module, kind) and type(module).forward is kind.forward
+
+
+class _Parser:
+    """Takes one module after the other; holds what waits for the next one: a Linear, or a norm of its input."""
+
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+        self.linear: _Linear | None = None
+        self.norm: tuple[str, nn.Module, Tensor, Tensor] | None = None
+
+    def take(self, name: str, module: nn.Module) -> None:
+        if isinstance(module, nn.Identity | nn.modules.dropout._DropoutNd):
+            return
+        if self.stages and isinstance(self.stages[-1].neuron, Readout):
+            raise _error(name, module, f"follows the readout (module {self.stages[-1].name}), which must be the last")
+        if isinstance(module, BatchNorm):
+            self._normalise(name, module)
+        elif _is(module, Readout):
+            assert isinstance(module, Readout)
+            self._linear(name, module)
+            self._neurons(name, module)
+        elif _is(module, nn.Linear):
+            assert isinstance(module, nn.Linear)
+            self._linear(name, module)
+        elif any(_is(module, kind) for kind in (TCLIF, RelaxedTCLIF, LIF)):
+            assert isinstance(module, TwoCompartment | LIF)
+            self._neurons(name, module)
+        elif isinstance(module, nn.BatchNorm1d):
+            raise _error(name, module, "takes the batch of [T, B, N] for channels; use tclif_neuro.BatchNorm")
+        else:
+            raise _error(
+                name,
+                module,
+                "has no counterpart in integers; a network is made of Linear, BatchNorm, Dropout, TCLIF, RelaxedTCLIF, "
+                "AdaptiveTCLIF, LIF and Readout",
+            )
+
+    def end(self) -> tuple[Stage, ...]:
+        left = self.linear or self.norm
+        if left is not None:
+            name, module = (left.name, left.module) if isinstance(left, _Linear) else left[:2]
+            raise _error(name, module, "drives no neurons; end the network with a Readout or a spiking layer")
+        if not self.stages:
+            raise ConversionError("model: has no layer to convert")
+        return tuple(self.stages)
+
+    def _linear(self, name: str, module: nn.Linear) -> None:
+        if self.linear is not None:
+            raise _error(name, module, f"follows the Linear of module {self.linear.name}; put neurons between them")
+        weight = _double(module.weight)
+        bias = torch.zeros(len(weight), dtype=torch.float64) if module.bias is None else _double(module.bias)
+        if self.stages and weight.shape[1] != len(self.stages[-1].bias):
+            raise _error(
+                name, module, f"takes {weight.shape[1]} inputs, the layer before has {len(self.stages[-1].bias)}"
+            )
+        if self.norm is not None:
+            _, _, scale, shift = self.norm
+            if len(scale) != weight.shape[1]:
+                raise _error(name, module, f"takes {weight.shape[1]} inputs, the BatchNorm before has {len(scale)}")
+            weight, bias, self.norm = weight * scale, bias + weight @ shift, None
+        self.linear = _Linear(name=name, module=module, weight=weight, bias=bias)
+
+    def _normalise(self, name: str, module: BatchNorm) -> None:
+        if module.running_mean is None or module.running_var is None:
+            raise _error(name, module, "keeps no running statistics; use track_running_stats=True")
+        scale = (_double(module.running_var) + module.eps).rsqrt()
+        scale = scale if module.weight is None else scale * _double(module.weight)
+        shift = -_double(module.running_mean) * scale
+        shift = shift if module.bias is None else shift + _double(module.bias)
+        if self.linear is None:
+            if self.norm is not None:
+                raise _error(name, module, f"follows the BatchNorm of module {self.norm[0]}")
+            self.norm = name, module, scale, shift
+            return
+        weight, bias = self.linear.weight, self.linear.bias
+        if len(scale) != len(bias):
+            raise _error(name, module, f"has {len(scale)} features, the Linear before {len(bias)}")
+        self.linear = _Linear(
+            name=self.linear.name, module=module, weight=weight * scale[:, None], bias=bias * scale + shift
+        )
+
+    def _neurons(self, name: str, module: TwoCompartment | LIF | Readout) -> None:
+        if self.linear is None:
+            raise _error(name, module, "has no Linear before it; neurons are driven by a Linear")
+        size = module.out_features if isinstance(module, Readout) else module.size
+        if size != len(self.linear.bias):
+            raise _error(name, module, f"has {size} neurons, the Linear before has {len(self.linear.bias)} outputs")
+        neuron = _plain(module).to("cpu", torch.float64).eval()
+        self.stages.append(Stage(name=name, weight=self.linear.weight, bias=self.linear.bias, neuron=neuron))
+        self.linear = None
+
+
+def _plain(module: _M) -> _M:
+    """A copy with plain parameters in the place of parametrizations.
+
+    torch's own removal works on the class, which copies share: it would break `module`.
+    """
+    plain = copy.deepcopy(module)
+    for part in plain.modules():
+        if parametrize.is_parametrized(part):
+            assert isinstance(part.parametrizations, nn.ModuleDict)
+            values = {name: getattr(part, name).detach() for name in part.parametrizations}
+            part.__class__ = parametrize.type_before_parametrizations(part)
+            del part.parametrizations
+            for name, value in values.items():
+                part.register_parameter(name, nn.Parameter(value))
+    return plain
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", torch.float64)
