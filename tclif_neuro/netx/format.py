@@ -35,6 +35,13 @@ Written for one network of L layers; every dataset is stored contiguously, all t
 CUBA and LIF are one neuron. A layer is of lava-dl's type CUBA if an unmodified lava-dl computes exactly our numbers:
 it knows no exponents (bar 6 for the bias), so the plain product is stored, and the exponent tells how to undo it. Any
 other layer is of type LIF with mantissas, and lava-dl refuses it loudly instead of computing something else.
+
+A file of CUBA layers alone runs in lava-dl, with samples of T steps one after the other; layer l answers l steps late:
+
+    Network(file, input_message_bits=inputBits, reset_interval=T, reset_offset=1)
+
+The reset is needed for one sample too, or a bias acts from the run's first step on. It does not clear the spikes that are
+on their way in a recurrent layer: they leak into the next sample.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def why_not_exact(weights: list[Ints], input_max: int = 1) -> str:
     zeros = _common_zeros(weights)
     for w in filter(np.any, weights):
         mixed = bool((w < 0).any() and (w > 0).any())
+        # The low bits that `Dense` cuts off: never more than are zero, but fewer than none cuts off everything.
         if shift + zeros - signed + mixed < 0:
             return "odd weights in a matrix that lava-dl takes for one of mixed sign are lost"
         if w.max() <= 0 and (int(w.min()) << shift) < -255:
