@@ -40,8 +40,8 @@ A file of CUBA layers alone runs in lava-dl, with samples of T steps one after t
 
     Network(file, input_message_bits=inputBits, reset_interval=T, reset_offset=1)
 
-The reset is needed for one sample too, or a bias acts from the run's first step on. It does not clear the spikes that are
-on their way in a recurrent layer: they leak into the next sample.
+The reset is needed for one sample too, or a bias acts from the run's first step on. It does not clear the spikes that
+are on their way in a recurrent layer: they leak into the next sample.
 """
 
 from __future__ import annotations
