@@ -2,14 +2,15 @@
 
     python sim/lava_speed.py [--steps 784] [--batch 64] [--repeat 3]
 
-The network is 1-64-256-256-10, TC-LIF with random weights that fire at about 10 %, feed-forward and recurrent. Lava runs
-two batches of different length and the difference is taken, so that neither its start nor ours (compilation) counts. Runs
-alternate; medians are printed. That both give the same logits is checked on the way.
+The network is 1-64-256-256-10, TC-LIF with random weights that fire at about 10 %, feed-forward and recurrent. Lava
+runs two batches of different length and the difference is taken, so that neither its start nor ours (compilation)
+counts. Runs alternate; medians are printed. That both give the same logits is checked on the way.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 
@@ -28,7 +29,7 @@ def network(*, recurrent: bool, seed: int = 0) -> QuantizedNetwork:
     rng = np.random.default_rng(seed)
     layers: tuple[Layer, ...] = ()
     x = rng.random((100, 8, SIZES[0])) < 0.5
-    for m, n in zip(SIZES[:-2], SIZES[1:-1], strict=True):
+    for m, n in itertools.pairwise(SIZES[:-1]):
         weight = rng.integers(-40, 41, (n, m)) * 2
         low, high = -2000, 4000
         while high - low > 1:

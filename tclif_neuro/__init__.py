@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tclif_neuro.fixed.reference import run_reference as run_reference
     from tclif_neuro.fixed.run import Run as Run
     from tclif_neuro.fixed.simulator import simulate as simulate
+    from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
     from tclif_neuro.netx import load as load
     from tclif_neuro.netx import save as save
-    from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
     from tclif_neuro.neurons.modules import LIF as LIF
     from tclif_neuro.neurons.modules import TCLIF as TCLIF
     from tclif_neuro.neurons.modules import AdaptiveTCLIF as AdaptiveTCLIF

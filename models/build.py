@@ -1,0 +1,135 @@
+"""Train a recipe of this folder and keep what came out: NAME.net and its measured card NAME.md.
+
+    python models/build.py digits-rows [--runs runs] [--lava 360]
+
+Training goes to RUNS/NAME and resumes there. The card is written from what is measured here and now: the accuracy of
+the float model and of the integers on the whole test set, the agreement of the simulator with the reference and with
+Lava in every spike and state, and the time all this took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tclif_neuro import lava, simulate
+from tclif_neuro.commands.export import ExportOptions, ExportResult, export_run
+from tclif_neuro.data import Task, load_task
+from tclif_neuro.errors import TclifError
+from tclif_neuro.fixed.reference import run_reference
+from tclif_neuro.fixed.run import Run
+from tclif_neuro.learning.recipe import Recipe
+from tclif_neuro.learning.recipe_file import load_recipe
+from tclif_neuro.learning.train import TrainResult, train
+from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.netx import load
+
+HERE = Path(__file__).parent
+BATCH = 250
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """The integers on the test set: accuracy, samples a second, and how many samples were compared with whom."""
+
+    accuracy: float
+    rate: float
+    reference_samples: int
+    lava_samples: int
+
+
+def same(a: Run, b: Run) -> bool:
+    """Whether two recorded runs agree in every spike and state."""
+    pairs = zip(a.layers, b.layers, strict=True)
+    return all(np.array_equal(p.spikes, q.spikes) and np.array_equal(p.states, q.states) for p, q in pairs)
+
+
+def execute(net: QuantizedNetwork, task: Task, lava_samples: int) -> Executed:
+    """Run the test set in the simulator; the first samples also in the reference and in Lava, which must agree."""
+    x = np.ascontiguousarray(task.x_test.swapaxes(0, 1))
+    simulate(net, x[:, :2])  # compiles
+    begin = time.perf_counter()
+    starts = range(0, x.shape[1], BATCH)
+    predictions = np.concatenate([simulate(net, x[:, i : i + BATCH]).predictions for i in starts])
+    seconds = time.perf_counter() - begin
+    compared = min(x.shape[1], max(BATCH, lava_samples))
+    ours = simulate(net, x[:, :compared], record=True)
+    if not same(ours, run_reference(net, x[:, :compared])):
+        raise TclifError("the simulator and the reference differ")
+    if lava_samples and not same(
+        simulate(net, x[:, :lava_samples], record=True), lava.run(net, x[:, :lava_samples], record=True)
+    ):
+        raise TclifError("the simulator and Lava differ")
+    return Executed(
+        accuracy=float((predictions == task.y_test).mean()),
+        rate=x.shape[1] / seconds,
+        reference_samples=compared,
+        lava_samples=lava_samples,
+    )
+
+
+def card(
+    name: str, recipe: Recipe, task: Task, trained: TrainResult, exported: ExportResult, executed: Executed
+) -> str:
+    """The model's card."""
+    sizes = "-".join(str(n) for n in (task.inputs, *(layer.size for layer in recipe.model.layers), len(task.classes)))
+    kinds = ", ".join(
+        f"{'recurrent ' if layer.recurrent else ''}{layer.type} ({layer.reset} reset)" for layer in recipe.model.layers
+    )
+    layers = "\n".join(
+        f"| {i} | 2^{layer.scale_bits} | {layer.state_used:.1%} | {layer.saturations} | {layer.spikes_differ:.2%} |"
+        for i, layer in enumerate(exported.report.layers)
+    )
+    return f"""# {name}
+
+{sizes}; {kinds}. {trained.parameters:,} parameters. Task `{recipe.task.name}`: {len(task.y_train):,} training and
+{len(task.y_test):,} test samples of {task.x_train.shape[1]} steps. Recipe: [{name}.toml]({name}.toml). Network:
+[{name}.net]({name}.net).
+
+| | |
+|---|---|
+| float, test accuracy (last epoch; the test set chose nothing) | {trained.test_accuracy:.2%} |
+| float, training accuracy | {trained.train_accuracy:.2%} |
+| integers, test accuracy, whole test set | {executed.accuracy:.2%} |
+| epochs | {trained.epochs} |
+| training time | {trained.seconds:.0f} s on {torch.get_num_threads()} cores |
+| simulator | {executed.rate:.0f} samples a second |
+| equal to the reference in every spike and state | {executed.reference_samples} test samples |
+| equal to Lava in every spike and state | {executed.lava_samples} test samples |
+
+What the integers lost, on {exported.report.samples} test samples:
+
+| layer | scale | range of 24 bits used | saturations | spikes that differ from float |
+|---|---|---|---|---|
+{layers}
+
+Made by `python models/build.py {name}`.
+"""
+
+
+def main() -> None:
+    """Build one model."""
+    parser = argparse.ArgumentParser(description="Train a recipe of this folder and keep its .net and card.")
+    parser.add_argument("name")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--lava", type=int, default=100, help="how many test samples Lava confirms")
+    options = parser.parse_args()
+    recipe = load_recipe(HERE / f"{options.name}.toml")
+    task = load_task(recipe.task.name, recipe.task.seed)
+    options.runs.mkdir(parents=True, exist_ok=True)
+    folder = options.runs / options.name
+    trained = train(recipe, folder, progress=lambda p: print(p.record, flush=True) if p.record else None)
+    file = HERE / f"{options.name}.net"
+    exported = export_run(folder, file, ExportOptions(samples=1000))
+    executed = execute(load(file), task, min(options.lava, len(task.y_test)))
+    (HERE / f"{options.name}.md").write_text(card(options.name, recipe, task, trained, exported, executed))
+    print(f"wrote {file} and its card")
+
+
+if __name__ == "__main__":
+    main()
