@@ -7,6 +7,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: before torch and num
     for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait asleep leave the cores to others
 
 import pytest
 from hypothesis import HealthCheck, settings

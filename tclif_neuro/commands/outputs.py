@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.learning.files import write_atomically
+from tclif_neuro.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

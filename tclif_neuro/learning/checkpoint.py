@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.learning.files import write_atomically
+from tclif_neuro.files import write_atomically
 from tclif_neuro.learning.model import build_model
 from tclif_neuro.learning.recipe import Recipe
 from tclif_neuro.learning.recipe_file import parse_recipe

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tclif_neuro.learning.files import write_atomically
+from tclif_neuro.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.files import StrPath
 from tclif_neuro.network import (
     DECAY_ONE,
     InputCoding,
@@ -20,7 +21,6 @@ from tclif_neuro.network import (
     TCLIFNeuron,
 )
 from tclif_neuro.netx import format as names
-from tclif_neuro.netx.files import StrPath
 from tclif_neuro.netx.read import NetFile, load_file
 from tclif_neuro.netx.stock import neuron_type, why_not_stock
 

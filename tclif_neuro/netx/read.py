@@ -7,10 +7,11 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from tclif_neuro.files import StrPath
 from tclif_neuro.network import InputCoding, Layer, QuantizedNetwork, check_range
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.container import Attributes, unpack
-from tclif_neuro.netx.files import StrPath, read_bytes
+from tclif_neuro.netx.files import read_bytes
 from tclif_neuro.netx.format import Datasets, NetFileError, check_texts, digest
 from tclif_neuro.netx.read_layer import read_layer
 from tclif_neuro.netx.read_stock import decode_stock

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tclif_neuro.files import StrPath
 from tclif_neuro.network import FormatError, Layer, LIFNeuron, Neuron, QuantizedNetwork, TCLIFNeuron, check_range
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.container import pack
-from tclif_neuro.netx.files import StrPath, write_atomically
+from tclif_neuro.netx.files import write_bytes
 from tclif_neuro.netx.format import Datasets, NetFileError, check_texts, digest
 from tclif_neuro.netx.stock import neuron_type, stock_bias, stock_weights, why_not_stock
 
@@ -22,7 +23,7 @@ def save(net: QuantizedNetwork, path: StrPath) -> None:
     The same network gives the same bytes. Raises `NetFileError` if the file cannot be written.
     """
     try:
-        write_atomically(path, to_bytes(net))
+        write_bytes(path, to_bytes(net))
     except NetFileError as error:
         raise NetFileError(f"{os.fspath(path)}: {error}") from error
 

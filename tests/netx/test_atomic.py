@@ -13,7 +13,7 @@ import pytest
 
 from tclif_neuro.network import Layer, LIFNeuron, QuantizedNetwork, Synapses
 from tclif_neuro.netx import NetFileError, load, save
-from tclif_neuro.netx.files import write_atomically
+from tclif_neuro.netx.files import write_bytes
 
 
 def network(n):
@@ -99,18 +99,18 @@ def test_a_new_file_has_the_permissions_that_the_user_chose(tmp_path):
 
 WRITER = """
 import sys
-from tclif_neuro.netx.files import write_atomically
+from tclif_neuro.netx.files import write_bytes
 path, sizes = sys.argv[1], [1000, 3_000_000]
 print("ready", flush=True)
 while True:
     for size in sizes:
-        write_atomically(path, b"%d " % size + bytes([size % 251]) * size)
+        write_bytes(path, b"%d " % size + bytes([size % 251]) * size)
 """
 
 
 def test_a_killed_writer_leaves_a_whole_file(tmp_path):
     path = tmp_path / "a.net"
-    write_atomically(path, b"1000 " + bytes([1000 % 251]) * 1000)
+    write_bytes(path, b"1000 " + bytes([1000 % 251]) * 1000)
     for pause in (0.01, 0.03, 0.05, 0.1):
         with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
             writer.stdout.readline()
