@@ -140,12 +140,14 @@ class Spikes(Tensor):
     """Spikes [T, B, N] in {0, 1} from a compiled scan. Only `torch.nn.functional.linear` treats them specially."""
 
     _events: Events | None = None
+    _marked: int = -1  # the tensor's version then; one changed in place since is no longer sure to hold spikes
 
     @classmethod
     def mark(cls, spikes: Tensor, events: Events | None = None) -> Spikes:
         """`spikes` as `Spikes`, sharing memory and gradient; with their events if these are known already."""
         marked = spikes.as_subclass(cls)
         marked._events = events
+        marked._marked = marked._version
         return marked
 
     def events(self) -> Events:
@@ -166,6 +168,6 @@ class Spikes(Tensor):
 
 
 def _worth_it(x: Tensor, weight: Tensor) -> bool:
-    return (
-        isinstance(x, Spikes) and weight.dtype == x.dtype and len(weight) >= SMALL and x.events().density <= DENSE_ABOVE
-    )
+    if not isinstance(x, Spikes) or x._marked != x._version:
+        return False
+    return weight.dtype == x.dtype and len(weight) >= SMALL and x.events().density <= DENSE_ABOVE

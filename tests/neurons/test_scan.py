@@ -1,5 +1,6 @@
 """The compiled scan against the plain loop: the same spikes to the bit, the same gradients."""
 
+import copy
 import time
 
 import numpy as np
@@ -179,6 +180,20 @@ def test_linear_meets_spikes(bias):
     assert torch.equal(out, expected[0])
     assert all(torch.equal(p.grad, e) for p, e in zip(linear.parameters(), expected[1], strict=True))
     assert type(marked + 1) is torch.Tensor
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_spikes_changed_in_place_are_what_they_were_changed_to(recurrent):
+    torch.manual_seed(0)
+    linear, layer = nn.Linear(32, 32), TCLIF(32, recurrent=recurrent)
+    with torch.no_grad():
+        spikes = layer(torch.randn(20, 3, 32))
+        linear(spikes)
+        spikes.mul_(0.5)
+        spikes[:, :, 0] = 7.0
+        plain = spikes.as_subclass(torch.Tensor).clone()
+        torch.testing.assert_close(linear(spikes), linear(plain))
+    assert copy.deepcopy(spikes).sum() == plain.sum()
 
 
 def test_the_environment_variable_is_checked(scan):
