@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import secrets
 import stat
@@ -21,7 +22,8 @@ def write_atomically(path: StrPath, write: Callable[[BinaryIO], object]) -> None
     """
     target = os.path.realpath(path)
     mode = _mode_of(target)
-    temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
+    _remove_abandoned(target)
+    temporary = f"{_prefix(target)}{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:
             if mode is not None:
@@ -34,6 +36,20 @@ def write_atomically(path: StrPath, write: Callable[[BinaryIO], object]) -> None
         with suppress(FileNotFoundError):
             os.unlink(temporary)
     _sync_folder(os.path.dirname(target))
+
+
+def _prefix(target: str) -> str:
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".{name}.")
+
+
+def _remove_abandoned(target: str) -> None:
+    """Remove the temporary files of writers of `target` that were killed."""
+    for path in glob.glob(f"{glob.escape(_prefix(target))}*.tmp"):
+        pid = path[len(_prefix(target)) :].split(".")[0]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}") and os.path.exists("/proc/self"):
+            with suppress(OSError):
+                os.unlink(path)
 
 
 def _mode_of(target: str) -> int | None:

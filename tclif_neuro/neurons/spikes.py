@@ -6,6 +6,7 @@ its weight gradient, where that is faster than the dense product; everything els
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -155,6 +156,12 @@ class Spikes(Tensor):
         if self._events is None:
             self._events = Events.of(self.as_subclass(Tensor))
         return self._events
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return copy.deepcopy(self.as_subclass(Tensor), memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.as_subclass(Tensor).__reduce_ex__(protocol)
 
     @classmethod
     def __torch_function__(

@@ -42,7 +42,7 @@ def trained(digits: tuple[Split, Split]) -> nn.Sequential:
     """One recurrent TC-LIF layer of 64 and a readout."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 64), tn.BatchNorm(64), tn.TCLIF(64, recurrent=True), tn.Readout(64, 10))
-    train(model, digits[0], 25, 8e-3)
+    train(model, digits[0], 60, 8e-3)
     return model
 
 
