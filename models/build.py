@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tclif_neuro import lava, simulate
 from tclif_neuro.commands.export import ExportOptions, ExportResult, export_run
@@ -97,7 +96,7 @@ def card(
 | float, training accuracy | {trained.train_accuracy:.2%} |
 | integers, test accuracy, whole test set | {executed.accuracy:.2%} |
 | epochs | {trained.epochs} |
-| training time | {trained.seconds:.0f} s on {torch.get_num_threads()} cores |
+| training time, all epochs | {trained.seconds:.0f} s |
 | simulator | {executed.rate:.0f} samples a second |
 | equal to the reference in every spike and state | {executed.reference_samples} test samples |
 | equal to Lava in every spike and state | {executed.lava_samples} test samples |
