@@ -8,7 +8,7 @@ PY_CORE := .venv-core/bin/python
 WORKERS ?= 2
 UNIT = -m pytest -n $(WORKERS)
 
-.PHONY: help setup env demo test quick unit slow core demo-short lint types format bench lock clean distclean
+.PHONY: help setup env demo test quick unit slow core demo-short lint types format bench peers lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,12 @@ format: env  ## let ruff mend what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: env  ## measure the executors on this machine
-	.venv/bin/tclif bench
+bench: env  ## measure training and simulation against other libraries, on this machine: hours; sim/bench has options
+	$(PY) -m sim.bench
+
+peers: env  ## make .venv-peers, with the libraries that bench compares with
+	$(PY) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r sim/bench/peers.txt
 
 lock: env  ## choose constraints.txt anew, keeping the versions that still fit (to move one, delete its line first)
 	scripts/lock.sh
@@ -62,4 +66,4 @@ clean:  ## remove caches and what runs leave behind
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too
-	rm -rf .venv .venv-core .venv.lock
+	rm -rf .venv .venv-core .venv-peers .venv.lock

@@ -1,0 +1,90 @@
+"""Run the benchmark: `make bench`, or `python -m sim.bench --help`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sim.bench import report
+from sim.bench.contenders import CONTENDERS, Contender, Job
+from sim.bench.runner import Row, machine, run_all
+
+REFERENCE_BATCH = 4  # samples for NumPy and Lava, which take seconds for one
+
+
+def options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    names = ", ".join(c.name for c in CONTENDERS)
+    parser = argparse.ArgumentParser(prog="python -m sim.bench", description="Benchmark against other libraries.")
+    parser.add_argument("--steps", type=_numbers, default=(98, 196, 392, 784), metavar="T,...", help="time steps")
+    parser.add_argument("--batch", type=_numbers, default=(64,), metavar="B,...", help="samples in a batch")
+    parser.add_argument("--sizes", type=_numbers, default=Job.sizes, metavar="N,...", help="of the trained network")
+    parser.add_argument("--repeat", type=int, default=3, help="processes for each measurement")
+    parser.add_argument("--timed", type=int, default=2, help="training steps timed in each process, after one other")
+    parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="of one process")
+    parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of {names}")
+    parser.add_argument("--out", type=Path, default=Path("out/benchmark"), metavar="DIR")
+    return parser.parse_args(arguments)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def rows(present: Sequence[Contender], asked: argparse.Namespace) -> list[Row]:
+    """All that is to be measured, in the order of the tables. Simulation runs at the largest number of steps."""
+    kinds = (False, True)
+    training = [
+        Row(
+            contender=c,
+            job=Job(
+                work="train",
+                build=c.build,
+                steps=t,
+                batch=b,
+                recurrent=recurrent,
+                sizes=asked.sizes,
+                timed=asked.timed,
+            ),
+        )
+        for recurrent in kinds
+        for b in asked.batch
+        for t in asked.steps
+        for c in present
+        if c.work == "train"
+    ]
+    simulation = [
+        Row(contender=c, job=Job(work="simulate", build=c.build, steps=max(asked.steps), batch=b, recurrent=recurrent))
+        for recurrent in kinds
+        for b in sorted({1, REFERENCE_BATCH, *asked.batch})
+        for c in present
+        if c.work == "simulate" and (c.build == "simulator" or b == REFERENCE_BATCH)
+    ]
+    return training + simulation
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and write the tables and the plot."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it started
+    asked = options(arguments)
+    wanted = [c for c in CONTENDERS if not asked.only or c.name in asked.only.split(",")]
+    reasons = {c.label: c.missing() for c in wanted}
+    left_out = {label: reason for label, reason in reasons.items() if reason}
+    for label, reason in left_out.items():
+        print(f"left out: {label}: {reason}", file=sys.stderr)
+    todo = rows([c for c in wanted if c.label not in left_out], asked)
+    where = machine()
+    run_all(todo, asked.repeat, asked.timeout, lambda line: print(line, file=sys.stderr, flush=True))
+    where["load at the end"] = os.getloadavg()[0]
+    command = shlex.join(["python", "-m", "sim.bench", *(sys.argv[1:] if arguments is None else arguments)])
+    report.write(asked.out, todo, where, left_out, command)
+    print((asked.out / "benchmark.md").read_text())
+
+
+if __name__ == "__main__":
+    main()

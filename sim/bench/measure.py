@@ -1,0 +1,131 @@
+"""One measurement, in a process of its own: `python -m sim.bench.measure '{"work": "train", ...}'` (a `Job`).
+
+Prints one line of JSON: the seconds of every timed run, the memory before the first run and at its peak [MiB], and how
+much the network had to do.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sim.bench.contenders import Job
+
+EXECUTORS = ("simulator", "reference", "lava")
+GAIN = 2.5  # of the libraries' own initial weights: with these, deep layers are silent, and work on spikes is for free
+
+
+def peak() -> float:
+    """The most memory this process has had so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def timed(run: Callable[[], object], job: Job) -> dict[str, Any]:
+    """Time and memory of `run`."""
+    before = peak()
+    for _ in range(job.warm):
+        run()
+    seconds = []
+    for _ in range(job.timed):
+        begin = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - begin)
+    return {"seconds": seconds, "before": before, "peak": peak()}
+
+
+def train(job: Job) -> dict[str, Any]:
+    """Training steps: forward, backward, Adam. Also the spike rate of the last hidden layer."""
+    import torch
+
+    from sim.bench.models import BUILD
+
+    torch.manual_seed(0)
+    model = BUILD[job.build](job.sizes, job.recurrent)
+    wake(model, job.sizes)
+    x = torch.rand(job.steps, job.batch, job.sizes[0])
+    target = torch.randint(job.sizes[-1], (job.batch,))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), target).backward()
+        optimizer.step()
+
+    return {**timed(step, job), "rate": _rate(model, x)}
+
+
+def wake(model: Any, sizes: tuple[int, ...]) -> None:
+    """Multiply the weights of the hidden layers by `GAIN`. lava-dl's, of other shapes, fire as they are."""
+    import torch
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 2 and weight.shape[0] != sizes[-1]:
+                weight *= GAIN
+
+
+def _rate(model: Any, x: Any) -> float:
+    """Spikes a neuron and step of what the readout reads, after training."""
+    import torch
+
+    means: list[float] = []
+    *_, readout = model.modules()
+    hook = readout.register_forward_hook(lambda module, inputs, output: means.append(float(inputs[0].mean())))
+    with torch.no_grad():
+        model(x)
+    hook.remove()
+    return sum(means) / len(means)
+
+
+def simulate(job: Job) -> dict[str, Any]:
+    """Runs of the integers on the network of `sim/lava_speed.py`. Also how many synaptic operations a sample takes.
+
+    Of Lava, a run of the batch is timed less a run of one sample: its start takes seconds, and does not count.
+    """
+    import numpy as np
+
+    import tclif_neuro as tn
+    from sim.lava_speed import network
+
+    net = network(recurrent=job.recurrent)
+    x = np.random.default_rng(1).random((job.steps, job.batch, net.layers[0].inputs)) < 0.5
+    run: Callable[[Any], object] = {
+        "simulator": lambda x: tn.simulate(net, x),
+        "reference": lambda x: tn.run_reference(net, x, record=False),
+        "lava": lambda x: tn.lava.run(net, x),
+    }[job.build]
+    operations = synaptic_operations(net, tn.simulate(net, x)) / job.batch
+    if job.build != "lava":
+        return {**timed(lambda: run(x), job), "samples": job.batch, "operations": operations}
+    cold = replace(job, warm=0)
+    short, long = (timed(lambda part=part: run(part), cold) for part in (x[:, :1], x))  # type: ignore[misc]
+    seconds = [after - start for start, after in zip(short["seconds"], long["seconds"], strict=True)]
+    if min(seconds) <= 0:
+        raise ValueError(f"{job.steps} steps of {job.batch} samples are too few to be told from Lava's start")
+    return {**long, "seconds": seconds, "samples": job.batch - 1, "operations": operations}
+
+
+def synaptic_operations(net: Any, run: Any) -> int:
+    """Spikes times the synapses that each reaches: those of the next layer, and the recurrent ones of its own."""
+    total, arriving = 0, int((run.input != 0).sum())
+    for layer, done in zip(net.layers, run.layers, strict=True):
+        spikes = int(done.counts.sum())
+        total += layer.size * (arriving + (spikes if layer.recurrent is not None else 0))
+        arriving = spikes
+    return total
+
+
+def main() -> None:
+    """Measure the `Job` in the first argument."""
+    given = json.loads(sys.argv[1])
+    job = Job(**{**given, "sizes": tuple(given["sizes"])})
+    print(json.dumps((train if job.work == "train" else simulate)(job)))
+
+
+if __name__ == "__main__":
+    main()

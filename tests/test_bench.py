@@ -1,0 +1,42 @@
+"""The benchmark runs, and its stepwise TC-LIF is the neuron that it is measured against."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import tclif_neuro as tn
+from sim.bench.models import BUILD, StepwiseTCLIF
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_stepwise_tclif_is_the_immediate_reset() -> None:
+    torch.manual_seed(0)
+    model = BUILD["stepwise"]((3, 5, 4), True)
+    (layer,) = (m for m in model.modules() if isinstance(m, StepwiseTCLIF))
+    ours = tn.TCLIF(5, recurrent=True, reset="immediate")
+    readout = tn.Readout(5, 4)
+    ours.recurrent.load_state_dict(layer.recurrent.state_dict())
+    readout.load_state_dict(model.readout.state_dict())
+    x = 6 * torch.rand(20, 2, 3)
+    spikes = ours(layer.linear(x))
+    assert 0 < spikes.mean() < 1
+    torch.testing.assert_close(model(x), readout(spikes), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_bench_writes_what_it_measured(tmp_path: Path) -> None:
+    tiny = ["--steps=5", "--batch=4", "--sizes=1,4,3", "--repeat=1", "--timed=1", "--only=tclif,simulator"]
+    command = [sys.executable, "-m", "sim.bench", *tiny, "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "benchmark.json").read_text())
+    assert data["left out"] == {}
+    assert [row["contender"] for row in data["rows"]] == ["tclif"] * 2 + ["simulator"] * 4
+    assert all(seconds > 0 for row in data["rows"] for seconds in row["seconds"])
+    assert "| TC-LIF, tclif-neuro |" in (tmp_path / "benchmark.md").read_text()
+    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
