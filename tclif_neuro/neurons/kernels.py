@@ -59,7 +59,7 @@ def _block(task, batch, size):
 
 @njit(inline="always")
 def _flush(x, zero, tiny):
-    return x if abs(x) > tiny else zero
+    return zero if abs(x) <= tiny else x  # a NaN stays one
 
 
 @njit
@@ -67,7 +67,8 @@ def _fill_psi(surrogate, k, one, vth, soma, i, out):
     """out = psi(US - Vth), the surrogate derivative, for row i of `soma`; see `surrogate.Surrogate`."""
     if surrogate == TRIANGLE:
         for n in range(out.shape[0]):
-            out[n] = max(one - one, one - k * abs(soma[i, n] - vth))
+            x = one - k * abs(soma[i, n] - vth)
+            out[n] = one - one if x < 0 else x  # a NaN stays one
     elif surrogate == ARCTAN:
         for n in range(out.shape[0]):
             x = k * (soma[i, n] - vth)

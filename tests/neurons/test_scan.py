@@ -133,6 +133,18 @@ def test_small_states_and_gradients_are_flushed():
     assert (kept[1] == 0).all()
 
 
+@pytest.mark.parametrize("mode", ["reference", "compiled"])
+@pytest.mark.parametrize("layer", [TCLIF, LIF])
+def test_a_nan_reaches_the_gradient(layer, mode, scan):
+    """Spikes hide a NaN, since no comparison with it holds; the gradient must not."""
+    scan(mode)
+    x = torch.zeros(5, 2, 8)
+    x[1, 0, 3] = float("nan")
+    x.requires_grad_()
+    layer(8)(x).sum().backward()
+    assert x.grad[1, 0, 3].isnan() and x.grad[:, 1].isfinite().all()
+
+
 def test_backward_is_linear_in_time():
     """Peers fill a [T, B, N] gradient at every step: quadratic. Twenty times the steps must not cost 100 times."""
     module = TCLIF(64)
