@@ -43,7 +43,9 @@ def train(job: Job) -> dict[str, Any]:
     import torch
 
     from sim.bench.models import BUILD
+    from tclif_neuro.memory import keep_large_blocks
 
+    keep_large_blocks()  # for every contender alike
     torch.manual_seed(0)
     model = BUILD[job.build](job.sizes, job.recurrent)
     wake(model, job.sizes)

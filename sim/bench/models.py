@@ -88,9 +88,7 @@ def _stepwise(sizes: Sizes, recurrent: bool) -> nn.Module:
 def _ours(neuron: str, **options: Any) -> Callable[[Sizes, bool], nn.Module]:
     def build(sizes: Sizes, recurrent: bool) -> nn.Module:
         import tclif_neuro as tn
-        from tclif_neuro.memory import keep_large_blocks
 
-        keep_large_blocks()
         pairs = itertools.pairwise(sizes[:-1])
         layers = ((nn.Linear(m, n), getattr(tn, neuron)(n, recurrent=recurrent, **options)) for m, n in pairs)
         return nn.Sequential(*itertools.chain.from_iterable(layers), tn.Readout(*sizes[-2:]))
@@ -165,7 +163,7 @@ class _LavaDL(nn.Module):
 
 
 BUILD: dict[str, Callable[[Sizes, bool], nn.Module]] = {
-    "tclif": _ours("TCLIF"),
+    "tclif": _ours("TCLIF", reset="immediate"),  # the neuron that "stepwise" is, with the same weights
     "lif": _ours("LIF", beta=DECAY),
     "stepwise": _stepwise,
     "snntorch": _snntorch,

@@ -8,6 +8,7 @@ from tclif_neuro.learning.recipe import Recipe
 from tclif_neuro.learning.recipe_file import load_recipe, parse_recipe
 from tclif_neuro.learning.run import Report
 from tclif_neuro.learning.train import TrainResult, train
+from tclif_neuro.memory import keep_large_blocks
 
 RUNS = Path("runs")
 
@@ -23,6 +24,7 @@ def train_recipe(
     report: Report | None = None,
 ) -> TrainResult:
     """Train the recipe in a file, `epochs` epochs if given, in the folder `out` (None: runs/ and the recipe's name)."""
+    keep_large_blocks()
     return train(
         with_epochs(load_recipe(recipe), epochs),
         RUNS / recipe.stem if out is None else out,

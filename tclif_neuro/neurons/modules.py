@@ -62,6 +62,14 @@ class SpikingLayer(nn.Module):
             wanted = ["T", "B", self.size][-ndim:]
             raise TclifError(f"{type(self).__name__}: input {wanted} expected, got {list(current.shape)}")
 
+    @property
+    def recurrent_weight(self) -> Tensor | None:
+        """R [N, N], or None in a feed-forward layer."""
+        return None if self.recurrent is None else self.recurrent.weight
+
+    def _zeros(self, batch: int, like: Tensor) -> Tensor:
+        return torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
+
     def _with_recurrence(self, current: Tensor, spike: Tensor) -> Tensor:
         return current if self.recurrent is None else current + self.recurrent(spike)
 
@@ -110,13 +118,11 @@ class TwoCompartment(SpikingLayer):
     def forward(self, current: Tensor) -> Tensor:
         """Spikes [T, B, N] for the currents [T, B, N], from rest."""
         self._check(current, 3)
-        recurrent = None if self.recurrent is None else self.recurrent.weight
-        return tclif_scan(current, self.params(len(current)), recurrent)
+        return tclif_scan(current, self.params(len(current)), self.recurrent_weight)
 
     def rest(self, batch: int, like: Tensor | None = None) -> TCLIFState:
         """The state of a batch at rest: zeros, [B, N]."""
-        like = next(self.parameters()) if like is None else like
-        zero = torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
+        zero = self._zeros(batch, next(self.parameters()) if like is None else like)
         return TCLIFState(zero, zero, zero)
 
     def step(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
@@ -255,13 +261,11 @@ class LIF(SpikingLayer):
     def forward(self, current: Tensor) -> Tensor:
         """Spikes [T, B, N] for the currents [T, B, N], from rest."""
         self._check(current, 3)
-        recurrent = None if self.recurrent is None else self.recurrent.weight
-        return lif_scan(current, self.params(), recurrent)
+        return lif_scan(current, self.params(), self.recurrent_weight)
 
     def rest(self, batch: int, like: Tensor | None = None) -> LIFState:
         """The state of a batch at rest: zeros, [B, N]."""
-        like = self.fixed_beta if like is None else like
-        zero = torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
+        zero = self._zeros(batch, self.fixed_beta if like is None else like)
         return LIFState(zero, zero)
 
     def step(self, current: Tensor, state: LIFState | None = None, t: int = 0) -> tuple[Tensor, LIFState]:

@@ -46,7 +46,7 @@ def _layer_trace(name: str, module: TwoCompartment | LIF | Readout, x: Tensor) -
         return LayerTrace(
             name=name, input=x, spikes=torch.zeros_like(potential), states=torch.stack([potential, potential])
         )
-    recurrent = None if module.recurrent is None else module.recurrent.weight
+    recurrent = module.recurrent_weight
     if isinstance(module, LIF):
         lif = lif_states(x, module.params(), recurrent)
         potential = torch.stack([s.potential for s in lif])

@@ -41,9 +41,8 @@ class Stage:
     @property
     def recurrent(self) -> Tensor | None:
         """R, [N, N], or None."""
-        if isinstance(self.neuron, Readout) or self.neuron.recurrent is None:
-            return None
-        return self.neuron.recurrent.weight.detach()
+        weight = None if isinstance(self.neuron, Readout) else self.neuron.recurrent_weight
+        return None if weight is None else weight.detach()
 
     def error(self, what: str) -> ConversionError:
         """An error about this stage's neurons."""
