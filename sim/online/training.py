@@ -1,0 +1,44 @@
+"""One training of the studies: a network of two layers, from a job to its test accuracy."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+from sim.study import Job, Result
+
+NEURONS: dict[str, dict[str, Any]] = {
+    "LIF": {"type": "lif"},
+    "TC-LIF": {"type": "tclif"},
+    "relaxed TC-LIF": {"type": "relaxed"},
+    "Adaptive TC-LIF": {"type": "adaptive"},
+}
+KINDS = {False: "feed-forward", True: "recurrent"}
+
+
+def job(task: str, neuron: str, rule: str, recurrent: bool, seed: int, **training: Any) -> dict[str, Any]:
+    """A job for `train_job`. training: keys of the recipe's [training]; of its layers, if they start with `layer_`."""
+    return {"task": task, "neuron": neuron, "rule": rule, "recurrent": recurrent, "seed": seed, **training}
+
+
+def train_job(job: Job) -> Result:
+    """Train the job's recipe; its test accuracy in per cent after every epoch, and the seconds that it took."""
+    from tclif_neuro.learning.recipe import Recipe
+    from tclif_neuro.learning.train import train
+
+    named = dict(job)
+    task, neuron, recurrent = (named.pop(key) for key in ("task", "neuron", "recurrent"))
+    size = named.pop("size", 128)
+    own = {key.removeprefix("layer_"): named.pop(key) for key in list(named) if key.startswith("layer_")}
+    layer = {**NEURONS[neuron], "size": size, "recurrent": recurrent, **own}
+    recipe = Recipe.model_validate(
+        {"task": {"name": task}, "model": {"layers": [layer, layer]}, "training": named}, strict=False
+    )
+    curve: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(recipe, folder, progress=lambda p: curve.append(_accuracy(p)) if p.record else None)
+    return {"accuracy": 100 * result.test_accuracy, "seconds": result.seconds, "curve": curve}
+
+
+def _accuracy(progress: Any) -> float:
+    return round(100 * progress.record.test_accuracy, 3)

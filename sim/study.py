@@ -1,0 +1,122 @@
+"""What the studies share: jobs that run in processes of their own, a file that keeps what is done, tables and plots.
+
+A job is a flat dictionary that says everything that its result depends on, the seed included. Results are kept in a
+file of lines, one JSON object each: a study that is interrupted, or that gets more jobs, does the missing ones only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tclif_neuro.files import write_atomically
+
+Job = Mapping[str, Any]
+Result = dict[str, Any]
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+
+
+def run_jobs(
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    path: Path,
+    *,
+    workers: int = 2,
+    timeout: float = 3600,
+    tell: Callable[[str], None] = print,
+) -> list[Result]:
+    """The result of `work` for every job, in order; those in the file `path` are not done again.
+
+    work: a function of a module, since every job imports it anew in a process of its own, of one thread. A job that
+    raises ends the study, as does a time of `timeout` seconds without a result (`multiprocessing.TimeoutError`); what
+    was done until then is kept.
+    """
+    done = _read(path)
+    missing = [job for job in jobs if _key(job) not in done]
+    tell(f"{len(jobs) - len(missing)} of {len(jobs)} jobs are in {path.name}")
+    with get_context("spawn").Pool(workers, _one_thread, maxtasksperchild=1) as pool:  # left, it ends its processes
+        results = pool.imap_unordered(_Named(work), missing)
+        for _ in missing:
+            job, result = results.next(timeout)
+            done[_key(job)] = result
+            _write_lines(path, done)
+            tell(f"{len(done)}: {_line(job)}: {_line(result)}")
+    return [done[_key(job)] for job in jobs]
+
+
+def _one_thread() -> None:
+    """Before the libraries that read this are imported."""
+    os.environ.update(dict.fromkeys(THREADS, "1"), OMP_WAIT_POLICY="PASSIVE")
+
+
+class _Named:
+    """`work`, whose result comes with its job."""
+
+    def __init__(self, work: Callable[[Job], Result]) -> None:
+        self.work = work
+
+    def __call__(self, job: Job) -> tuple[Job, Result]:
+        return job, self.work(job)
+
+
+def _key(job: Job) -> str:
+    return json.dumps(dict(job), sort_keys=True)
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    short = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in values.items() if not isinstance(v, list)}
+    return " ".join(f"{k}={v}" for k, v in short.items())
+
+
+def _read(path: Path) -> dict[str, Result]:
+    if not path.exists():
+        return {}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {_key(line["job"]): line["result"] for line in lines}
+
+
+def _write_lines(path: Path, done: Mapping[str, Result]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"job": json.loads(key), "result": result}) + "\n" for key, result in sorted(done.items())]
+    write_atomically(path, lambda file: file.write("".join(lines).encode()))
+
+
+def spread(values: Sequence[float], form: str = ".1f") -> str:
+    """Mean and sample standard deviation."""
+    if len(values) == 1:
+        return f"{values[0]:{form}}"
+    return f"{statistics.mean(values):{form}} ± {statistics.stdev(values):{form}}"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, the first column to the left and the others to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def axes(columns: int, height: float = 3.4, rows: int = 1) -> tuple[Any, Any]:
+    """A figure and its panels, in a row, that need no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * columns, height * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    for panel in panels:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize=8)
+    return figure, panels
+
+
+def write(folder: Path, name: str, text: str, figure: Any) -> None:
+    """name.md, which shows name.png, in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / f"{name}.png", lambda file: figure.savefig(file, format="png", dpi=110))
+    text = f"{text.rstrip()}\n\n![The same as a plot]({name}.png)\n"
+    write_atomically(folder / f"{name}.md", lambda file: file.write(text.encode()))
