@@ -158,7 +158,7 @@ class LearningSetup:
 
     @property
     def weight_shift(self) -> int:
-        """A weight w of the rule is the mantissa `w << weight_shift` of the network; mantissas have 9 bits, the last 0."""
+        """A weight w of the rule is the network's mantissa `w << weight_shift`; those have 9 bits, the last 0."""
         return 9 - self.weight_bits
 
     @property

@@ -15,6 +15,8 @@ from tclif_neuro.network import (
     TCLIFNeuron,
 )
 
+DIGIT_ROWS = InputCoding(bits=8, scale=16.0)  # pixels in [0, 1] as graded spikes 0..16
+
 
 def random_synapses(shape: tuple[int, int], largest: int, exponent: int, rng: np.random.Generator) -> Synapses:
     """Even mantissas, uniform in +-2 `largest`."""
@@ -29,7 +31,7 @@ def random_network(
     *,
     rng: np.random.Generator,
     recurrent: bool = False,
-    coding: InputCoding = InputCoding(bits=8, scale=16.0),
+    coding: InputCoding = DIGIT_ROWS,
 ) -> QuantizedNetwork:
     """Input -> `hidden` neurons -> a readout that does not forget, with uniformly random weights."""
     layer = Layer(
