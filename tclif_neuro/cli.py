@@ -88,6 +88,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's.", show_default=False)
     ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="How gradients are found, instead of the recipe's.", show_default=False),
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files to DIR/tensorboard.")] = False,
     data_dir: DataDir = None,
     json: Json = False,
@@ -103,6 +107,7 @@ def train(
             out,
             resume=resume,
             epochs=epochs,
+            rule=rule,
             tensorboard=tensorboard,
             data_dir=data_dir,
             report=bars.training(),

@@ -19,14 +19,18 @@ def train_recipe(
     *,
     resume: bool = True,
     epochs: int | None = None,
+    rule: str | None = None,
     tensorboard: bool = False,
     data_dir: Path | None = None,
     report: Report | None = None,
 ) -> TrainResult:
-    """Train the recipe in a file, `epochs` epochs if given, in the folder `out` (None: runs/ and the recipe's name)."""
+    """Train the recipe in a file in the folder `out` (None: runs/ and the recipe's name).
+
+    epochs, rule: instead of the recipe's.
+    """
     keep_large_blocks()
     return train(
-        with_epochs(load_recipe(recipe), epochs),
+        with_training(load_recipe(recipe), epochs=epochs, rule=rule),
         RUNS / recipe.stem if out is None else out,
         resume=resume,
         progress=report,
@@ -35,10 +39,10 @@ def train_recipe(
     )
 
 
-def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
-    """`recipe` with another number of epochs."""
-    if epochs is None:
+def with_training(recipe: Recipe, **changes: object) -> Recipe:
+    """`recipe` with other values of [training]; None: its own. Raises `RecipeError` on an impossible one."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    if not given:
         return recipe
     data = recipe.model_dump(mode="json")
-    data["training"]["epochs"] = epochs
-    return parse_recipe(data)
+    return parse_recipe({**data, "training": {**data["training"], **given}})

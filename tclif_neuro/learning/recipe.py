@@ -159,6 +159,15 @@ class ModelSection(Section):
     readout: ReadoutSection = ReadoutSection()
 
 
+class EPropSection(Section):
+    """[training.eprop], read if rule = "eprop"; see `EPropOptions`."""
+
+    feedback: Literal["symmetric", "random"] = "symmetric"
+    potential: Literal["running", "step"] = "running"
+    loss: Literal["cross_entropy", "mean_square"] = "cross_entropy"
+    update_every: Annotated[int, Field(ge=0)] = 0
+
+
 class TrainingSection(Section):
     """[training].
 
@@ -170,7 +179,7 @@ class TrainingSection(Section):
     seed: of the weights, the order, the noise and the dropout.
     """
 
-    rule: Literal["bptt"] = "bptt"
+    rule: Literal["bptt", "eprop"] = "bptt"
     epochs: Count
     batch_size: Count = 64
     optimiser: Literal["adam", "adamw"] = "adam"
@@ -183,6 +192,7 @@ class TrainingSection(Section):
     logits: Literal["sum", "mean"] = "sum"
     validation: Share = 0.0
     seed: Seed = 0
+    eprop: EPropSection = EPropSection()
 
 
 class Recipe(Section):

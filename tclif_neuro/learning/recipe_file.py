@@ -30,6 +30,7 @@ _SECTIONS: dict[tuple[str, ...], type[sections.Section]] = {
     ("model", "layers", "lif"): sections.LIFSection,
     ("model", "readout"): sections.ReadoutSection,
     ("training",): sections.TrainingSection,
+    ("training", "eprop"): sections.EPropSection,
 }
 LAYER_TYPES = tuple(path[-1] for path in _SECTIONS if len(path) == 3)
 

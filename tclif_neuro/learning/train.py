@@ -15,6 +15,7 @@ from tclif_neuro.learning.bptt import TrainingError
 from tclif_neuro.learning.checkpoint import NAME, Checkpoint, load_checkpoint, load_state, save_checkpoint
 from tclif_neuro.learning.log import TensorBoard, write_csv
 from tclif_neuro.learning.recipe import Recipe
+from tclif_neuro.learning.recipe_file import parse_recipe
 from tclif_neuro.learning.run import EVALUATION_BATCH, Progress, Report, Run, evaluate
 
 LOG = "log.csv"
@@ -93,7 +94,8 @@ def _folder(out_dir: str | Path) -> Path:
 def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
     otherwise = "choose another folder, or start again without resuming"
     ours = run.recipe.model_dump(mode="json")
-    for key, there, here in _differences(checkpoint.recipe, ours):
+    theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json")  # with the keys that are newer than it
+    for key, there, here in _differences(theirs, ours):
         raise TrainingError(f"{path}: is of another recipe: {key} is {there!r} there and {here!r} here; {otherwise}")
     if checkpoint.data != run.digest:
         raise TrainingError(f"{path}: was trained on other data of the name {run.task.name!r}; {otherwise}")

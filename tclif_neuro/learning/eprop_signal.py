@@ -1,0 +1,161 @@
+"""Where the learning signal comes from: the loss of a step, the readout, and the way back to a hidden layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.modules import Readout
+
+Feedback = Literal["symmetric", "random"]
+Loss = Literal["cross_entropy", "mean_square"]
+Potential = Literal["running", "step"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EPropOptions:
+    """How the learning signal is made, and how often the weights change.
+
+    feedback: of the error, by the weights of the layers above ("symmetric") or to each hidden layer by a fixed random
+    matrix ("random"). potential: what the loss of a step sees, the readout's potential V[t] so far ("running") or the
+    step's own input to it, W x[t] + b ("step"). loss: of a step; "mean_square" is half the sum over outputs. mean:
+    the loss sees V[t] over the weights of the steps so far, which does not grow with time. update_every: steps between
+    updates; 0: at the end of the sample. seed: of the random feedback. Raises `TclifError` on another value.
+    """
+
+    feedback: Feedback = "symmetric"
+    potential: Potential = "running"
+    loss: Loss = "cross_entropy"
+    mean: bool = False
+    label_smoothing: float = 0.0
+    update_every: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "feedback": ("symmetric", "random"),
+            "potential": ("running", "step"),
+            "loss": ("cross_entropy", "mean_square"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise TclifError(f"e-prop: {name} {getattr(self, name)!r} is none of {', '.join(values)}")
+        if not 0 <= self.label_smoothing < 1:
+            raise TclifError(f"e-prop: label_smoothing {self.label_smoothing} is outside [0, 1)")
+        if self.update_every < 0:
+            raise TclifError(
+                f"e-prop: update_every {self.update_every} is negative; 0 updates at the end of the sample"
+            )
+
+
+class Errors(NamedTuple):
+    """Of K steps: dE_t/dV[t] [K, B, C], and the sum over steps of the loss E_t, a mean over samples."""
+
+    error: Tensor
+    loss: float
+
+
+def step_errors(potential: Tensor, target: Tensor, options: EPropOptions) -> Errors:
+    """The loss of each step, and its derivative by what it saw.
+
+        cross_entropy:  E_t = -mean_b sum_k y_k log softmax(V[t])_k          dE_t/dV = (softmax(V[t]) - y) / B
+        mean_square:    E_t =  mean_b sum_k (V_k[t] - y_k)^2 / 2             dE_t/dV = (V[t] - y) / B
+
+    potential: [K, B, C]. target: classes [B] or [K, B], or y itself as floats [B, C] or [K, B, C].
+    """
+    y = _distribution(target, potential, options.label_smoothing).expand_as(potential)
+    batch = potential.shape[1]
+    if options.loss == "mean_square":
+        difference = potential - y
+        return Errors(difference / batch, 0.5 * (difference**2).sum().item() / batch)
+    log = torch.log_softmax(potential, -1)
+    return Errors((log.exp() * y.sum(-1, keepdim=True) - y) / batch, -(y * log).sum().item() / batch)
+
+
+def _distribution(target: Tensor, like: Tensor, smoothing: float) -> Tensor:
+    steps, batch, outputs = like.shape
+    if target.is_floating_point():
+        if target.shape not in ((batch, outputs), like.shape):
+            raise TclifError(
+                f"e-prop: targets {[batch, outputs]} or {list(like.shape)} expected, got {list(target.shape)}"
+            )
+        return target.to(like.dtype)
+    if target.shape not in ((batch,), (steps, batch)):
+        raise TclifError(f"e-prop: classes {[batch]} or {[steps, batch]} expected, got {list(target.shape)}")
+    if int(target.min()) < 0 or int(target.max()) >= outputs:
+        raise TclifError(f"e-prop: classes {int(target.min())} ... {int(target.max())} with {outputs} outputs")
+    return nn.functional.one_hot(target.long(), outputs).to(like.dtype) * (1 - smoothing) + smoothing / outputs
+
+
+def integrate(x: Tensor, decay: float, carried: Tensor) -> Tensor:
+    """y[t] = decay y[t-1] + x[t] for the K steps of `x` [K, ...], as one product; `carried` [...] is y before them, and
+    becomes y after them."""
+    steps = len(x)
+    age = torch.arange(steps, device=x.device)
+    age = age[:, None] - age
+    weight = torch.where(age >= 0, decay ** age.clamp(min=0).to(x.dtype), 0.0).to(x.dtype)
+    weight = torch.cat([weight, (decay ** torch.arange(1, steps + 1, dtype=x.dtype, device=x.device))[:, None]], 1)
+    y = (weight @ torch.cat([x, carried[None]]).flatten(1)).view_as(x)
+    carried.copy_(y[-1])
+    return y
+
+
+class ReadoutTrace:
+    """The readout during a sample: its potential, and the gradient of its weights, which has no approximation.
+
+    V[t] = decay V[t-1] + W x[t] + b, so dV_k[t]/dW_ki is x_i filtered as V is: z_i[t] = decay z_i[t-1] + x_i[t], and
+    dE/dW_ki = sum_t dE_t/dV_k[t] z_i[t]. With potential = "step" it is x_i[t] itself.
+    """
+
+    def __init__(self, readout: Readout, options: EPropOptions) -> None:
+        self.readout, self.options = readout, options
+        self.grad = torch.zeros(readout.out_features, readout.in_features + 1, dtype=readout.weight.dtype)
+
+    def reset(self, batch: int) -> None:
+        """Begin a sample."""
+        weight = self.readout.weight
+        self.potential = weight.new_zeros(batch, self.readout.out_features)
+        self._filtered = weight.new_zeros(batch, self.readout.in_features + 1)
+        self.grad.zero_()
+
+    def learn(self, x: Tensor, target: Tensor | None) -> tuple[Tensor, float] | None:
+        """K steps of spikes [K, B, N]: the error of each step [K, B, C] and the sum of their losses; without a target
+        None."""
+        current = nn.functional.linear(x, self.readout.weight, self.readout.bias)
+        potential = integrate(current, self.readout.decay, self.potential)
+        x = torch.cat([x, x.new_ones(*x.shape[:-1], 1)], -1)
+        traces = x if self.options.potential == "step" else integrate(x, self.readout.decay, self._filtered)
+        if target is None:
+            return None
+        seen = current if self.options.potential == "step" else potential
+        # The filtered 1 is the sum of the steps' weights.
+        scale = 1 / traces[:, :, -1:] if self.options.mean else torch.ones((), dtype=x.dtype)
+        error, loss = step_errors(scale * seen, target, self.options)
+        error = scale * error
+        self.grad.addmm_(error.flatten(0, 1).T, traces.flatten(0, 1))
+        return error, loss
+
+    def back(self, error: Tensor) -> Tensor:
+        """The learning signal of the last hidden layer, W^T error at the same step: [K, B, N]."""
+        return error @ self.readout.weight
+
+    def take(self, steps: int) -> None:
+        """Put the gradient of the mean loss of `steps` steps into .grad, and begin anew."""
+        mean = self.grad / steps
+        self.readout.weight.grad = mean[:, :-1].contiguous() if self.readout.weight.requires_grad else None
+        if self.readout.bias is not None:
+            self.readout.bias.grad = mean[:, -1].contiguous() if self.readout.bias.requires_grad else None
+        self.grad.zero_()
+
+
+def random_feedback(outputs: int, sizes: list[int], like: Tensor, seed: int) -> list[Tensor]:
+    """A fixed matrix [C, N] for each hidden layer of N neurons, uniform as a `Linear`'s initial weights are."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        ((2 * torch.rand(outputs, n, generator=generator) - 1) / n**0.5).to(dtype=like.dtype, device=like.device)
+        for n in sizes
+    ]
