@@ -1,0 +1,113 @@
+"""Losses of spikes and potentials over time, [T, B, N], against classes [B]; and what keeps firing rates in bounds.
+
+The cross-entropies and the spike times are snnTorch's [Eshraghian et al. 2023, section IV]. A loss is a scalar, the mean
+over the batch. Spikes are the output of a spiking layer of N = classes neurons; potentials those of `Readout.sequence`.
+With a population of neurons for a class, pool them first: `ce_count(pool(spikes, 10), y)`.
+"""
+
+from __future__ import annotations
+
+import torch
+from snntorch import functional as snn
+from torch import Tensor, nn
+
+from tclif_neuro.errors import TclifError
+
+
+class LossError(TclifError, ValueError):
+    """Outputs or classes that a loss is not defined for; the message names shape or value."""
+
+
+def pool(spikes: Tensor, classes: int) -> Tensor:
+    """Population code: the spikes of the N / classes neurons of each class together, [T, B, N] -> [T, B, classes].
+
+    The neurons of a class are next to each other. For rates and counts; a latency is a neuron's own.
+    """
+    if spikes.ndim != 3 or classes < 1 or spikes.shape[-1] % classes:
+        raise LossError(f"pool: [T, B, {classes} times some] expected, got {list(spikes.shape)}")
+    return spikes.unflatten(-1, (classes, -1)).sum(-1)
+
+
+def ce_rate(spikes: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy with each step's spikes as logits, mean over the steps: the right neuron should always fire."""
+    return _loss(snn.ce_rate_loss(), spikes, y)
+
+
+def ce_count(spikes: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy with the spikes' count as logits."""
+    return _loss(snn.ce_count_loss(), spikes, y)
+
+
+def ce_latency(spikes: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy with minus the step of the first spike as logits; none counts as one in the last step.
+
+    A spike time has no derivative: -1 is taken for that of the time by the spike.
+    """
+    return _loss(snn.ce_temporal_loss(), _binary(spikes), y)
+
+
+def ce_membrane(potential: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy with the largest potential over time as logits."""
+    return _loss(snn.ce_max_membrane_loss(), potential, y)
+
+
+def mse_rate(spikes: Tensor, y: Tensor, *, correct: float = 1.0, incorrect: float = 0.0) -> Tensor:
+    """Mean square of firing rate minus target: the rate `correct` for the right neuron, `incorrect` for the others."""
+    return nn.functional.mse_loss(spikes.mean(0), _target(spikes, y, correct, incorrect))
+
+
+def mse_count(spikes: Tensor, y: Tensor, *, correct: float = 1.0, incorrect: float = 0.0) -> Tensor:
+    """Mean square of spike count minus target, over T: the targets are those rates, times T."""
+    return len(spikes) * mse_rate(spikes, y, correct=correct, incorrect=incorrect)
+
+
+def mse_latency(spikes: Tensor, y: Tensor, *, correct: int = 0, incorrect: int = -1, tolerance: int = 0) -> Tensor:
+    """Mean square of first spike time minus target, over T^2; derivative and missing spikes as in `ce_latency`.
+
+    correct, incorrect: target steps, from the end if negative. tolerance: what is nearer to a target costs nothing.
+    """
+    # snnTorch makes targets of classes by a clamp that needs 0 <= incorrect <= correct: it is given the times.
+    loss = snn.mse_temporal_loss(target_is_time=True, tolerance=tolerance)
+    return loss(_binary(spikes), _target(spikes, y, correct % len(spikes), incorrect % len(spikes)))
+
+
+def mse_membrane(potential: Tensor, y: Tensor, *, correct: float = 1.0, incorrect: float = 0.0) -> Tensor:
+    """Mean square of potential minus target, over neurons and steps."""
+    return nn.functional.mse_loss(potential, _target(potential, y, correct, incorrect).expand_as(potential))
+
+
+def rate_above(spikes: Tensor, bound: float) -> Tensor:
+    """What a layer fires too much: `max(0, r - bound)^2`, r the mean rate of all its neurons, mean over the batch.
+
+    Of the population: a neuron may fire much if others fire little. Add it to a loss with a weight of your own.
+    """
+    return (spikes.mean((0, 2)) - bound).clamp(min=0).square().mean()
+
+
+def rate_below(spikes: Tensor, bound: float) -> Tensor:
+    """What single neurons fire too little: `max(0, bound - r_i)^2`, r_i the rate of one, mean over all and batch."""
+    return (bound - spikes.mean(0)).clamp(min=0).square().mean()
+
+
+def _loss(loss: object, output: Tensor, y: Tensor) -> Tensor:
+    _check(output, y)
+    return loss(output, y).squeeze()  # type: ignore[operator]
+
+
+def _target(output: Tensor, y: Tensor, correct: float, incorrect: float) -> Tensor:
+    """[B, N]: `correct` where the class is, `incorrect` elsewhere."""
+    _check(output, y)
+    return torch.full_like(output[0], incorrect, requires_grad=False).scatter(1, y[:, None], correct)
+
+
+def _binary(spikes: Tensor) -> Tensor:
+    if not ((spikes == 0) | (spikes == 1)).all():
+        raise LossError("latency: spikes in {0, 1} expected, got other values; a pooled population has no latency")
+    return spikes
+
+
+def _check(output: Tensor, y: Tensor) -> None:
+    if output.ndim != 3 or 0 in output.shape or y.shape != output.shape[1:2]:
+        raise LossError(f"loss: outputs [T, B, N] and classes [B] expected, got {list(output.shape)}, {list(y.shape)}")
+    if y.min() < 0 or y.max() >= output.shape[-1]:
+        raise LossError(f"loss: classes {y.min()} to {y.max()}; there are {output.shape[-1]} outputs")
