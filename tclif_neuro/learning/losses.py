@@ -1,8 +1,8 @@
 """Losses of spikes and potentials over time, [T, B, N], against classes [B]; and what keeps firing rates in bounds.
 
-The cross-entropies and the spike times are snnTorch's [Eshraghian et al. 2023, section IV]. A loss is a scalar, the mean
-over the batch. Spikes are the output of a spiking layer of N = classes neurons; potentials those of `Readout.sequence`.
-With a population of neurons for a class, pool them first: `ce_count(pool(spikes, 10), y)`.
+The cross-entropies and the spike times are snnTorch's [Eshraghian et al. 2023, section IV]. A loss is a scalar, the
+mean over the batch. Spikes are the output of a spiking layer of N = classes neurons; potentials are those of
+`Readout.sequence`. With a population of neurons for a class, pool them first: `ce_count(pool(spikes, 10), y)`.
 """
 
 from __future__ import annotations

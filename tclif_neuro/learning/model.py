@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from tclif_neuro.learning.recipe import AdaptiveSection, LayerSection, Recipe
+from tclif_neuro.neurons.liquid import LiquidLIF
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF, SpikingLayer
 from tclif_neuro.neurons.surrogate import Surrogate
 
@@ -14,6 +15,7 @@ NEURONS: dict[str, type[SpikingLayer]] = {
     "relaxed": RelaxedTCLIF,
     "adaptive": AdaptiveTCLIF,
     "lif": LIF,
+    "liquid": LiquidLIF,
 }
 
 

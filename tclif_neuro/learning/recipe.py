@@ -142,6 +142,17 @@ class LIFSection(LayerSection):
         return self
 
 
+class LiquidSection(LayerSection):
+    """type = "liquid", see `LiquidLIF`. It has nothing that could be one a neuron or one a layer."""
+
+    own: ClassVar[frozenset[str]] = LayerSection.own | {"per_neuron"}
+
+    type: Literal["liquid"]
+    per_neuron: Literal[False] = False
+    vth: Positive = 0.1
+    adaptation: NonNegative = 1.8
+
+
 class ReadoutSection(Section):
     """[model.readout], see `Readout`; it has an output for each class of the task."""
 
@@ -149,7 +160,9 @@ class ReadoutSection(Section):
     bias: bool = True
 
 
-AnyLayer = Annotated[TCLIFSection | RelaxedSection | AdaptiveSection | LIFSection, Field(discriminator="type")]
+AnyLayer = Annotated[
+    TCLIFSection | RelaxedSection | AdaptiveSection | LIFSection | LiquidSection, Field(discriminator="type")
+]
 
 
 class ModelSection(Section):
@@ -168,6 +181,17 @@ class EPropSection(Section):
     update_every: Annotated[int, Field(ge=0)] = 0
 
 
+class FPTTSection(Section):
+    """[training.fptt], read if rule = "fptt"; see `fptt_step`.
+
+    alpha: how hard parameters are pulled to their running mean. beta: how fast the mean moves. update_every: K, steps.
+    """
+
+    alpha: Positive = 0.1
+    beta: Annotated[float, Field(gt=0, le=1)] = 0.5
+    update_every: Count = 1
+
+
 class TrainingSection(Section):
     """[training].
 
@@ -179,7 +203,7 @@ class TrainingSection(Section):
     seed: of the weights, the order, the noise and the dropout.
     """
 
-    rule: Literal["bptt", "eprop"] = "bptt"
+    rule: Literal["bptt", "eprop", "fptt"] = "bptt"
     epochs: Count
     batch_size: Count = 64
     optimiser: Literal["adam", "adamw"] = "adam"
@@ -193,6 +217,7 @@ class TrainingSection(Section):
     validation: Share = 0.0
     seed: Seed = 0
     eprop: EPropSection = EPropSection()
+    fptt: FPTTSection = FPTTSection()
 
 
 class Recipe(Section):

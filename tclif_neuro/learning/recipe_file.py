@@ -28,9 +28,11 @@ _SECTIONS: dict[tuple[str, ...], type[sections.Section]] = {
     ("model", "layers", "adaptive"): sections.AdaptiveSection,
     ("model", "layers", "adaptive", "schedule"): sections.ScheduleSection,
     ("model", "layers", "lif"): sections.LIFSection,
+    ("model", "layers", "liquid"): sections.LiquidSection,
     ("model", "readout"): sections.ReadoutSection,
     ("training",): sections.TrainingSection,
     ("training", "eprop"): sections.EPropSection,
+    ("training", "fptt"): sections.FPTTSection,
 }
 LAYER_TYPES = tuple(path[-1] for path in _SECTIONS if len(path) == 3)
 

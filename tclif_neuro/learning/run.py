@@ -16,11 +16,12 @@ from tclif_neuro.data import Batches, Task, stratified_split
 from tclif_neuro.learning.bptt import RuleStep, TrainingError, bptt_step
 from tclif_neuro.learning.checkpoint import Checkpoint, CheckpointError, load_state
 from tclif_neuro.learning.eprop_rule import eprop_step
+from tclif_neuro.learning.fptt import fptt_step
 from tclif_neuro.learning.log import EpochRecord
 from tclif_neuro.learning.model import build_model
 from tclif_neuro.learning.recipe import Recipe, TrainingSection
 
-RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step}
+RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 EVALUATION_BATCH = 256
 

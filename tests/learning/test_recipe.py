@@ -10,6 +10,7 @@ import pytest
 
 from tclif_neuro.learning import RecipeError, build_model, load_recipe, parse_recipe
 from tclif_neuro.learning import recipe as sections
+from tclif_neuro.neurons.liquid import LiquidLIF
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF, SpikingLayer, TwoCompartment
 from tclif_neuro.neurons.schedule import Schedule
 
@@ -22,6 +23,7 @@ GOOD: dict[str, Any] = {
             {"type": "adaptive", "size": 8, "schedule": {"k": 3.0}},
             {"type": "relaxed", "size": 8},
             {"type": "lif", "size": 8},
+            {"type": "liquid", "size": 8, "adaptation": 0.5},
         ]
     },
     "training": {"epochs": 3},
@@ -52,6 +54,12 @@ BAD = {
     "misspelt needed key": (at("training", epochs=..., epohcs=3), r"training\.epohcs = 3: .*did you mean 'epochs'\?"),
     "key of another neuron": (at("model", "layers", 3, gamma=0.1), r"layers\[3\]\.gamma = 0.1: there is no such key"),
     "nested key": (at("model", "layers", 1, schedule={"teta": 1.0}), r"schedule\.teta = 1.0: .*did you mean 'theta'"),
+    "key that is always off": (
+        at("model", "layers", 4, per_neuron=True),
+        r"layers\[4\]\.per_neuron = True: False expected",
+    ),
+    "nested key of a rule": (at("training", fptt={"alfa": 1.0}), r"fptt\.alfa = 1.0: .*did you mean 'alpha'"),
+    "no pull": (at("training", fptt={"alpha": 0.0}), r"training\.fptt\.alpha = 0.0: should be greater than 0"),
     "missing key": (at("training", epochs=...), r"training\.epochs: is missing"),
     "missing section": (at(task=...), "task: is missing"),
     "missing type": (at("model", "layers", 2, type=...), r"layers\[2\]\.type: is missing; one of tclif, relaxed"),
@@ -126,6 +134,7 @@ def _defaults(*kinds: type) -> dict[str, Any]:
         (sections.RelaxedSection, (TwoCompartment, RelaxedTCLIF)),
         (sections.AdaptiveSection, (TwoCompartment, RelaxedTCLIF, AdaptiveTCLIF)),
         (sections.LIFSection, (LIF,)),
+        (sections.LiquidSection, (LiquidLIF,)),
         (sections.ReadoutSection, (Readout,)),
         (sections.ScheduleSection, (Schedule,)),
     ],
