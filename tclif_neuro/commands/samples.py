@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.data import DataError, load_samples, load_task
+from tclif_neuro.data import DataError, load_samples
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,6 +18,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
+    from tclif_neuro.learning.recipe import TaskSection
     from tclif_neuro.network import QuantizedNetwork
 
 
@@ -60,25 +61,36 @@ def load_batch(net: QuantizedNetwork, choice: Choice) -> Batch:
     """The samples of `choice`, which fit `net`. Raises `DataError` if they do not, or cannot be loaded."""
     if choice.task is not None and choice.data is not None:
         raise DataError("a task and a file of data were both given; choose one")
-    if choice.data is not None:
-        own = load_samples(choice.data, inputs=net.inputs, classes=net.outputs)
-        source, x, y = str(choice.data), own.x, own.y
-    else:
-        source, x, y = _test_set(net, choice)
+    source, x, y = _test_set(net, choice) if choice.data is None else _own_file(net, choice.data)
     if net.steps and x.shape[1] != net.steps:
         raise DataError(f"{source}: its samples have {x.shape[1]} steps, the network was made for {net.steps}")
     stop = len(x) if choice.limit is None else choice.limit
     return Batch(source=source, x=np.ascontiguousarray(x[:stop].swapaxes(0, 1)), y=None if y is None else y[:stop])
 
 
-def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
+def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Any, Any]:
     trained = _trained_on(net)
-    name = choice.task or trained.get("name")
-    if name is None:
+    if trained is None or trained.encoding is None:
+        own = load_samples(path, inputs=net.inputs, classes=net.outputs)
+        return str(path), own.x, own.y
+    own = load_samples(path, classes=net.outputs)
+    x = trained.encoded(own.x)
+    if x.shape[2] != net.inputs:
+        raise DataError(f"{path}: x has {x.shape[2]} inputs a step once it is in spikes, the network {net.inputs}")
+    return str(path), x, own.y
+
+
+def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
+    from tclif_neuro.learning.recipe import TaskSection  # slow to import
+
+    trained = _trained_on(net)
+    if trained is None and choice.task is None:
         raise DataError("this network does not say what it was trained on: choose samples with --task or --data")
-    # The split or permutation is the training's: another would test on what was trained on.
-    seed = trained.get("seed", 0) if name == trained.get("name") else 0
-    task = load_task(name, seed, choice.data_dir)
+    # The split or permutation is the training's: another would test on what was trained on. The code is always its own.
+    section = trained or TaskSection(name=choice.task or "")
+    if choice.task is not None and choice.task != section.name:
+        section = section.model_copy(update={"name": choice.task, "seed": 0})
+    name, task = section.name, section.load(choice.data_dir)
     if (task.inputs, len(task.classes)) != (net.inputs, net.outputs):
         raise DataError(
             f"task {name}: has {task.inputs} inputs a step and {len(task.classes)} classes, "
@@ -87,13 +99,13 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
     return name, task.x_test, task.y_test
 
 
-def _trained_on(net: QuantizedNetwork) -> dict[str, Any]:
-    """The [task] of the network's recipe, {} if it has none."""
+def _trained_on(net: QuantizedNetwork) -> TaskSection | None:
+    """The [task] of the network's recipe, None if it has none."""
     from tclif_neuro.learning.recipe_file import parse_recipe
 
     if not net.recipe:
-        return {}
+        return None
     try:
-        return parse_recipe(tomllib.loads(net.recipe), "the recipe in the network").task.model_dump()
+        return parse_recipe(tomllib.loads(net.recipe), "the recipe in the network").task
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"the recipe in the network is not TOML: {error}") from error

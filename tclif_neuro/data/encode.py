@@ -6,15 +6,18 @@ The equations: Eshraghian et al., Training spiking neural networks using lessons
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from tclif_neuro.data.task import DataError
+from tclif_neuro.data.task import DataError, Floats, Task
 
+# A code with its options chosen: x [T, B, M] and what to draw from -> spikes, time first too.
+Code = Callable[[Tensor, torch.Generator], Tensor]
 LatencyCurve = Literal["linear", "log"]
 OffSpikes = Literal["none", "signed", "channel"]
 _EPSILON = 1e-7  # how close to the threshold the log curve is cut off
@@ -81,6 +84,18 @@ def delta(x: Tensor, *, threshold: float = 0.1, off: OffSpikes = "channel") -> T
         raise DataError(f"delta: off {off!r} is none of 'none', 'signed', 'channel'")
     spikes = spikegen.delta(x, threshold=threshold, off_spike=off != "none")
     return torch.cat((spikes.clamp(min=0), (-spikes).clamp(min=0)), dim=-1) if off == "channel" else spikes
+
+
+def encode(x: Floats, code: Code, generator: torch.Generator) -> Floats:
+    """Samples [n, T, M], all in one go, as spikes of the same layout. Raises `DataError`."""
+    return code(torch.from_numpy(x).transpose(0, 1), generator).transpose(0, 1).contiguous().numpy()
+
+
+def encode_task(task: Task, code: Code, seed: int) -> Task:
+    """`task` in spikes, drawn once: the training set first, then the test set. Raises `DataError`."""
+    generator = torch.Generator().manual_seed(seed)
+    x_train = encode(task.x_train, code, generator)
+    return replace(task, x_train=x_train, x_test=encode(task.x_test, code, generator))
 
 
 def _check_sequence(x: Tensor, what: str) -> None:

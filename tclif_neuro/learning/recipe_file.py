@@ -22,6 +22,7 @@ else:
 _SECTIONS: dict[tuple[str, ...], type[sections.Section]] = {
     (): sections.Recipe,
     ("task",): sections.TaskSection,
+    ("task", "encoding"): sections.EncodingSection,
     ("model",): sections.ModelSection,
     ("model", "layers", "tclif"): sections.TCLIFSection,
     ("model", "layers", "relaxed"): sections.RelaxedSection,
@@ -34,7 +35,7 @@ _SECTIONS: dict[tuple[str, ...], type[sections.Section]] = {
     ("training", "eprop"): sections.EPropSection,
     ("training", "fptt"): sections.FPTTSection,
 }
-LAYER_TYPES = tuple(path[-1] for path in _SECTIONS if len(path) == 3)
+LAYER_TYPES = tuple(path[-1] for path in _SECTIONS if path[:2] == ("model", "layers") and len(path) == 3)
 
 
 class RecipeError(TclifError, ValueError):

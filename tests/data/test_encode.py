@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from tclif_neuro.data import DataError
-from tclif_neuro.data.encode import delta, latency, rate
+from tclif_neuro.data import DataError, load_task
+from tclif_neuro.data.encode import delta, encode_task, latency, rate
 
 sequences = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(0, 1, width=32))
@@ -124,3 +124,17 @@ def test_errors_name_the_value(make, says: str) -> None:
 def test_gradients_are_not_needed_through_a_code() -> None:
     spikes: Tensor = rate(X, generator=seeded())
     assert not spikes.requires_grad
+
+
+def test_a_task_in_spikes_is_drawn_from_its_seed_and_keeps_its_classes() -> None:
+    task = load_task("digits-rows")
+
+    def code(x: Tensor, generator: torch.Generator) -> Tensor:
+        return rate(x, 3, generator=generator)
+
+    a, b, c = encode_task(task, code, 5), encode_task(task, code, 5), encode_task(task, code, 6)
+    assert (a.steps, a.inputs, a.classes) == (24, 8, task.classes)
+    assert a.digest() == b.digest() != c.digest()
+    assert set(np.unique(a.x_test)) == {0.0, 1.0}
+    np.testing.assert_allclose(a.x_train.mean(), task.x_train.mean(), atol=0.01)
+    np.testing.assert_array_equal(a.y_test, task.y_test)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tclif_neuro.data import load_task
 from tclif_neuro.learning import RecipeError, build_model, load_recipe, parse_recipe
 from tclif_neuro.learning import recipe as sections
 from tclif_neuro.neurons.liquid import LiquidLIF
@@ -60,6 +61,15 @@ BAD = {
     ),
     "nested key of a rule": (at("training", fptt={"alfa": 1.0}), r"fptt\.alfa = 1.0: .*did you mean 'alpha'"),
     "no pull": (at("training", fptt={"alpha": 0.0}), r"training\.fptt\.alpha = 0.0: should be greater than 0"),
+    "key of another code": (
+        at("task", encoding={"type": "rate", "threshold": 0.1}),
+        r"task\.encoding: threshold is no key of a rate code; allowed are steps",
+    ),
+    "no such code": (at("task", encoding={"type": "morse"}), r"task\.encoding\.type = 'morse': 'rate', 'latency' or"),
+    "misspelt key of a code": (
+        at("task", encoding={"type": "delta", "of": "none"}),
+        r"encoding\.of = 'none': there is no such key; did you mean 'off'\?",
+    ),
     "missing key": (at("training", epochs=...), r"training\.epochs: is missing"),
     "missing section": (at(task=...), "task: is missing"),
     "missing type": (at("model", "layers", 2, type=...), r"layers\[2\]\.type: is missing; one of tclif, relaxed"),
@@ -120,6 +130,29 @@ def test_a_file_is_read_and_named_in_errors(tmp_path: Path) -> None:
         load_recipe(tmp_path / "absent.toml")
     with pytest.raises(RecipeError, match="cannot be read: Is a directory"):
         load_recipe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shape"),
+    [
+        (None, (8, 8)),
+        ({"type": "rate"}, (8, 8)),
+        ({"type": "rate", "steps": 3}, (24, 8)),
+        ({"type": "latency"}, (64, 8)),
+        ({"type": "latency", "steps": 5, "threshold": 0.2, "curve": "log"}, (40, 8)),
+        ({"type": "delta"}, (8, 16)),
+        ({"type": "delta", "threshold": 0.2, "off": "signed"}, (8, 8)),
+    ],
+)
+def test_a_task_is_loaded_in_its_code(encoding: dict[str, Any] | None, shape: tuple[int, int]) -> None:
+    section = parse_recipe({**GOOD, "task": {"name": "digits-rows", "encoding": encoding}}).task
+    task = section.load()
+    assert (task.steps, task.inputs) == shape
+    plain = load_task("digits-rows")
+    assert (task.digest() == plain.digest()) == (encoding is None)
+    assert section.load().digest() == task.digest()
+    assert section.encoded(plain.x_test[:3]).shape == (3, *shape)
+    assert (section.encoded(plain.x_train) == task.x_train).all()
 
 
 def _defaults(*kinds: type) -> dict[str, Any]:
