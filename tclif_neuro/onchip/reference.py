@@ -130,20 +130,21 @@ class Learner:
         for layer in self.layers:
             layer.start()
         self.error = 0
+        targets = self.setup.targets(label, self.steps)
         for t in range(self.steps + max(layer.delay for layer in self.layers) + 1):
             if t < self.steps:
-                self._step(x[t], label, t)
+                self._step(x[t], targets[t], t)
             if t == self.steps - 1:
                 potential = readout.soma.copy()
             for layer in self.layers:
                 layer.learn(t, number)
         return potential
 
-    def _step(self, x: Ints, label: int, step: int) -> None:
+    def _step(self, x: Ints, target: Ints, step: int) -> None:
         signal = x.astype(np.int64)
         for layer in self.layers:
             signal = layer.advance(signal, step)
-        error = self.setup.error(self.layers[-1].soma, label, step)
+        error = self.setup.error(self.layers[-1].soma, target)
         self.error += int((error**2).sum())
         for layer in self.layers:
             layer.post(error, step)

@@ -37,8 +37,8 @@ class LayerTrace:
 class LearningRun:
     """A network that has learnt a sequence of samples.
 
-    setup: the setup to go on with: its network has the weights after the last sample. potential: [S, outputs] int64, the
-    readout's at the end of each sample, before that sample's last update. error: [S] int64, the sum of the squared
+    setup: the setup to go on with: its network has the weights after the last sample. potential: [S, outputs] int64,
+    the readout's at the end of each sample, before that sample's last update. error: [S] int64, the sum of the squared
     errors of a sample, in units of the error neurons. layers: what was recorded, or ().
     """
 

@@ -191,11 +191,20 @@ class LearningSetup:
         synapse = np.arange(shape[0] * shape[1]).reshape(shape)
         return 2 * (bits(key(self.seed, FEEDBACK, layer, 0), synapse) % 255 - 127)
 
-    def error(self, potential: Ints, label: int, step: int) -> Ints:
-        """What the error neurons send about step `step`: narrowed `potential - target`, [outputs]."""
-        target = np.full(self.net.outputs, self.other, np.int64)
-        target[label] = self.target[min(step, len(self.target) - 1)]
+    def targets(self, label: int, steps: int) -> Ints:
+        """[steps, outputs], the potentials that the readout should have in a sample of class `label`."""
+        target = np.full((steps, self.net.outputs), self.other, np.int64)
+        target[:, label] = self.target[np.minimum(np.arange(steps), len(self.target) - 1)]
+        return target
+
+    def error(self, potential: Ints, target: Ints) -> Ints:
+        """What the error neurons send: `potential - target`, narrowed."""
         return narrow(potential - target, self.error_shift, self.trace_max)
+
+    @property
+    def idle(self) -> int:
+        """The chip's silent steps after each sample, in which the last learning signals come home."""
+        return len(self.net.layers) + 1
 
 
 def _check_neuron(index: int, layer: Layer) -> None:
