@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.learning.recipe import TrainingSection
-from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.learning import losses
+from tclif_neuro.learning.recipe import RatesSection, TrainingSection
+from tclif_neuro.neurons.modules import Readout, SpikingLayer
 
 
 class TrainingError(TclifError):
@@ -32,14 +34,15 @@ RuleStep = Callable[[nn.Sequential, torch.optim.Optimizer, Tensor, Tensor, Train
 def bptt_step(
     model: nn.Sequential, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, training: TrainingSection
 ) -> BatchResult:
-    """One update by the cross-entropy of the readout's potential at the end of the sample.
+    """One update by `training.loss` of the readout's potential, plus what firing rates out of bounds cost.
 
     x: [T, B, M], y: [B]. Raises `TrainingError`, with the weights as they were, if the loss or its gradient is not
     finite.
     """
-    logits = model(x)
-    scale = logit_scale(model, len(x)) if training.logits == "mean" else 1.0
-    loss = nn.functional.cross_entropy(scale * logits, y, label_smoothing=training.label_smoothing)
+    with spikes_of(model) as spikes:
+        loss, logits = _loss(model, x, y, training)
+    if training.rates.weight:
+        loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates) for s in spikes)
     optimiser.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip or math.inf)
@@ -49,9 +52,47 @@ def bptt_step(
     return BatchResult(loss.item(), int((logits.argmax(1) == y).sum()))
 
 
-def logit_scale(model: nn.Sequential, steps: int) -> float:
-    """What makes the readout's potential a mean over time: one over the sum of the steps' weights, decay^(T-1-t)."""
+# Losses of the potential after every step, [T, B, out].
+OVER_TIME = {"ce_rate": losses.ce_rate, "ce_membrane": losses.ce_membrane, "mse_membrane": losses.mse_membrane}
+
+
+def _loss(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
+    """The loss, and the potential at the end of the sample, [B, out], which is what is classified by."""
+    if training.loss == "cross_entropy":
+        logits = model(x)
+        scale = logit_scale(model, len(x)) if training.logits == "mean" else 1.0
+        return nn.functional.cross_entropy(scale * logits, y, label_smoothing=training.label_smoothing), logits
+    *hidden, _ = model
+    for module in hidden:
+        x = module(x)
+    potential = _readout(model).sequence(x)
+    return OVER_TIME[training.loss](potential, y), potential[-1]
+
+
+def _out_of_bounds(spikes: Tensor, rates: RatesSection) -> Tensor:
+    return losses.rate_above(spikes, rates.upper) + losses.rate_below(spikes, rates.lower)
+
+
+@contextmanager
+def spikes_of(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Collects the spikes [T, B, N] of every spiking layer of `model`, in the order of its calls inside the block."""
+    spikes: list[Tensor] = []
+    layers = [module for module in model.modules() if isinstance(module, SpikingLayer)]
+    hooks = [layer.register_forward_hook(lambda layer, x, out: spikes.append(out)) for layer in layers]
+    try:
+        yield spikes
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _readout(model: nn.Sequential) -> Readout:
     readout = model[-1]
     if not isinstance(readout, Readout):
         raise TrainingError(f"the model ends with a {type(readout).__name__}; a Readout is needed")
-    return 1.0 / sum(readout.decay**age for age in range(steps))
+    return readout
+
+
+def logit_scale(model: nn.Sequential, steps: int) -> float:
+    """What makes the readout's potential a mean over time: one over the sum of the steps' weights, decay^(T-1-t)."""
+    return 1.0 / sum(_readout(model).decay ** age for age in range(steps))

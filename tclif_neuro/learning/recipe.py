@@ -237,13 +237,27 @@ class FPTTSection(Section):
     update_every: Count = 1
 
 
+class RatesSection(Section):
+    """[training.rates]: bounds of firing rates, in spikes a step; of rule = "bptt".
+
+    upper: of a layer's mean rate. lower: of each neuron's. weight: of what being outside costs, see `rate_above` and
+    `rate_below`; 0 for no bounds.
+    """
+
+    upper: Annotated[float, Field(gt=0, le=1)] = 1.0
+    lower: Share = 0.0
+    weight: NonNegative = 0.0
+
+
 class TrainingSection(Section):
     """[training].
 
     rule: how gradients are found. lr, weight_decay: of the optimiser. scheduler: of lr, an epoch a step; "cosine" falls
     to 0. input_noise: standard deviation of the Gaussian noise on every training input. grad_clip: largest norm of
     the gradient, 0 for any. logits: what the loss sees of the readout, its potential ("sum") or its potential over the
-    steps' weights ("mean"), which does not grow with the length of a sample. validation: share of the training set held
+    steps' weights ("mean"), which does not grow with the length of a sample. loss: of that by default; "ce_rate",
+    "ce_membrane" and "mse_membrane" are of the potential after every step, see `losses`, for rule = "bptt" and without
+    label_smoothing. validation: share of the training set held
     out; if not 0, the weights kept are those of the epoch that does best on it, otherwise those of the last epoch.
     seed: of the weights, the order, the noise and the dropout.
     """
@@ -259,10 +273,22 @@ class TrainingSection(Section):
     grad_clip: NonNegative = 1.0
     label_smoothing: Share = 0.0
     logits: Literal["sum", "mean"] = "sum"
+    loss: Literal["cross_entropy", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
     validation: Share = 0.0
     seed: Seed = 0
+    rates: RatesSection = RatesSection()
     eprop: EPropSection = EPropSection()
     fptt: FPTTSection = FPTTSection()
+
+    @model_validator(mode="after")
+    def _understood_by_the_rule(self) -> TrainingSection:
+        over_time = self.loss != "cross_entropy"
+        if self.rule != "bptt" and (over_time or self.rates.weight):
+            key = f'loss = "{self.loss}"' if over_time else f"rates.weight = {self.rates.weight:g}"
+            raise ValueError(f'{key} is for rule = "bptt"; the rule is "{self.rule}"')
+        if over_time and (self.label_smoothing or self.logits == "mean"):
+            raise ValueError(f'loss = "{self.loss}" has neither label_smoothing nor logits = "mean"')
+        return self
 
 
 class Recipe(Section):

@@ -34,6 +34,7 @@ _SECTIONS: dict[tuple[str, ...], type[sections.Section]] = {
     ("training",): sections.TrainingSection,
     ("training", "eprop"): sections.EPropSection,
     ("training", "fptt"): sections.FPTTSection,
+    ("training", "rates"): sections.RatesSection,
 }
 LAYER_TYPES = tuple(path[-1] for path in _SECTIONS if path[:2] == ("model", "layers") and len(path) == 3)
 

@@ -1,13 +1,18 @@
 """One update: its loss, its gradient, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tclif_neuro.learning.bptt import TrainingError, bptt_step, logit_scale
+from tclif_neuro.data import load_task
+from tclif_neuro.learning import load_trained, losses, train
+from tclif_neuro.learning.bptt import TrainingError, bptt_step, logit_scale, spikes_of
 from tclif_neuro.learning.recipe import TrainingSection
-from tclif_neuro.neurons.modules import TCLIF, Readout
+from tclif_neuro.neurons.modules import LIF, TCLIF, Readout
+from tests.learning.toys import toy_recipe
 
 
 def network(decay: float = 1.0) -> torch.nn.Sequential:
@@ -42,6 +47,51 @@ def test_an_update_follows_the_gradient(logits: str, scale: float) -> None:
     for old, grad, new in zip(before, grads, model.parameters(), strict=True):
         torch.testing.assert_close(new.detach(), old - 0.1 * grad)
     assert any(grad.abs().max() > 0 for grad in grads[:4])
+
+
+@pytest.mark.parametrize("name", ["ce_rate", "ce_membrane", "mse_membrane"])
+def test_an_update_by_a_loss_over_time_follows_its_gradient(name: str) -> None:
+    model = network(decay=0.9)
+    potential = model[-1].sequence(model[:-1](X))
+    loss = getattr(losses, name)(potential, Y)
+    grads = torch.autograd.grad(loss, list(model.parameters()))
+    before = [p.detach().clone() for p in model.parameters()]
+    result = step(model, loss=name)
+    assert result.loss == pytest.approx(loss.item())
+    assert result.correct == int((potential[-1].argmax(1) == Y).sum())
+    for old, grad, new in zip(before, grads, model.parameters(), strict=True):
+        torch.testing.assert_close(new.detach(), old - 0.1 * grad)
+
+
+def test_rates_out_of_bounds_are_added_to_the_loss_of_every_layer() -> None:
+    torch.manual_seed(0)
+    inner = torch.nn.Sequential(torch.nn.Linear(8, 6), LIF(6))
+    model = torch.nn.Sequential(torch.nn.Linear(3, 8), TCLIF(8), inner, Readout(6, 4))
+    first, second = model[:2](X), model[:3](X)
+    above, below = losses.rate_above, losses.rate_below
+    cost = above(first, 0.02) + above(second, 0.02) + below(first, 0.01) + below(second, 0.01)
+    loss = torch.nn.functional.cross_entropy(model(X), Y) + 3 * cost
+    assert cost > 0
+    grads = torch.autograd.grad(loss, list(model.parameters()))
+    before = [p.detach().clone() for p in model.parameters()]
+    result = step(model, rates={"upper": 0.02, "lower": 0.01, "weight": 3.0})
+    assert result.loss == pytest.approx(loss.item())
+    for old, grad, new in zip(before, grads, model.parameters(), strict=True):
+        torch.testing.assert_close(new.detach(), old - 0.1 * grad)
+    assert not model[1]._forward_hooks, "nothing stays behind"
+
+
+@pytest.mark.slow
+def test_a_bound_holds_the_rates_down(toy: Path, tmp_path: Path) -> None:
+    def rate(weight: float) -> float:
+        recipe = toy_recipe(toy, epochs=12, rates={"upper": 0.05, "weight": weight})
+        train(recipe, tmp_path / str(weight))
+        model, _ = load_trained(tmp_path / str(weight))
+        with torch.no_grad(), spikes_of(model) as spikes:
+            model(torch.from_numpy(load_task(str(toy)).x_test).transpose(0, 1))
+        return float(spikes[0].mean())
+
+    assert rate(100.0) < 0.8 * rate(0.0)
 
 
 def test_a_large_gradient_is_clipped() -> None:

@@ -70,6 +70,18 @@ BAD = {
         at("task", encoding={"type": "delta", "of": "none"}),
         r"encoding\.of = 'none': there is no such key; did you mean 'off'\?",
     ),
+    "loss of another rule": (
+        at("training", loss="ce_rate", rule="fptt"),
+        r'training: loss = "ce_rate" is for rule = "bptt"; the rule is "fptt"',
+    ),
+    "bounds of another rule": (
+        at("training", rates={"weight": 0.5}, rule="eprop"),
+        r'training: rates.weight = 0.5 is for rule = "bptt"; the rule is "eprop"',
+    ),
+    "smoothing of another loss": (
+        at("training", loss="mse_membrane", label_smoothing=0.1),
+        r'training: loss = "mse_membrane" has neither label_smoothing nor',
+    ),
     "missing key": (at("training", epochs=...), r"training\.epochs: is missing"),
     "missing section": (at(task=...), "task: is missing"),
     "missing type": (at("model", "layers", 2, type=...), r"layers\[2\]\.type: is missing; one of tclif, relaxed"),
