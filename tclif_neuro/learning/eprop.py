@@ -61,6 +61,7 @@ class EPropLearner:
             if self.options.feedback == "random"
             else None
         )
+        self._widest = max(max(linear.weight.shape) for linear in (*(layer.linear for layer in self.layers), readout))
         self._batch = 0
 
     def begin(self, batch: int) -> None:
@@ -112,10 +113,7 @@ class EPropLearner:
 
     def _steps(self) -> int:
         """How many steps to take at once: no more than until the next update, and of bounded memory."""
-        widest = self._batch * max(
-            [layer.inputs for layer in self.layers] + [layer.neurons.size for layer in self.layers]
-        )
-        steps = max(1, min(CHUNK_STEPS, CHUNK_VALUES // widest))
+        steps = max(1, min(CHUNK_STEPS, CHUNK_VALUES // (self._batch * self._widest)))
         every = self.options.update_every
         return min(steps, every - self._since) if every else steps
 
@@ -123,21 +121,20 @@ class EPropLearner:
     def _chunk(self, x: Tensor, target: Tensor | None) -> None:
         for layer in self.layers:
             x = layer.forward(x)
-        found = self.readout.learn(x.as_subclass(Tensor), target)
-        signal = None
+        found = self.readout.learn(x, target)
+        factor = None
         for i in range(len(self.layers) - 1, -1, -1):
-            if found is not None:
-                signal = self._signal(i, found[0], signal)
-            self.layers[i].learn(signal)
+            signal = None if found is None else self._signal(i, found.error, factor)
+            factor = self.layers[i].learn(signal)
         self._t += len(x)
         self._since += len(x)
         if found is not None:
-            self._loss, self._targets = self._loss + found[1], self._targets + len(x)
+            self._loss, self._targets = self._loss + found.loss, self._targets + len(x)
         if self._since == self.options.update_every:
             self._apply()
 
     def _signal(self, i: int, error: Tensor, above: Tensor | None) -> Tensor:
-        """L [K, B, N] of hidden layer i; `above`: that of layer i + 1."""
+        """L [K, B, N] of hidden layer i; above: L psi of layer i + 1."""
         if self._feedback is not None:
             return error @ self._feedback[i]
         return self.readout.back(error) if above is None else self.layers[i + 1].back(above)

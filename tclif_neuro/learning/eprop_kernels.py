@@ -1,8 +1,12 @@
 """The passes of e-prop, compiled: a chunk of K steps each, states and traces carried from one chunk to the next.
 
-The equations are those of `eprop_equations`, the neuron's step is that of `neurons.kernels`. The innermost loop is over
-what lies side by side in memory (neurons, or the inputs of one neuron), which vectorises. A task's share is fixed by
-the shapes, never by the number of threads, and no two tasks add to the same number.
+The equations are those of `eprop_equations`; the neuron's step is that of `neurons.kernels` (numba's cache does not
+notice a change there: touch this file). A gradient over a chunk is the sum over t of factor[t] e[t], and e is linear in
+what entered it: the chunk's inputs x[s] and the traces before it. So `adjoint` finds, once for all inputs of a neuron,
+the derivative by each of these, and only they meet the synapses: the inputs where they spiked, the traces once a chunk.
+
+The innermost loop is over what lies side by side in memory, which vectorises. A task's share is fixed by the shapes,
+never by the number of threads, and no two tasks add to the same number.
 """
 # mypy: disable-error-code="no-untyped-def"
 # ruff: noqa: PLR0913
@@ -12,24 +16,28 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tclif_neuro.neurons.kernels import _add_recurrent, _advance, _block, _fill_psi, _flush
+from tclif_neuro.neurons.kernels import _add_recurrent, _advance, _fill_psi, _flush
+
+
+@njit(inline="always")
+def _share(task, group, total):
+    return range(task * group, min(total, (task + 1) * group))
 
 
 @njit(cache=True, nogil=True)
-def advance(task, p, current, state, spikes, psi, soma, before, dendrite):
-    """K steps of one block of samples, from `state` [3, B, N] (UD, US, S), which is left as the last step leaves it.
+def advance(task, group, p, current, state, spikes, psi, soma, before, dendrite):
+    """K steps of `group` samples, from `state` [3, B, N] (UD, US, S), which is left as the last step leaves it.
 
-    current: [K, B, N]. Fills `spikes`, `psi` and `soma` (US before a reset of the same step), each [K, B, N]; and, if
-    `before` [2, K, B, N] is not empty, the states before each step and `dendrite` [K, B, N], UD before its reset.
+    current: [K, B, N]. Fills `spikes` and `psi` [K, B, N]; each unless empty, `soma` [K, B, N], US before a reset of
+    the same step, and `before` [2, K, B, N], the states before each step, with `dendrite`, UD before its reset.
     """
     steps, batch, size = current.shape
     scalars, recurrent, wants_states = (p.gamma, p.vth, p.one, p.tiny), p.recurrent, before.shape[1] > 0
     total, events = np.zeros((1, 1, size), current.dtype), np.zeros(size, np.int64)
     pre_dendrite, pre_soma = total[0].copy(), total[0].copy()
-    first, last = _block(task, batch, size)
-    for t in range(steps):
-        row = min(t, p.a1.shape[0] - 1)
-        for b in range(first, last):
+    for b in _share(task, group, batch):
+        for t in range(steps):
+            row = min(t, p.a1.shape[0] - 1)
             if recurrent.shape[0] > 0:
                 _add_recurrent(current[t, b], recurrent, state[2, b], events, total[0, 0])
             else:
@@ -44,84 +52,121 @@ def advance(task, p, current, state, spikes, psi, soma, before, dendrite):
             _fill_psi(p.surrogate, p.k, p.one, p.vth, pre_soma, 0, psi[t, b])
             for n in range(size):
                 spikes[t, b, n] = state[2, b, n]
-                soma[t, b, n] = pre_soma[0, n]
+            if soma.shape[0] > 0:
+                soma[t, b] = pre_soma[0]
             if wants_states:
                 dendrite[t, b] = pre_dendrite[0]
 
 
+@njit(inline="always")
+def _at(coefficient, t, b):
+    """The rows of a [K, B, N] that may be kept once for all steps or all samples."""
+    return min(t, coefficient.shape[0] - 1), min(b, coefficient.shape[1] - 1)
+
+
 @njit(cache=True, nogil=True)
-def input_traces(task, group, p, direct, trace):
-    """The traces of `group` samples, one pair an input: `direct` [K, B, I] becomes e [K, B, I]; trace: [2, B, I]."""
-    steps, batch, inputs = direct.shape
+def adjoint(task, group, p, couple, decay, factor, ends):
+    """A sum over the chunk, sum_t factor[t] e[t], as a sum of what entered the traces; `group` samples.
+
+    `factor` [K, B, N] becomes its derivative by D[t]; `ends` [2, B, N], the derivative of more terms by (d, e) after
+    the chunk, becomes that of the whole by (d, e) before it. couple, decay: [K or 1, B or 1, N].
+    """
+    steps, batch, size = factor.shape
+    for b in _share(task, group, batch):
+        for t in range(steps - 1, -1, -1):
+            row = min(t, p.a1.shape[0] - 1)
+            (ct, cb), (et, eb) = _at(couple, t, b), _at(decay, t, b)
+            for n in range(size):
+                by_e = ends[1, b, n] + factor[t, b, n]
+                by_d = ends[0, b, n] + p.b2[n] * by_e
+                factor[t, b, n] = by_d
+                ends[0, b, n] = p.a1[row, n] * by_d
+                ends[1, b, n] = couple[ct, cb, n] * by_d + decay[et, eb, n] * by_e
+
+
+@njit(cache=True, nogil=True)
+def input_traces(task, group, p, x, trace):
+    """The traces of `group` samples over K steps of x [K, B, I], kept once for all neurons; trace: [2, B, I]."""
+    steps, batch, inputs = x.shape
     zero, b1, b2 = p.one - p.one, p.b1[0], p.b2[0]
-    for b in range(task * group, min(batch, (task + 1) * group)):
-        dendrite, soma = trace[0, b], trace[1, b]
+    for b in _share(task, group, batch):
         for t in range(steps):
-            row, e = min(t, p.a1.shape[0] - 1), direct[t, b]
+            row = min(t, p.a1.shape[0] - 1)
             a1, a2 = p.a1[row, 0], p.a2[row, 0]
             for i in range(inputs):
-                d = _flush(a1 * dendrite[i] + b1 * soma[i] + e[i], zero, p.tiny)
-                e[i] = _flush(a2 * soma[i] + b2 * d, zero, p.tiny)
-                dendrite[i] = d
-                soma[i] = e[i]
+                d = _flush(a1 * trace[0, b, i] + b1 * trace[1, b, i] + x[t, b, i], zero, p.tiny)
+                trace[1, b, i] = _flush(a2 * trace[1, b, i] + b2 * d, zero, p.tiny)
+                trace[0, b, i] = d
+
+
+@njit(cache=True, nogil=True)
+def scatter(task, width, index, start, grad, out):
+    """out [M, N] += x^T grad for `width` neurons; grad: [rows, N]; x: 1 at index[start[r] : start[r + 1]] of row r."""
+    first, last = task * width, min(grad.shape[1], (task + 1) * width)
+    for r in range(grad.shape[0]):
+        row = grad[r, first:last]
+        for i in range(start[r], start[r + 1]):
+            to = out[index[i], first:last]
+            for n in range(row.shape[0]):
+                to[n] += row[n]
 
 
 @njit
-def _advance_row(a1, b2, couple, decay, factor, direct, dendrite, soma, grad, zero, tiny):
-    """The traces of all inputs of one neuron, one step; grad += factor e. A silent factor has a loop of its own."""
-    if factor == zero:
-        for i in range(direct.shape[0]):
-            d = _flush(a1 * dendrite[i] + couple * soma[i] + direct[i], zero, tiny)
-            soma[i] = _flush(decay * soma[i] + b2 * d, zero, tiny)
-            dendrite[i] = d
-        return
-    for i in range(direct.shape[0]):
-        d = _flush(a1 * dendrite[i] + couple * soma[i] + direct[i], zero, tiny)
-        e = _flush(decay * soma[i] + b2 * d, zero, tiny)
-        dendrite[i] = d
-        soma[i] = e
-        grad[i] += factor * e
+def _carry(dendrite, soma, row, ends, ahead_d, ahead_s, b, j, zero, tiny):
+    """row += what (d, e) before the chunk add to the gradient; (d, e) move to its end, but for what enters in it."""
+    for i in range(row.shape[0]):
+        d, e = dendrite[i], soma[i]
+        row[i] += ends[0, b, j] * d + ends[1, b, j] * e
+        dendrite[i] = _flush(ahead_d[0, b, j] * d + ahead_d[1, b, j] * e, zero, tiny)
+        soma[i] = _flush(ahead_s[0, b, j] * d + ahead_s[1, b, j] * e, zero, tiny)
 
 
 @njit(cache=True, nogil=True)
-def synapse_gradient(task, group, p, couple, decay, direct, factor, trace, grad):
-    """The traces of all synapses of `group` neurons, and their gradient.
+def synapses(task, group, x, index, start, sums, ends, trace, grad, one, tiny):
+    """The traces of all synapses of `group` neurons over a chunk, and their gradient.
 
-    couple, decay, factor (L psi): [K, B, N]; direct: [K, B, I]; trace: [2, B, N, I]; grad: [N, I], added to. A synapse
-    row stays in the first-level cache for all K steps.
+    x: [K, B, I]; index, start: its events, or empty if it is not sparse. sums [3, K, B, N] and ends [3, 2, B, N]: by
+    `adjoint`, of the gradient and of d and e after the chunk. trace: [2, B, N, I]; grad: [N, I], added to.
     """
-    steps, batch, _ = direct.shape
-    zero = p.one - p.one
+    steps, batch, inputs = x.shape
+    zero, dense = one - one, start.shape[0] == 0
     for b in range(batch):
-        for j in range(task * group, min(grad.shape[0], (task + 1) * group)):
+        for j in _share(task, group, grad.shape[0]):
             dendrite, soma, row = trace[0, b, j], trace[1, b, j], grad[j]
+            _carry(dendrite, soma, row, ends[0], ends[1], ends[2], b, j, zero, tiny)
             for t in range(steps):
-                a1 = p.a1[min(t, p.a1.shape[0] - 1), j]
-                _advance_row(
-                    a1, p.b2[j], couple[t, b, j], decay[t, b, j], factor[t, b, j], direct[t, b],
-                    dendrite, soma, row, zero, p.tiny,
-                )  # fmt: skip
+                to_grad, to_d, to_e = sums[0, t, b, j], sums[1, t, b, j], sums[2, t, b, j]
+                if dense:
+                    for i in range(inputs):
+                        row[i] += to_grad * x[t, b, i]
+                        dendrite[i] += to_d * x[t, b, i]
+                        soma[i] += to_e * x[t, b, i]
+                else:
+                    for k in range(start[t * batch + b], start[t * batch + b + 1]):
+                        row[index[k]] += to_grad
+                        dendrite[index[k]] += to_d
+                        soma[index[k]] += to_e
 
 
 @njit(cache=True, nogil=True)
-def coefficient_gradient(task, p, slopes, couple, decay, factor, before, dendrite, trace, grad):
-    """The traces of one block of samples' neurons for one parameter of the layer, and its gradient.
+def coefficient_gradient(task, group, p, slopes, couple, decay, factor, before, dendrite, trace, grad):
+    """The traces of the neurons of `group` samples for one parameter of the layer, and its gradient.
 
-    slopes: da1, da2 [K, N] and db1, db2 [N]. couple, decay, factor, dendrite (UD[t]): [K, B, N]; before: UD and US of
-    the step before, [2, K, B, N]; trace: [2, B, N]; grad: [tasks, N] float64, added to.
+    slopes: da1, da2 [K, N] and db1, db2 [N]. couple, decay: [K or 1, B or 1, N]; factor, dendrite (UD[t]): [K, B, N];
+    before: UD and US of the step before, [2, K, B, N]; trace: [2, B, N]; grad: [tasks, N] float64, added to.
     """
     by_a1, by_a2, by_b1, by_b2 = slopes
     steps, batch, size = factor.shape
     zero, total = p.one - p.one, np.zeros(size, factor.dtype)
-    first, last = _block(task, batch, size)
-    for t in range(steps):
-        row, slope = min(t, p.a1.shape[0] - 1), min(t, by_a1.shape[0] - 1)
-        for b in range(first, last):
+    for b in _share(task, group, batch):
+        for t in range(steps):
+            row, slope = min(t, p.a1.shape[0] - 1), min(t, by_a1.shape[0] - 1)
+            (ct, cb), (et, eb) = _at(couple, t, b), _at(decay, t, b)
             for n in range(size):
                 to_d = by_a1[slope, n] * before[0, t, b, n] + by_b1[n] * before[1, t, b, n]
                 to_s = by_a2[slope, n] * before[1, t, b, n] + by_b2[n] * dendrite[t, b, n]
-                d = p.a1[row, n] * trace[0, b, n] + couple[t, b, n] * trace[1, b, n] + to_d
-                e = decay[t, b, n] * trace[1, b, n] + p.b2[n] * d + to_s
+                d = p.a1[row, n] * trace[0, b, n] + couple[ct, cb, n] * trace[1, b, n] + to_d
+                e = decay[et, eb, n] * trace[1, b, n] + p.b2[n] * d + to_s
                 trace[0, b, n] = _flush(d, zero, p.tiny)
                 trace[1, b, n] = _flush(e, zero, p.tiny)
                 total[n] += factor[t, b, n] * e

@@ -6,37 +6,61 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.learning import eprop_passes as passes
-from tclif_neuro.learning.eprop_equations import Coefficients, Spiked, coefficient_slopes, transition
+from tclif_neuro.learning.eprop_equations import Coefficients, Spiked, coefficient_slopes
 from tclif_neuro.neurons.modules import LIF, TwoCompartment
 from tclif_neuro.neurons.scan import compiled
-from tclif_neuro.neurons.spikes import Spikes
+
+
+class Afferents:
+    """The synapses from one source to all N neurons of a layer: W, R, or the bias (from a source that is always 1).
+
+    trace: d and e, [2, B, n, I], for I inputs; n is 1 if `per_input`, all neurons sharing them, else N. grad: [N, I].
+    """
+
+    def __init__(self, weight: Tensor, per_input: bool) -> None:
+        size, inputs = len(weight), weight[0].numel()
+        self.weight, self.grad, self.shape = weight, weight.new_zeros(0), (1 if per_input else size, inputs)
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        """Nothing accumulated. The kernels that share traces add to the rows of an input, the others to a neuron's."""
+        n, inputs = self.shape
+        zeros = torch.zeros(inputs, len(self.weight), dtype=self.weight.dtype, device=self.weight.device)
+        self.grad = zeros.T if n == 1 else zeros.view(len(self.weight), inputs)
+
+    def reset(self, batch: int) -> None:
+        """Begin a sample."""
+        self.trace = self.grad.new_zeros(2, batch, *self.shape)
+        self.zero_grad()
 
 
 class EligibleLayer:
     """A `Linear` and the neurons it drives.
 
-    A neuron has I inputs: x, the layer's own last spikes if it is recurrent, and a constant 1 for the bias. If nothing
-    in the traces' equations belongs to one neuron alone (`per_input`), they are kept once for all neurons, [2, B, I];
-    else for every synapse, [2, B, N, I]. The layer's own parameters have traces [2, B, N] each.
+    If nothing in the traces' equations belongs to one neuron alone (`per_input`), they are kept once for all neurons,
+    one pair an input and sample; else one pair a synapse and sample. The layer's own parameters have traces [2, B, N].
     """
 
     def __init__(self, linear: nn.Linear, neurons: TwoCompartment | LIF) -> None:
         self.linear, self.neurons = linear, neurons
-        self.own = [p for p in neurons.parameters(recurse=False) if p.requires_grad]
-        self.inputs = linear.in_features + (neurons.size if neurons.recurrent is not None else 0) + 1
         self.per_input = Coefficients.of(neurons, 1, 0).per_input
-        self.grad = linear.weight.new_zeros(neurons.size, self.inputs, requires_grad=False)
+        self.afferents = [
+            Afferents(weight, self.per_input)
+            for weight in (linear.weight, neurons.recurrent_weight, linear.bias)
+            if weight is not None
+        ]
+        self.own = [p for p in neurons.parameters(recurse=False) if p.requires_grad]
         self.own_grads = [torch.zeros(neurons.size, dtype=torch.float64, device=p.device) for p in self.own]
 
     def reset(self, batch: int) -> None:
         """Begin a sample: states, traces and gradients are zero."""
-        n, zeros = self.neurons.size, self.grad.new_zeros
+        n, zeros = self.neurons.size, self.afferents[0].grad.new_zeros
         self.t = 0
         self.state = zeros(3, batch, n)
         self.last = Spiked(*zeros(3, 1, batch, n))
-        self.trace = zeros(2, batch, self.inputs) if self.per_input else zeros(2, batch, n, self.inputs)
         self.own_traces = [zeros(2, batch, n) for _ in self.own]
-        self.grad.zero_()
+        for afferents in self.afferents:
+            afferents.reset(batch)
         for grad in self.own_grads:
             grad.zero_()
 
@@ -49,54 +73,50 @@ class EligibleLayer:
         current = nn.functional.linear(x, self.linear.weight, self.linear.bias)
         self._chunk = passes.advance(current, self.state, c, self.neurons.recurrent_weight, bool(self.own))
         self.t += len(x)
-        spikes = self._chunk.spiked.spike
-        return Spikes.mark(spikes) if compiled(spikes) else spikes
+        return passes.mark(self._chunk.spiked.spike)
 
-    def back(self, signal: Tensor) -> Tensor:
-        """The learning signal of the layer below at the same step [O 34]: W^T (L psi dUS/dI), and dUS/dI = b2."""
-        return (signal * self._chunk.spiked.psi * self._c.b2) @ self.linear.weight
+    def learn(self, signal: Tensor | None) -> Tensor:
+        """Advance the traces over the chunk; with a learning signal L = dE/dS [K, B, N], add to the gradients.
 
-    def learn(self, signal: Tensor | None) -> None:
-        """Advance the traces over the chunk; with a learning signal L = dE/dS [K, B, N], add to the gradients."""
+        Returns L psi [K, B, N], zeros without a signal.
+        """
         psi = self._chunk.spiked.psi
         factor = torch.zeros_like(psi) if signal is None else signal * psi
-        moved = self._moved()
-        direct = self._direct()
-        if self.per_input:
-            traces = passes.input_traces(direct, self.trace, self._c)
-            if signal is not None:
-                self.grad.addmm_(factor.flatten(0, 1).T, traces.flatten(0, 1))
-        else:
-            passes.synapse_gradient(direct, factor, self.trace, self.grad, self._c, moved)
+        moved, self.last = passes.movement(self._chunk, self.last, self._c)
+        found = passes.sums(factor, self._c, moved) if compiled(factor) else None
+        for afferents, x in zip(self.afferents, self._sources(), strict=True):
+            if found is not None:
+                passes.learn_reordered(x, afferents.trace, afferents.grad, self._c, found)
+            else:
+                passes.learn_plainly(x, factor, afferents.trace, afferents.grad, self._c, moved)
         for slopes, trace, grad in zip(self._slopes, self.own_traces, self.own_grads, strict=True):
             if slopes is not None:
                 grad += passes.coefficient_gradient(self._chunk, slopes, factor, trace, self._c, moved)
+        return factor
 
-    def _moved(self) -> passes.Moved:
-        now = self._chunk.spiked
-        last = Spiked(*(torch.cat([a, b[:-1]]) for a, b in zip(self.last, now, strict=True)))
-        self.last = Spiked(*(a[-1:].clone() for a in now))
-        return passes.Moved(*transition(self._c, last))
+    def back(self, factor: Tensor) -> Tensor:
+        """The learning signal of the layer below at the same step [O 34]: W^T (L psi dUS/dI), and dUS/dI = b2."""
+        return (factor * self._c.b2) @ self.linear.weight
 
-    def _direct(self) -> Tensor:
-        """D [K, B, I]: x[t], S[t-1] if recurrent, 1."""
-        parts = [self._x.as_subclass(Tensor)]
+    def _sources(self) -> list[Tensor]:
+        """What the afferents carry, D [K, B, I] each: x[t], S[t-1], 1."""
+        sources = [self._x]
         if self.neurons.recurrent is not None:
-            parts.append(torch.cat([self._before[None], self._chunk.spiked.spike[:-1]]))
-        return torch.cat([*parts, self._x.new_ones(*self._x.shape[:-1], 1)], -1)
+            sources.append(passes.mark(torch.cat([self._before[None], self._chunk.spiked.spike[:-1]])))
+        if self.linear.bias is not None:
+            sources.append(self._x.new_ones(*self._x.shape[:-1], 1))
+        return sources
 
     def take(self, steps: int) -> None:
         """Put the gradients of the mean loss of `steps` steps into .grad, and begin anew."""
-        mean, inputs = self.grad / steps, self.linear.in_features
-        _put(self.linear.weight, mean[:, :inputs])
-        _put(self.linear.bias, mean[:, -1])
-        _put(self.neurons.recurrent_weight, mean[:, inputs:-1])
+        for afferents in self.afferents:
+            _put(afferents.weight, afferents.grad / steps)
+            afferents.zero_grad()
         for parameter, grad in zip(self.own, self.own_grads, strict=True):
             _put(parameter, (grad / steps).sum_to_size(parameter.shape))
             grad.zero_()
-        self.grad.zero_()
 
 
-def _put(parameter: Tensor | None, grad: Tensor) -> None:
-    if parameter is not None and parameter.requires_grad:
-        parameter.grad = grad.to(parameter.dtype).contiguous()
+def _put(parameter: Tensor, grad: Tensor) -> None:
+    if parameter.requires_grad:
+        parameter.grad = grad.reshape(parameter.shape).to(parameter.dtype).contiguous()

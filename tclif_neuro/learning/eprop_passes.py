@@ -1,7 +1,7 @@
 """The passes of e-prop over a chunk of K steps: compiled where scans are (see `neurons.scan`), else in plain torch.
 
-Shapes: K steps, B samples, N neurons, I inputs of a synapse row (x, the layer's own last spikes, and a constant 1).
-What a pass carries to the next chunk (states, traces) it changes in place.
+Shapes: K steps, B samples, N neurons, I inputs. What a pass carries to the next chunk (states, traces, gradients) it
+changes in place. Compiled, the sums over a chunk are reordered as `eprop_kernels` says; plain, they are the equations.
 """
 
 from __future__ import annotations
@@ -13,18 +13,33 @@ import torch
 from torch import Tensor
 
 from tclif_neuro.learning import eprop_kernels
-from tclif_neuro.learning.eprop_equations import Coefficients, Spiked, Trace, at, neuron_step, trace_step
+from tclif_neuro.learning.eprop_equations import (
+    Coefficients,
+    Spiked,
+    Trace,
+    at,
+    neuron_step,
+    trace_step,
+    transition,
+)
 from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.scan import _RESET, _SURROGATE, compiled
+from tclif_neuro.neurons.spikes import DENSE_ABOVE, Spikes
 from tclif_neuro.neurons.step import TCLIFState
 from tclif_neuro.threads import in_parts
 
-GROUP = 4096  # traces that a task advances at once
+PARTS = 8  # tasks that the samples of a chunk are cut into
+GROUP = 4096  # synapses of a task
+WIDTH = 128  # neurons whose gradients a task adds up
+MANY = 256  # rows of a chunk from which finding events pays
 
 
 class Chunk(NamedTuple):
-    """What a layer did in K steps: spiked, each [K, B, N]; and, empty unless asked for, what its coefficients multiply:
-    `before`, UD and US before each step [2, K, B, N], and UD before a reset of the same step [K, B, N]."""
+    """What a layer did in K steps.
+
+    spiked: each [K, B, N]; its soma is empty unless the reset needs it. Empty unless asked for: before, UD and US
+    before each step [2, K, B, N], and dendrite, UD before a reset of the same step [K, B, N].
+    """
 
     spiked: Spiked
     before: Tensor
@@ -32,10 +47,19 @@ class Chunk(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """`transition`'s couple and decay, [K, B, N]."""
+    """`transition`'s couple and decay, [K or 1, B or 1, N]."""
 
     couple: Tensor
     decay: Tensor
+
+
+class Sums(NamedTuple):
+    """Sums over a chunk as sums of what entered the traces, see `eprop_kernels.adjoint`: of factor e, and for traces of
+    synapses also d and e after the chunk. entered: their derivatives by D[t], [1 or 3, K, B, N]; carried: by (d, e)
+    before the chunk, [1 or 3, 2, B, N]."""
+
+    entered: Tensor
+    carried: Tensor
 
 
 def advance(current: Tensor, state: Tensor, c: Coefficients, recurrent: Tensor | None, wants_states: bool) -> Chunk:
@@ -44,62 +68,110 @@ def advance(current: Tensor, state: Tensor, c: Coefficients, recurrent: Tensor |
     current: [K, B, N]; recurrent: R [N, N] or None.
     """
     steps, batch, size = current.shape
+    kept, soma_kept = steps if wants_states else 0, steps if c.reset == "zero" else 0
     chunk = Chunk(
-        Spiked(*(torch.empty_like(current) for _ in range(3))),
-        current.new_empty(2, steps if wants_states else 0, batch, size),
-        current.new_empty(steps if wants_states else 0, batch, size),
+        Spiked(torch.empty_like(current), torch.empty_like(current), current.new_empty(soma_kept, batch, size)),
+        current.new_empty(2, kept, batch, size),
+        current.new_empty(kept, batch, size),
     )
     if compiled(current):
         weight = current.new_empty(0, size) if recurrent is None else recurrent.T.contiguous()
         psi, spike, soma = chunk.spiked
         arrays = _arrays(current.contiguous(), state, spike, psi, soma, chunk.before, chunk.dendrite)
-        in_parts(eprop_kernels.advance, kernels.tasks(batch, size), _neurons(c, size, current, weight), *arrays)
-        return chunk
+        in_parts(eprop_kernels.advance, *_samples(batch), _neurons(c, size, current, weight), *arrays)
+    else:
+        _advance_plainly(current, state, c, recurrent, chunk)
+    return chunk
+
+
+def _advance_plainly(current: Tensor, state: Tensor, c: Coefficients, recurrent: Tensor | None, chunk: Chunk) -> None:
     for t, row in enumerate(current):
-        if wants_states:
+        if len(chunk.dendrite):
             chunk.before[:, t] = state[:2]
         row = row if recurrent is None else row + state[2] @ recurrent.T
         reached, after = neuron_step(TCLIFState(*state), row, t, c)
         chunk.spiked.psi[t] = c.surrogate.psi(reached.soma - c.vth)
-        chunk.spiked.spike[t], chunk.spiked.soma[t] = reached.spike, reached.soma
-        if wants_states:
+        chunk.spiked.spike[t] = reached.spike
+        if len(chunk.spiked.soma):
+            chunk.spiked.soma[t] = reached.soma
+        if len(chunk.dendrite):
             chunk.dendrite[t] = reached.dendrite
         state.copy_(torch.stack(after))
-    return chunk
 
 
-def input_traces(direct: Tensor, trace: Tensor, c: Coefficients) -> Tensor:
-    """e [K, B, I] of a layer that has one trace an input. direct: D [K, B, I], overwritten; trace: [2, B, I]."""
-    _, batch, inputs = direct.shape
-    if compiled(direct):
+def movement(chunk: Chunk, last: Spiked, c: Coefficients) -> tuple[Moved, Spiked]:
+    """How the traces move in the chunk, and its last step; last: the step before it, each [1, B, N]."""
+    if not c.keep and c.reset != "zero":
+        moved = transition(c, last)
+    else:
+        earlier = [torch.cat([a, b[:-1]]) if len(b) else a for a, b in zip(last, chunk.spiked, strict=True)]
+        moved = transition(c, Spiked(*earlier))
+        last = Spiked(*(b[-1:].clone() if len(b) else a for a, b in zip(last, chunk.spiked, strict=True)))
+    size = chunk.spiked.psi.shape[-1]
+    return Moved(*(m.expand(*m.shape[:-1], size).contiguous() for m in moved)), last
+
+
+def sums(factor: Tensor, c: Coefficients, moved: Moved) -> Sums:
+    """The reordered sums of a chunk; factor: L psi [K, B, N]."""
+    steps, batch, size = factor.shape
+    parts = 1 if c.per_input else 3
+    entered = factor.new_zeros(parts, steps, batch, size)
+    carried = factor.new_zeros(parts, 2, batch, size)
+    entered[0] = factor
+    for part in range(1, parts):
+        carried[part, part - 1] = 1
+    neurons = _neurons(c, size, factor, factor.new_empty(0, size))
+    for e, end in zip(entered, carried, strict=True):
+        in_parts(eprop_kernels.adjoint, *_samples(batch), neurons, *_arrays(*moved, e, end))
+    return Sums(entered, carried)
+
+
+def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, c: Coefficients, found: Sums) -> None:
+    """`learn_plainly`, by the sums of `eprop_kernels`."""
+    (_, batch, inputs), size = x.shape, len(grad)
+    events = _events(x)
+    x = x.as_subclass(Tensor).contiguous()
+    if not c.per_input:
+        index, start = (
+            (torch.empty(0, dtype=torch.int16), torch.empty(0, dtype=torch.int64)) if events is None else events
+        )
+        kind = x.numpy().dtype.type
+        arrays = _arrays(x, index, start, *found, trace, grad)
         group = max(1, GROUP // inputs)
-        neurons = _neurons(c, 1, direct, direct.new_empty(0, 1))
-        in_parts(eprop_kernels.input_traces, -(-batch // group), group, neurons, *_arrays(direct, trace))
-        return direct
-    for t, row in enumerate(direct):
-        moved = c.b1, at(c.a2, t)
-        row.copy_(_store(trace, trace_step(Trace(*trace), at(c.a1, t), c.b2, moved, (row, 0.0))))
-    return direct
-
-
-def synapse_gradient(
-    direct: Tensor, factor: Tensor, trace: Tensor, grad: Tensor, c: Coefficients, moved: Moved
-) -> None:
-    """grad [N, I] += the sum of factor e over the chunk, for a layer that has one trace a synapse.
-
-    direct: D [K, B, I]; factor: L psi [K, B, N]; trace: [2, B, N, I].
-    """
-    size, inputs = grad.shape
-    if compiled(direct):
-        group = max(1, GROUP // inputs)
-        neurons = _neurons(c, size, direct, direct.new_empty(0, size))
-        arrays = _arrays(*_whole(moved, factor), direct, factor.contiguous(), trace, grad)
-        in_parts(eprop_kernels.synapse_gradient, -(-size // group), group, neurons, *arrays)
+        in_parts(eprop_kernels.synapses, -(-size // group), group, *arrays, kind(1), kind(kernels.TINY))
         return
-    for t, row in enumerate(direct):
-        at_t = at(moved.couple, t)[..., None], at(moved.decay, t)[..., None]
+    by_input, entered = grad.T, found.entered[0].flatten(0, 1)
+    if events is None:
+        by_input.addmm_(x.flatten(0, 1).T, entered)
+    else:
+        in_parts(eprop_kernels.scatter, -(-size // WIDTH), WIDTH, *_arrays(*events, entered, by_input))
+    by_input.addmm_(trace.view(2 * batch, inputs).T, found.carried[0].flatten(0, 1))
+    neurons, traces = _neurons(c, 1, x, x.new_empty(0, 1)), trace.view(2, batch, inputs)
+    in_parts(eprop_kernels.input_traces, *_samples(batch), neurons, *_arrays(x, traces))
+
+
+def _events(x: Tensor) -> tuple[Tensor, Tensor] | None:
+    """The events of spikes, if they are sparse."""
+    if not isinstance(x, Spikes) or x.events().density > DENSE_ABOVE:
+        return None
+    return x.events().index, x.events().start
+
+
+def mark(spikes: Tensor) -> Tensor:
+    """Spikes [K, B, N] as `Spikes`, if they are many and run compiled: what follows is then event-driven."""
+    return Spikes.mark(spikes) if compiled(spikes) and spikes.shape[0] * spikes.shape[1] >= MANY else spikes
+
+
+def learn_plainly(x: Tensor, factor: Tensor, trace: Tensor, grad: Tensor, c: Coefficients, moved: Moved) -> None:
+    """grad [N, I] += the sum of factor e over the chunk, the traces of the synapses from `x` [K, B, I] moving along.
+
+    factor: L psi [K, B, N]; trace: [2, B, n, I], n = 1 if all neurons share it, else N.
+    """
+    n = trace.shape[2]
+    for t, row in enumerate(x):
+        at_t = at(moved.couple, t)[:, :n, None], at(moved.decay, t)[:, :n, None]
         step = trace_step(Trace(*trace), at(c.a1, t)[:, None], c.b2[:, None], at_t, (row[:, None], 0.0))
-        grad += torch.einsum("bn,bni->ni", factor[t], _store(trace, step))
+        grad += (factor[t][..., None] * _store(trace, step)).sum(0)
 
 
 def coefficient_gradient(
@@ -111,12 +183,12 @@ def coefficient_gradient(
     """
     _, batch, size = factor.shape
     if compiled(factor):
-        parts = kernels.tasks(batch, size)
+        parts, group = _samples(batch)
         grad = torch.zeros(parts, size, dtype=torch.float64)
         wide = tuple(s.expand(*s.shape[:-1], size).contiguous().numpy() for s in _same_length(slopes))
         neurons = _neurons(c, size, factor, factor.new_empty(0, size))
-        arrays = _arrays(*_whole(moved, factor), factor.contiguous(), chunk.before, chunk.dendrite, trace, grad)
-        in_parts(eprop_kernels.coefficient_gradient, parts, neurons, wide, *arrays)
+        arrays = _arrays(*moved, factor, chunk.before, chunk.dendrite, trace, grad)
+        in_parts(eprop_kernels.coefficient_gradient, parts, group, neurons, wide, *arrays)
         return grad.sum(0)
     grad = factor.new_zeros(size, dtype=torch.float64)
     by_a1, by_a2, by_b1, by_b2 = slopes
@@ -128,6 +200,12 @@ def coefficient_gradient(
     return grad
 
 
+def _samples(batch: int) -> tuple[int, int]:
+    """How many tasks the samples are cut into, and how many samples a task has."""
+    group = -(-batch // PARTS)
+    return -(-batch // group), group
+
+
 def _store(trace: Tensor, step: Trace) -> Tensor:
     """Put `step` where `trace` [2, ...] is kept; returns its e."""
     trace.copy_(torch.stack(step))
@@ -135,13 +213,9 @@ def _store(trace: Tensor, step: Trace) -> Tensor:
 
 
 def _same_length(slopes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """da1 and da2 with as many rows, as the kernel reads them."""
+    """da1 and da2 with as many rows, as the kernels read them."""
     rows = max(len(slopes[0]), len(slopes[1]))
     return tuple(s.expand(rows, -1) for s in slopes[:2]) + slopes[2:]
-
-
-def _whole(moved: Moved, like: Tensor) -> tuple[Tensor, ...]:
-    return tuple(m.expand_as(like).contiguous() for m in moved)
 
 
 def _arrays(*tensors: Tensor) -> list[Any]:
@@ -152,7 +226,7 @@ def _neurons(c: Coefficients, size: int, like: Tensor, recurrent: Tensor) -> ker
     """The layer as the kernels want it: coefficients [..., n] widened to [..., size], scalars of the same type."""
     kind = like.numpy().dtype.type
     a1, a2, b1, b2 = (
-        x.detach().expand(*x.shape[:-1], size).contiguous().numpy() for x in (*_same_length((c.a1, c.a2)), c.b1, c.b2)
+        x.detach().expand(*x.shape[:-1], size).contiguous().numpy() for x in _same_length((c.a1, c.a2, c.b1, c.b2))
     )
     return kernels.Neurons(
         a1=a1,

@@ -92,52 +92,57 @@ def _distribution(target: Tensor, like: Tensor, smoothing: float) -> Tensor:
 
 
 def integrate(x: Tensor, decay: float, carried: Tensor) -> Tensor:
-    """y[t] = decay y[t-1] + x[t] for the K steps of `x` [K, ...], as one product; `carried` [...] is y before them, and
-    becomes y after them."""
+    """y[t] = decay y[t-1] + x[t] for the K steps of `x` [K, ...], as one product; carried [...]: y before them."""
     steps = len(x)
-    age = torch.arange(steps, device=x.device)
+    age = torch.arange(steps, dtype=x.dtype, device=x.device)
     age = age[:, None] - age
-    weight = torch.where(age >= 0, decay ** age.clamp(min=0).to(x.dtype), 0.0).to(x.dtype)
-    weight = torch.cat([weight, (decay ** torch.arange(1, steps + 1, dtype=x.dtype, device=x.device))[:, None]], 1)
-    y = (weight @ torch.cat([x, carried[None]]).flatten(1)).view_as(x)
-    carried.copy_(y[-1])
-    return y
+    weight = torch.where(age >= 0, decay ** age.clamp(min=0), 0.0)
+    weight = torch.cat([weight, decay * weight[:, :1]], 1)
+    return (weight @ torch.cat([x, carried[None]]).reshape(steps + 1, -1)).view_as(x)
 
 
 class ReadoutTrace:
     """The readout during a sample: its potential, and the gradient of its weights, which has no approximation.
 
     V[t] = decay V[t-1] + W x[t] + b, so dV_k[t]/dW_ki is x_i filtered as V is: z_i[t] = decay z_i[t-1] + x_i[t], and
-    dE/dW_ki = sum_t dE_t/dV_k[t] z_i[t]. With potential = "step" it is x_i[t] itself.
+    dE/dW_ki = sum_t dE_t/dV_k[t] z_i[t]. With potential = "step" it is x_i[t] itself. z is linear in x, so over a chunk
+    the sum is taken of x and of the errors filtered backward, which are fewer.
     """
 
     def __init__(self, readout: Readout, options: EPropOptions) -> None:
         self.readout, self.options = readout, options
-        self.grad = torch.zeros(readout.out_features, readout.in_features + 1, dtype=readout.weight.dtype)
+        weight = readout.weight
+        self.grad = torch.zeros_like(weight, requires_grad=False)
+        self.bias_grad = weight.new_zeros(len(weight), requires_grad=False)
 
     def reset(self, batch: int) -> None:
         """Begin a sample."""
-        weight = self.readout.weight
-        self.potential = weight.new_zeros(batch, self.readout.out_features)
-        self._filtered = weight.new_zeros(batch, self.readout.in_features + 1)
+        outputs, inputs = self.readout.weight.shape
+        self.potential = self.grad.new_zeros(batch, outputs)
+        self._filtered, self._age = self.grad.new_zeros(batch, inputs), self.grad.new_zeros(())
         self.grad.zero_()
+        self.bias_grad.zero_()
 
-    def learn(self, x: Tensor, target: Tensor | None) -> tuple[Tensor, float] | None:
-        """K steps of spikes [K, B, N]: the error of each step [K, B, C] and the sum of their losses; without a target
-        None."""
+    def learn(self, x: Tensor, target: Tensor | None) -> Errors | None:
+        """K steps of spikes [K, B, N]: dE_t/dV[t] of each and the sum of their losses; without a target None."""
         current = nn.functional.linear(x, self.readout.weight, self.readout.bias)
+        x, step = x.as_subclass(Tensor), self.options.potential == "step"
+        decay = 0.0 if step else self.readout.decay
         potential = integrate(current, self.readout.decay, self.potential)
-        x = torch.cat([x, x.new_ones(*x.shape[:-1], 1)], -1)
-        traces = x if self.options.potential == "step" else integrate(x, self.readout.decay, self._filtered)
-        if target is None:
-            return None
-        seen = current if self.options.potential == "step" else potential
-        # The filtered 1 is the sum of the steps' weights.
-        scale = 1 / traces[:, :, -1:] if self.options.mean else torch.ones((), dtype=x.dtype)
-        error, loss = step_errors(scale * seen, target, self.options)
-        error = scale * error
-        self.grad.addmm_(error.flatten(0, 1).T, traces.flatten(0, 1))
-        return error, loss
+        self.potential = potential[-1]
+        age = integrate(x.new_ones(len(x)), decay, self._age)
+        found = None
+        if target is not None:
+            scale = 1 / age[:, None, None] if self.options.mean else x.new_ones(1, 1, 1)
+            found = step_errors(scale * (current if step else potential), target, self.options)
+            found = found._replace(error=scale * found.error)
+            entered = integrate(found.error.flip(0), decay, torch.zeros_like(found.error[0])).flip(0)
+            self.grad += entered.flatten(0, 1).T @ x.flatten(0, 1) + decay * entered[0].T @ self._filtered
+            self.bias_grad += entered.sum((0, 1)) + decay * entered[0].sum(0) * self._age
+        left = decay ** torch.arange(len(x) - 1, -1, -1, dtype=x.dtype, device=x.device)
+        self._filtered = decay ** len(x) * self._filtered + (left @ x.flatten(1)).view_as(self._filtered)
+        self._age = age[-1]
+        return found
 
     def back(self, error: Tensor) -> Tensor:
         """The learning signal of the last hidden layer, W^T error at the same step: [K, B, N]."""
@@ -145,11 +150,10 @@ class ReadoutTrace:
 
     def take(self, steps: int) -> None:
         """Put the gradient of the mean loss of `steps` steps into .grad, and begin anew."""
-        mean = self.grad / steps
-        self.readout.weight.grad = mean[:, :-1].contiguous() if self.readout.weight.requires_grad else None
-        if self.readout.bias is not None:
-            self.readout.bias.grad = mean[:, -1].contiguous() if self.readout.bias.requires_grad else None
-        self.grad.zero_()
+        for parameter, grad in ((self.readout.weight, self.grad), (self.readout.bias, self.bias_grad)):
+            if parameter is not None and parameter.requires_grad:
+                parameter.grad = grad / steps
+            grad.zero_()
 
 
 def random_feedback(outputs: int, sizes: list[int], like: Tensor, seed: int) -> list[Tensor]:
