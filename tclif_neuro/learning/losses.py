@@ -66,7 +66,7 @@ def mse_latency(spikes: Tensor, y: Tensor, *, correct: int = 0, incorrect: int =
 
     correct, incorrect: target steps, from the end if negative. tolerance: what is nearer to a target costs nothing.
     """
-    # snnTorch makes targets of classes by a clamp that needs 0 <= incorrect <= correct: it is given the times.
+    # snnTorch's own targets take an `incorrect` below 0 for 0, also its default: it is given the times instead.
     loss = snn.mse_temporal_loss(target_is_time=True, tolerance=tolerance)
     return loss(_binary(spikes), _target(spikes, y, correct % len(spikes), incorrect % len(spikes)))
 
