@@ -64,7 +64,6 @@ class LearningConnection:
         self.coefficients = Coefficients.of(described) if self.rule else None
         self.depth = setup.delay(layer) + 2
         self.synapse = np.arange(self.weight.size).reshape(self.weight.shape)
-        self.saturations = 0
         self.start()
 
     def start(self) -> None:

@@ -20,9 +20,8 @@ import numpy.typing as npt
 
 from tclif_neuro.fixed.reference import LayerState
 from tclif_neuro.fixed.run import InputError, check_input
-from tclif_neuro.network import TCLIFNeuron
-from tclif_neuro.onchip import rule
 from tclif_neuro.onchip.connection import LearningConnection
+from tclif_neuro.onchip.posting import Posting, post_error
 from tclif_neuro.onchip.run import LayerTrace, LearningRun, learned, stacked
 from tclif_neuro.onchip.setup import LearningSetup
 
@@ -32,7 +31,7 @@ Ints = npt.NDArray[Any]
 class LearningLayer:
     """One layer of a setup over one sample of T steps after the other: its connections, neurons and posted traces.
 
-    What it keeps of a sample is as in `LayerTrace`, with `psi`, `y1`, `y2` [T, N]; row t is that of step t.
+    What it keeps of a sample is as in `LayerTrace`, with `y1`, `y2` [T, N]; row t is that of step t.
     """
 
     def __init__(self, setup: LearningSetup, index: int, steps: int) -> None:
@@ -42,7 +41,7 @@ class LearningLayer:
         self.recurrent = LearningConnection(setup, index, recurrent=True) if self.layer.recurrent else None
         self.connections = [c for c in (self.forward, self.recurrent) if c is not None]
         self.feedback = None if self.layer.readout else setup.feedback_weights(index)
-        self.saturations = 0
+        self.posting = Posting(setup, index) if self.rule and not self.layer.readout else None
         self.start()
 
     def start(self) -> None:
@@ -50,7 +49,7 @@ class LearningLayer:
         self.neurons = LayerState(self.layer, 1)
         for connection in self.connections:
             connection.start()
-        self.psi, self.y1, self.y2 = np.zeros((3, self.steps, self.layer.size), np.int64)
+        self.y1, self.y2 = np.zeros((2, self.steps, self.layer.size), np.int64)
         self.spikes = np.zeros((self.steps, self.layer.size), np.uint8)
         self.states = np.zeros((2, self.steps, self.layer.size), np.int32)
         self.eligibility = np.zeros((2, self.steps, sum(len(c.e) for c in self.connections)), np.int32)
@@ -62,10 +61,8 @@ class LearningLayer:
         for connection, signal in zip(self.connections, inputs, strict=False):
             connection.remember(signal, step)
         spikes: Ints = self.neurons.advance(np.asarray(a_in)[None])[0]
-        if self.rule and isinstance(self.layer.neuron, TCLIFNeuron):
-            vth = self.layer.neuron.vth
-            before = self.soma + (vth * spikes if self.layer.neuron.reset == "immediate" else 0)  # before its reset
-            self.psi[step] = rule.surrogate(before, vth, self.rule.surrogate_shift, self.setup.trace_max)
+        if self.posting:
+            self.posting.remember(self.soma, spikes, step)
         self.spikes[step] = spikes
         self.states[:, step] = self.neurons.first[0], self.neurons.second[0]
         for row, name in enumerate("de"):
@@ -94,14 +91,10 @@ class LearningLayer:
 
     def post(self, error: Ints, step: int) -> None:
         """Make y1, y2 of step `step` from what the error neurons sent about it, [outputs]."""
-        if not self.rule:
-            return
-        if self.feedback is None:
-            self.y1[step], self.y2[step] = np.maximum(0, error), np.maximum(0, -error)
-        else:
-            signal = self.feedback @ error
-            made = rule.posted(self.psi[step], signal, self.rule.signal_shift, self.setup.trace_max)
-            self.y1[step], self.y2[step] = made
+        if self.posting and self.feedback is not None:
+            self.y1[step], self.y2[step] = self.posting.post(self.feedback @ error, step)
+        elif self.rule:
+            self.y1[step], self.y2[step] = post_error(error)
 
     def learn(self, now: int, sample: int) -> None:
         """What the connections do at the layer's step `now`, when y1 and y2 of step `now - 1 - D` have come."""
