@@ -123,15 +123,10 @@ def _weights(folder: Path, setup: LearningSetup, layer: int) -> list[Ints]:
     described = setup.net.layers[layer]
     both = [(False, described.synapses), (True, described.recurrent)]
     return [
-        _read(folder, layer, recurrent, "final") if _learns(setup, layer, recurrent) else synapses.weight
+        _read(folder, layer, recurrent, "final") if setup.rule(layer, recurrent=recurrent) else synapses.weight
         for recurrent, synapses in both
         if synapses is not None
     ]
-
-
-def _learns(setup: LearningSetup, layer: int, recurrent: bool) -> bool:
-    rule = setup.rules[layer]
-    return rule is not None and (rule.recurrent or not recurrent)
 
 
 def _read(folder: Path, layer: int, recurrent: bool, what: str) -> Ints:
@@ -145,7 +140,7 @@ def _trace(folder: Path, setup: LearningSetup, layer: int, steps: int) -> LayerT
     assert run.spikes is not None and run.states is not None
     samples, size = run.spikes.shape[1:]
     parts = [recurrent for recurrent in (False, True) if not recurrent or described.recurrent is not None]
-    learning = [recurrent for recurrent in parts if _learns(setup, layer, recurrent)]
+    learning = [recurrent for recurrent in parts if setup.rule(layer, recurrent=recurrent)]
     weight = [
         _read(folder, layer, recurrent, "weight")
         if recurrent in learning

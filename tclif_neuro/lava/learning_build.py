@@ -109,8 +109,8 @@ class Builder:
 
     def _synapses(self, layer: int, recurrent: bool, synapses: Synapses) -> Any:
         """Synapses that learn if the rule says so."""
-        rule, name = self.setup.rules[layer], f"synapses {layer}{' recurrent' if recurrent else ''}"
-        if rule is not None and (rule.recurrent or not recurrent):
+        name = f"synapses {layer}{' recurrent' if recurrent else ''}"
+        if self.setup.rule(layer, recurrent=recurrent):
             record = ConnectionRecord(
                 path=connection_path(self.folder, layer, recurrent),
                 steps=self.steps,

@@ -56,8 +56,7 @@ class LearningConnection:
         described = setup.net.layers[layer]
         synapses = described.recurrent if recurrent else described.synapses
         assert synapses is not None
-        found = setup.rules[layer]
-        self.rule = found if found is not None and (found.recurrent or not recurrent) else None
+        self.rule = setup.rule(layer, recurrent=recurrent)
         self.matrix = 2 * layer + recurrent  # its number among all, for the random bits
         self.exponent = synapses.exponent
         self.weight: Ints = synapses.weight.astype(np.int64)

@@ -6,7 +6,7 @@ Lava checks none of these limits: it takes an epoch of 100 steps or a trace of 2
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -46,7 +46,8 @@ class Plasticity:
     divided by 2^trace_shift before it is clipped to its bits. signal_shift: the same for psi L (hidden layers).
     surrogate_shift: the surrogate falls by one when the soma is 2^surrogate_shift further from the threshold (hidden
     layers; the triangle's half width is (2^trace_bits - 1) 2^surrogate_shift). recurrent: whether the recurrent
-    synapses, if the layer has any, learn too.
+    synapses, if the layer has any, learn too. recurrent_rate_shift, recurrent_trace_shift: theirs; None: the same. Their
+    traces of spikes are smaller than those of graded input.
     """
 
     rate_shift: int
@@ -54,12 +55,28 @@ class Plasticity:
     signal_shift: int = 0
     surrogate_shift: int = 0
     recurrent: bool = True
+    recurrent_rate_shift: int | None = None
+    recurrent_trace_shift: int | None = None
 
     def __post_init__(self) -> None:
         check_range("rate_shift", self.rate_shift, *RATE_SHIFT)
         check_range("trace_shift", self.trace_shift, *SHIFT)
         check_range("signal_shift", self.signal_shift, *SHIFT)
         check_range("surrogate_shift", self.surrogate_shift, *SHIFT)
+        if self.recurrent_rate_shift is not None:
+            check_range("recurrent_rate_shift", self.recurrent_rate_shift, *RATE_SHIFT)
+        if self.recurrent_trace_shift is not None:
+            check_range("recurrent_trace_shift", self.recurrent_trace_shift, *SHIFT)
+
+    @property
+    def of_recurrent(self) -> Plasticity | None:
+        """The rule of the recurrent synapses, None if they do not learn."""
+        rate, trace = self.recurrent_rate_shift, self.recurrent_trace_shift
+        changed = {
+            "rate_shift": self.rate_shift if rate is None else rate,
+            "trace_shift": self.trace_shift if trace is None else trace,
+        }
+        return replace(self, **changed) if self.recurrent else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -170,6 +187,11 @@ class LearningSetup:
     def trace_max(self) -> int:
         """The largest trace: of the surrogate, of y1 and y2, of an error, of an eligibility."""
         return 2**self.trace_bits - 1
+
+    def rule(self, layer: int, *, recurrent: bool) -> Plasticity | None:
+        """How the input or the recurrent synapses of layer `layer` learn, None if they do not."""
+        found = self.rules[layer]
+        return found.of_recurrent if found is not None and recurrent else found
 
     def delay(self, layer: int) -> int:
         """D: how many steps after step t the learning signal about step t reaches layer `layer` (from 0).
