@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
     from tclif_neuro.netx import load as load
     from tclif_neuro.netx import save as save
+    from tclif_neuro.neurons.checkpoint import checkpointed as checkpointed
     from tclif_neuro.neurons.liquid import LiquidLIF as LiquidLIF
     from tclif_neuro.neurons.modules import LIF as LIF
     from tclif_neuro.neurons.modules import TCLIF as TCLIF
@@ -45,6 +46,7 @@ _HOME = {
     "save": "netx",
     "QuantizedNetwork": "network",
     "LiquidLIF": "neurons.liquid",
+    "checkpointed": "neurons.checkpoint",
     "LIF": "neurons.modules",
     "TCLIF": "neurons.modules",
     "AdaptiveTCLIF": "neurons.modules",

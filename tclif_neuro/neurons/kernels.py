@@ -135,19 +135,20 @@ def _add_recurrent(current, weight, spikes, events, out):
 
 
 @njit(cache=True, nogil=True)
-def forward(task, p, current, spikes, kept, total):
+def forward(task, p, current, state, spikes, kept, total):
     """Fill `spikes` [T, B, N] and `kept` [segments, 2, B, N], the states before each segment, for one block of samples.
 
-    current: [T, B, N]. In a recurrent layer `total` [T, B, N] receives the current with the recurrent input.
+    current: [T, B, N]. state: dendrite, soma and spikes [3, B, N] before the first step, on return after the last. In a
+    recurrent layer `total` [T, B, N] receives the current with the recurrent input.
     """
     steps, batch, size = current.shape
     first, last = _block(task, batch, size)
     a1, a2, b1, b2, recurrent, reset = p.a1, p.a2, p.b1, p.b2, p.recurrent, p.reset
     scalars, has_recurrent = (p.gamma, p.vth, p.one, p.tiny), p.recurrent.shape[0] > 0
     driving = total if has_recurrent else current
-    dendrite = np.zeros((last - first, size), current.dtype)
-    soma, spike = dendrite.copy(), dendrite.copy()
-    pre_dendrite, pre_soma, events = dendrite.copy(), dendrite.copy(), np.zeros(size, np.int64)
+    dendrite, soma, spike = state[0, first:last], state[1, first:last], state[2, first:last]
+    pre_dendrite, pre_soma = np.zeros((1, size), current.dtype), np.zeros((1, size), current.dtype)
+    events = np.zeros(size, np.int64)
     for t in range(steps):
         if t % SEGMENT == 0:
             kept[t // SEGMENT, 0, first:last] = dendrite
@@ -186,12 +187,12 @@ def _replay(p, current, b, start, stop, kept, state, before, pre):
 
 
 @njit
-def _retreat(reset, keep, a1, a2, row, b1, b2, scalars, grad, t, b, carried, to_d, to_s, soma, i, psi, out):
+def _retreat(reset, keep, a1, a2, row, b1, b2, scalars, grad, t, b, to_d, to_s, to_spike, soma, i, psi, out, out_s):
     """Step `t` of sample `b` backward.
 
-    grad: dE/dS[t] from the layers above; carried: dE/dS[t] through the recurrent weights. to_d, to_s: dE/dUD and
-    dE/dUS of step t + 1 before its reset, on return those of step t; a1, a2 at `row`: the decays into step t + 1.
-    soma: US[t] before its reset, in row i. out = dE/dI[t].
+    grad: dE/dS[t] from the layers above. to_d, to_s, to_spike: dE/d(UD, US, S)[t] through the steps that follow, on
+    return dE/d(UD, US, S)[t-1] through this one, without the recurrent weights. a1, a2 at `row`: the decays of step t.
+    soma: US[t] before its reset, in row i. out = dE/dI[t] = dE/dUD[t] and out_s = dE/dUS[t], both before the reset.
     """
     gamma, vth, one, tiny = scalars
     zero = one - one
@@ -199,29 +200,29 @@ def _retreat(reset, keep, a1, a2, row, b1, b2, scalars, grad, t, b, carried, to_
     kept_gamma, kept_vth = kept * gamma, kept * vth
     if reset == DELAYED:
         for n in range(b1.shape[0]):
-            next_d, next_s = to_d[n], to_s[n]
-            to_spike = grad[t, b, n] + carried[n] - kept_gamma * next_d - kept_vth * next_s
-            s = b1[n] * next_d + a2[row, n] * next_s + psi[n] * to_spike
-            d = a1[row, n] * next_d + b2[n] * s
-            to_s[n] = _flush(s, zero, tiny)
-            to_d[n] = out[t, b, n] = _flush(d, zero, tiny)
+            s = to_s[n] + psi[n] * (grad[t, b, n] + to_spike[n])
+            d = to_d[n] + b2[n] * s
+            out_s[n] = s = _flush(s, zero, tiny)
+            out[t, b, n] = d = _flush(d, zero, tiny)
+            to_d[n], to_s[n] = a1[row, n] * d, b1[n] * d + a2[row, n] * s
+            to_spike[n] = -kept_gamma * d - kept_vth * s
     elif reset == IMMEDIATE:
         for n in range(b1.shape[0]):
-            next_d, next_s = to_d[n], to_s[n]
-            after_d, after_s = a1[row, n] * next_d, b1[n] * next_d + a2[row, n] * next_s
-            s = after_s + psi[n] * (grad[t, b, n] + carried[n] - kept_gamma * after_d - kept_vth * after_s)
-            d = after_d + b2[n] * s
-            to_s[n] = _flush(s, zero, tiny)
-            to_d[n] = out[t, b, n] = _flush(d, zero, tiny)
+            s = to_s[n] + psi[n] * (grad[t, b, n] + to_spike[n] - kept_gamma * to_d[n] - kept_vth * to_s[n])
+            d = to_d[n] + b2[n] * s
+            out_s[n] = s = _flush(s, zero, tiny)
+            out[t, b, n] = d = _flush(d, zero, tiny)
+            to_d[n], to_s[n] = a1[row, n] * d, b1[n] * d + a2[row, n] * s
+            to_spike[n] = zero
     else:
         for n in range(b1.shape[0]):
-            next_d, next_s = to_d[n], to_s[n]
-            after_s = b1[n] * next_d + a2[row, n] * next_s
             silent = zero if soma[i, n] - vth >= zero else one
-            s = silent * after_s + psi[n] * (grad[t, b, n] + carried[n] - kept * soma[i, n] * after_s)
-            d = a1[row, n] * next_d + b2[n] * s
-            to_s[n] = _flush(s, zero, tiny)
-            to_d[n] = out[t, b, n] = _flush(d, zero, tiny)
+            s = silent * to_s[n] + psi[n] * (grad[t, b, n] + to_spike[n] - kept * soma[i, n] * to_s[n])
+            d = to_d[n] + b2[n] * s
+            out_s[n] = s = _flush(s, zero, tiny)
+            out[t, b, n] = d = _flush(d, zero, tiny)
+            to_d[n], to_s[n] = a1[row, n] * d, b1[n] * d + a2[row, n] * s
+            to_spike[n] = zero
 
 
 @njit(fastmath={"reassoc", "contract", "nsz"})
@@ -233,11 +234,11 @@ def _dot(a, b):
 
 
 @njit
-def _carry(recurrent, current_grad, psi, carried):
-    """carried[j] = sum_i R[i, j] dE/dI[t+1]_i, where the surrogate lets it through (elsewhere it has no effect)."""
-    for j in range(carried.shape[0]):
+def _carry(recurrent, current_grad, psi, to_spike):
+    """to_spike[j] += sum_i R[i, j] dE/dI[t+1]_i, where the surrogate lets it through (elsewhere it has no effect)."""
+    for j in range(to_spike.shape[0]):
         if psi[j] > 0:
-            carried[j] = _dot(recurrent[j], current_grad)
+            to_spike[j] += _dot(recurrent[j], current_grad)
 
 
 @njit
@@ -248,10 +249,11 @@ def _accumulate(total, part, row, factor, source, i):
 
 
 @njit(cache=True, nogil=True)
-def backward(task, p, current, kept, grad, out, a_grad, b_grad):
+def backward(task, p, current, kept, grad, state_grad, out, a_grad, b_grad):
     """Fill `out` [T, B, N] = dE/dI from `grad` [T, B, N] = dE/dS, for one block of samples.
 
-    current: the total input of `forward`. a_grad [2, tasks, K, N] float64 receives the block's dE/da1, dE/da2 and
+    current: the total input of `forward`; `out` may be the same array. state_grad [3, B, N]: dE/d(UD, US, S) after the
+    last step, on return before the first. a_grad [2, tasks, K, N] float64 receives the block's dE/da1, dE/da2 and
     b_grad [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
     """
     steps, batch, size = current.shape
@@ -263,33 +265,34 @@ def backward(task, p, current, kept, grad, out, a_grad, b_grad):
         (before[0].copy(), before[0].copy()),
         (before[0][:1].copy(), before[0][:1].copy(), before[0][:1].copy()),
     )
-    carried, psi, to_d, to_s = before[0][0].copy(), before[0][0].copy(), before[0][0].copy(), before[0][0].copy()
+    psi, out_s, everywhere = before[0][0].copy(), before[0][0].copy(), np.ones(size, current.dtype)
     schedule = a_grad.shape[2]
     a_sum = np.zeros((2, schedule if wants_a else 0, size), a_grad.dtype)
     b_sum = np.zeros((2, 1, size), current.dtype)
     for b in range(*_block(task, batch, size)):
-        carried[:] = 0
-        to_d[:] = 0
-        to_s[:] = 0
+        to_d, to_s, to_spike = state_grad[0, b], state_grad[1, b], state_grad[2, b]
         for segment in range(kept.shape[0] - 1, -1, -1):
             start, stop = segment * SEGMENT, min(steps, (segment + 1) * SEGMENT)
             _replay(p, current, b, start, stop, kept, state, before, pre)
             for t in range(stop - 1, start - 1, -1):
-                i, row = t - start, min(t + 1, a1.shape[0] - 1)
+                i, row = t - start, min(t, a1.shape[0] - 1)
                 _fill_psi(surrogate, k, p.one, p.vth, pre[1], i, psi)
                 if has_recurrent and t + 1 < steps:
-                    _carry(recurrent, out[t + 1, b], psi, carried)
+                    _carry(recurrent, out[t + 1, b], psi, to_spike)
                 _retreat(
-                    reset, keep, a1, a2, row, b1, b2, scalars, grad, t, b, carried, to_d, to_s, pre[1], i, psi, out
-                )
+                    reset, keep, a1, a2, row, b1, b2, scalars,
+                    grad, t, b, to_d, to_s, to_spike, pre[1], i, psi, out, out_s,
+                )  # fmt: skip
                 if wants_a:
-                    _accumulate(a_sum, 0, min(t, schedule - 1), to_d, before[0], i)
-                    _accumulate(a_sum, 1, min(t, schedule - 1), to_s, before[1], i)
+                    _accumulate(a_sum, 0, min(t, schedule - 1), out[t, b], before[0], i)
+                    _accumulate(a_sum, 1, min(t, schedule - 1), out_s, before[1], i)
                 if wants_b:
-                    _accumulate(b_sum, 0, 0, to_d, before[1], i)
-                    _accumulate(b_sum, 1, 0, to_s, pre[0], i)
+                    _accumulate(b_sum, 0, 0, out[t, b], before[1], i)
+                    _accumulate(b_sum, 1, 0, out_s, pre[0], i)
             if wants_b:  # a segment's sum loses nothing in single precision, a whole sequence's would
                 b_grad[:, task] += b_sum[:, 0]
                 b_sum[:] = 0
+        if has_recurrent:
+            _carry(recurrent, out[0, b], everywhere, to_spike)
     if wants_a:
         a_grad[:, task] += a_sum

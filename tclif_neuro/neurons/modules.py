@@ -6,7 +6,7 @@ A module takes the current its `Linear` makes and returns spikes; put both into 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,19 @@ class SpikingLayer(nn.Module):
         """R [N, N], or None in a feed-forward layer."""
         return None if self.recurrent is None else self.recurrent.weight
 
+    def step(self, current: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
+        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
+        raise NotImplementedError
+
+    def scan(self, current: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
+        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
+        self._check(current, 3)
+        spikes = []
+        for i, row in enumerate(current):
+            spike, state = self.step(row, state, t + i)
+            spikes.append(spike)
+        return torch.stack(spikes), state
+
     def _zeros(self, batch: int, like: Tensor) -> Tensor:
         return torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
 
@@ -117,8 +130,12 @@ class TwoCompartment(SpikingLayer):
 
     def forward(self, current: Tensor) -> Tensor:
         """Spikes [T, B, N] for the currents [T, B, N], from rest."""
+        return self.scan(current)[0]
+
+    def scan(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
+        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
         self._check(current, 3)
-        return tclif_scan(current, self.params(len(current)), self.recurrent_weight)
+        return tclif_scan(current, self.params(len(current), t), self.recurrent_weight, state)
 
     def rest(self, batch: int, like: Tensor | None = None) -> TCLIFState:
         """The state of a batch at rest: zeros, [B, N]."""
@@ -260,8 +277,12 @@ class LIF(SpikingLayer):
 
     def forward(self, current: Tensor) -> Tensor:
         """Spikes [T, B, N] for the currents [T, B, N], from rest."""
+        return self.scan(current)[0]
+
+    def scan(self, current: Tensor, state: LIFState | None = None, t: int = 0) -> tuple[Tensor, LIFState]:
+        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
         self._check(current, 3)
-        return lif_scan(current, self.params(), self.recurrent_weight)
+        return lif_scan(current, self.params(), self.recurrent_weight, state)
 
     def rest(self, batch: int, like: Tensor | None = None) -> LIFState:
         """The state of a batch at rest: zeros, [B, N]."""
@@ -297,6 +318,12 @@ class Readout(nn.Linear):
         total = torch.einsum("t,tbn->bn", weight, x)
         logits = nn.functional.linear(total, self.weight)
         return logits if self.bias is None else logits + weight.sum() * self.bias
+
+    def scan(self, x: Tensor, potential: Tensor | None = None, t: int = 0) -> tuple[Tensor, Tensor]:
+        """T steps of a stream: x [T, B, in] and V before them -> V after them, twice (output and state)."""
+        total = self(x)
+        after = total if potential is None else self.decay ** len(x) * potential + total
+        return after, after
 
     def sequence(self, x: Tensor) -> Tensor:
         """[T, B, in] -> the potential after each step, [T, B, out]."""

@@ -33,20 +33,28 @@ def compiled(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in kinds and x.numel() > 0
 
 
-def tclif_scan(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None) -> Tensor:
-    """Spikes [T, B, N] of a TC-LIF layer for the currents [T, B, N], from rest.
+def tclif_scan(
+    current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None, state: TCLIFState | None = None
+) -> tuple[Tensor, TCLIFState]:
+    """Spikes [T, B, N] of a TC-LIF layer for the currents [T, B, N], and the state after the last step.
 
-    p: a1, a2 [1, n] or [T, n]; recurrent: R [N, N], adds `S[t-1] R^T` to the current.
+    p: a1, a2 [1, n] or [T, n]; recurrent: R [N, N], adds `S[t-1] R^T` to the current. state: what a scan of the steps
+    before left (from rest without).
     """
     if not compiled(current):
-        return torch.stack([state.spike for state in tclif_states(current, p, recurrent)])
-    return _scan(current, (p.a1, p.a2, p.b1, p.b2), recurrent, p)
+        states = tclif_states(current, p, recurrent, state)
+        return torch.stack([after.spike for after in states]), states[-1]
+    start = torch.stack(state) if state else current.new_zeros(3, *current.shape[1:])
+    spikes, end = _scan(current, (p.a1, p.a2, p.b1, p.b2), recurrent, start, p)
+    return spikes, TCLIFState(*end)
 
 
-def tclif_states(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None) -> list[TCLIFState]:
+def tclif_states(
+    current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None, state: TCLIFState | None = None
+) -> list[TCLIFState]:
     """The state after every step; arguments as `tclif_scan`."""
-    zero = torch.zeros_like(current[0])
-    state, out = TCLIFState(zero, zero, zero), []
+    zero, out = torch.zeros_like(current[0]), []
+    state = state or TCLIFState(zero, zero, zero)
     for t, row in enumerate(current):
         at = replace(p, a1=p.a1[min(t, len(p.a1) - 1)], a2=p.a2[min(t, len(p.a2) - 1)])
         row = row if recurrent is None else row + state.spike @ recurrent.T
@@ -55,21 +63,29 @@ def tclif_states(current: Tensor, p: TCLIFParams, recurrent: Tensor | None = Non
     return out
 
 
-def lif_scan(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -> Tensor:
-    """Spikes [T, B, N] of a LIF layer for the currents [T, B, N], from rest.
+def lif_scan(
+    current: Tensor, p: LIFParams, recurrent: Tensor | None = None, state: LIFState | None = None
+) -> tuple[Tensor, LIFState]:
+    """Spikes [T, B, N] of a LIF layer for the currents [T, B, N], and the state after; arguments as `tclif_scan`.
 
     Compiled, a LIF is a two-compartment neuron with a passive dendrite: a1 = b1 = gamma = 0, b2 = 1.
     """
     if not compiled(current):
-        return torch.stack([state.spike for state in lif_states(current, p, recurrent)])
-    zero = torch.zeros_like(p.beta)
-    return _scan(current, (zero[None], p.beta[None], zero, torch.ones_like(zero)), recurrent, p)
+        states = lif_states(current, p, recurrent, state)
+        return torch.stack([after.spike for after in states]), states[-1]
+    zero, at_rest = torch.zeros_like(p.beta), current.new_zeros(current.shape[1:])
+    start = torch.stack((at_rest, *(state or (at_rest, at_rest))))
+    coefficients = (zero[None], p.beta[None], zero, torch.ones_like(zero))
+    spikes, (_, *end) = _scan(current, coefficients, recurrent, start, p)
+    return spikes, LIFState(*end)
 
 
-def lif_states(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -> list[LIFState]:
-    """The state after every step; arguments as `lif_scan`."""
-    zero = torch.zeros_like(current[0])
-    state, out = LIFState(zero, zero), []
+def lif_states(
+    current: Tensor, p: LIFParams, recurrent: Tensor | None = None, state: LIFState | None = None
+) -> list[LIFState]:
+    """The state after every step; arguments as `tclif_scan`."""
+    zero, out = torch.zeros_like(current[0]), []
+    state = state or LIFState(zero, zero)
     for row in current:
         row = row if recurrent is None else row + state.spike @ recurrent.T
         state = lif_step(state, row, p)
@@ -78,10 +94,14 @@ def lif_states(current: Tensor, p: LIFParams, recurrent: Tensor | None = None) -
 
 
 def _scan(
-    current: Tensor, coefficients: tuple[Tensor, ...], recurrent: Tensor | None, p: TCLIFParams | LIFParams
-) -> Spikes:
-    spikes, *events = _Scan.apply(current, *coefficients, recurrent, p)
-    return Spikes.mark(spikes, Events(events[0], events[1], current.shape[2]) if events else None)
+    current: Tensor,
+    coefficients: tuple[Tensor, ...],
+    recurrent: Tensor | None,
+    state: Tensor,
+    p: TCLIFParams | LIFParams,
+) -> tuple[Spikes, tuple[Tensor, ...]]:
+    spikes, end, *events = _Scan.apply(p, current, state, recurrent, *coefficients)
+    return Spikes.mark(spikes, Events(events[0], events[1], current.shape[2]) if events else None), end.unbind()
 
 
 def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams | LIFParams) -> kernels.Neurons:
@@ -107,56 +127,65 @@ def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams
 
 
 class _Scan(torch.autograd.Function):
-    """`kernels.forward` and `kernels.backward` as one differentiable call."""
+    """`kernels.forward` and `kernels.backward` as one differentiable call: (spikes, state after, events)."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        current: Tensor,
-        a1: Tensor,
-        a2: Tensor,
-        b1: Tensor,
-        b2: Tensor,
-        recurrent: Tensor | None,
         p: TCLIFParams | LIFParams,
+        current: Tensor,
+        state: Tensor,
+        recurrent: Tensor | None,
+        *coefficients: Tensor,
     ) -> tuple[Tensor, ...]:
         current = current.detach().contiguous()
         steps, batch, size = current.shape
         spikes = torch.empty_like(current)
+        end = state.detach().clone()
         kept = current.new_empty(-(-steps // kernels.SEGMENT), 2, batch, size)
         weight = current.new_empty(0, size) if recurrent is None else recurrent.detach().T.contiguous()
         total = current.new_empty(0, batch, size) if recurrent is None else torch.empty_like(current)
-        neurons = _neurons((a1, a2, b1, b2), weight, p)
-        arrays = (x.numpy() for x in (current, spikes, kept, total))
-        in_parts(kernels.forward, kernels.tasks(batch, size), neurons, *arrays)
+        arrays = (x.numpy() for x in (current, end, spikes, kept, total))
+        in_parts(kernels.forward, kernels.tasks(batch, size), _neurons(coefficients, weight, p), *arrays)
         events: tuple[Tensor, ...] = ()
         if recurrent is not None:
             found = Events.of(spikes)
             events = (found.index, found.start)
             ctx.mark_non_differentiable(*events)
-        ctx.save_for_backward(current if recurrent is None else total, a1, a2, b1, b2, weight, kept, *events)
+        ctx.save_for_backward(current if recurrent is None else total, state, kept, weight, *coefficients, *events)
         ctx.p = p
-        return (spikes, *events)
+        ctx.set_materialize_grads(False)
+        return (spikes, end, *events)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        current, a1, a2, b1, b2, weight, kept, *events = ctx.saved_tensors
-        steps, batch, size = current.shape
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        current, state, kept, weight, a1, a2, b1, b2, *events = ctx.saved_tensors
+        wants_current, wants_state, wants_recurrent, *wants = ctx.needs_input_grad[1:]
+        batch, size = state.shape[1:]
         parts = kernels.tasks(batch, size)
-        wants_a, wants_b = any(ctx.needs_input_grad[1:3]), any(ctx.needs_input_grad[3:5])
+        wants_a, wants_b = any(wants[:2]), any(wants[2:])
+        grad = torch.zeros_like(current) if grads[0] is None else grads[0].contiguous()
+        to_state = (
+            torch.zeros_like(state) if grads[1] is None else grads[1].clone(memory_format=torch.contiguous_format)
+        )
         out = torch.empty_like(current)
         a_grad = torch.zeros(2, parts if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
         b_grad = torch.zeros(2, parts if wants_b else 0, size, dtype=torch.float64)
-        neurons = _neurons((a1, a2, b1, b2), weight, ctx.p)
-        arrays = (x.numpy() for x in (current, kept, grads[0].contiguous(), out, a_grad, b_grad))
-        in_parts(kernels.backward, parts, neurons, *arrays)
+        arrays = (x.numpy() for x in (current, kept, grad, to_state, out, a_grad, b_grad))
+        in_parts(kernels.backward, parts, _neurons((a1, a2, b1, b2), weight, ctx.p), *arrays)
         by_a = [_narrow(g, c) if wants_a else None for g, c in zip(a_grad.sum(1), (a1, a2), strict=True)]
         by_b = [_narrow(g, c) if wants_b else None for g, c in zip(b_grad.sum(1), (b1, b2), strict=True)]
-        by_recurrent = None
-        if ctx.needs_input_grad[5]:
-            before = Events(events[0], events[1][: (steps - 1) * batch + 1], size)  # the spikes of steps 0 ... T-2
-            by_recurrent = weight_gradient(before, out[1:].flatten(0, 1))
-        return out, *by_a, *by_b, by_recurrent, None
+        by_recurrent = (
+            _recurrent_gradient(state[2], Events(events[0], events[1], size), out) if wants_recurrent else None
+        )
+        return None, out if wants_current else None, to_state if wants_state else None, by_recurrent, *by_a, *by_b
+
+
+def _recurrent_gradient(before: Tensor, spikes: Events, to_current: Tensor) -> Tensor:
+    """sum_t dE/dI[t]^T S[t-1], the gradient of R: `before` [B, N] is S[-1], the spikes are those of all steps."""
+    steps, batch, _ = to_current.shape
+    earlier = Events(spikes.index, spikes.start[: (steps - 1) * batch + 1], spikes.columns)
+    return weight_gradient(earlier, to_current[1:].flatten(0, 1)) + to_current[0].T @ before
 
 
 def _narrow(grad: Tensor, like: Tensor) -> Tensor:

@@ -128,8 +128,8 @@ def test_small_states_and_gradients_are_flushed():
     neurons = _neurons(tuple(module.coefficients(1)), torch.empty(0, 8), module.params())
     current = np.zeros((2 * kernels.SEGMENT, 1, 8), np.float32)
     current[0] = 1e-29
-    kept = np.ones((2, 2, 1, 8), np.float32)
-    kernels.forward(0, neurons, current, np.empty_like(current), kept, current[:0])
+    state, kept = np.zeros((3, 1, 8), np.float32), np.ones((2, 2, 1, 8), np.float32)
+    kernels.forward(0, neurons, current, state, np.empty_like(current), kept, current[:0])
     assert (kept[1] == 0).all()
 
 

@@ -1,0 +1,164 @@
+"""Long sequences in little memory: the states of every K-th step are kept, and what lies between is computed twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.modules import Readout
+
+# Layers that treat every step alike and by itself, so that a part of a sequence is to them as the whole.
+_STEPWISE = (nn.Linear, nn.Identity, nn.Dropout, nn.ReLU, nn.Tanh, nn.Sigmoid)
+
+
+class Stage(NamedTuple):
+    """A layer of the network; `streams`: it has a state, and its `scan` carries that on."""
+
+    layer: Any
+    streams: bool
+
+
+def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None) -> Tensor:
+    """`model(x)` for x [T, B, in], whose gradient needs memory for T / every + every steps instead of T.
+
+    The sequence runs in parts of `every` steps (default: the square root of T, which needs least). Kept are each
+    layer's states between the parts; `backward` runs a part once more before it goes back through it. That costs one
+    more forward pass and changes nothing else: spikes and gradients are those of `model(x)`, up to the order of sums.
+    A Dropout draws other masks than in one piece, of the same kind, and the same ones again in backward.
+
+    Raises `TclifError` for what a part cannot do as the whole does: batch normalisation by the batch's own statistics
+    (`.eval()` it), a `Readout` that is not the last layer, a spiking layer with hooks, Dropout off the CPU, and a layer
+    that is none of the library's and not known to treat each step by itself. One of your own can take part: give it
+    `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with None and then with the tensors it returned.
+    """
+    stages = stages_of(model)
+    if x.ndim < 2 or len(x) == 0:
+        raise TclifError(f"checkpointed: input {list(x.shape)}; [T, B, in] with at least one step is needed")
+    every = math.isqrt(len(x) - 1) + 1 if every is None else every
+    if every < 1:
+        raise TclifError(f"checkpointed: every {every} steps; at least 1 is needed")
+    if x.device.type != "cpu" and any(isinstance(s.layer, nn.Dropout) and s.layer.training for s in stages):
+        raise TclifError(f"checkpointed: Dropout on {x.device}; its masks can be drawn again on the CPU only")
+    return _Checkpointed.apply(stages, every, x, *(p for p in model.parameters() if p.requires_grad))
+
+
+def advance(stages: Sequence[Stage], x: Tensor, states: Any, start: int) -> tuple[Tensor, list[Any]]:
+    """A part of the sequence, from step `start` on: the network's output and the states after, one for each stage."""
+    after = []
+    for (layer, streams), state in zip(stages, states, strict=True):
+        x, state = layer.scan(x, state, start) if streams else (layer(x), ())
+        after.append(state)
+    return x, after
+
+
+class _Checkpointed(torch.autograd.Function):
+    """The network in parts. Forward keeps only states; backward makes the graph of one part after the other."""
+
+    @staticmethod
+    def forward(ctx: Any, stages: Sequence[Stage], every: int, x: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.stages, ctx.parts, ctx.parameters = stages, range(0, len(x), every), len(parameters)
+        ctx.structure, ctx.generators = None, []
+        states: list[Any] = [None] * len(stages)
+        outputs: list[Tensor] = []
+        kept: list[Tensor] = []
+        for part, start in enumerate(ctx.parts):
+            tensors, structure = tree_flatten(states)
+            if part == 1:  # one block for all parts: many small ones, between large ones, would scatter over the heap
+                ctx.structure = structure
+                kept = [t.new_empty(len(ctx.parts), *t.shape) for t in tensors]
+            for i, block in enumerate(kept):
+                block[part] = tensors[i]
+            ctx.generators.append(torch.get_rng_state())
+            out, states = advance(stages, x[start : start + every], states, start)
+            outputs = [out] if _is_read(stages) else [*outputs, out.as_subclass(Tensor)]
+        ctx.save_for_backward(x, *parameters, *kept)
+        return torch.cat(outputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, *saved = ctx.saved_tensors
+        parameters, kept = saved[: ctx.parameters], saved[ctx.parameters :]
+        by_parameter = [torch.zeros_like(p) for p in parameters]
+        by_x = torch.zeros_like(x) if ctx.needs_input_grad[2] else None
+        by_state: Sequence[Tensor | None] = ()
+        for part, start in reversed(list(enumerate(ctx.parts))):
+            here = x[start : start + ctx.parts.step].detach().requires_grad_(by_x is not None)
+            before = [block[part].detach().requires_grad_() for block in kept if part]
+            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+                torch.set_rng_state(ctx.generators[part])
+                states = tree_unflatten(before, ctx.structure) if part else [None] * len(ctx.stages)
+                out, after = advance(ctx.stages, here, states, start)
+            if not _is_read(ctx.stages):
+                by_out: Tensor | None = grads[0][start : start + len(here)]
+            else:
+                by_out = grads[0] if by_state == () else None  # the readout is read after the last part
+            found = _gradients(
+                [(out, by_out), *zip_longest(tree_flatten(after)[0], by_state)],
+                [*before, *parameters, *([] if by_x is None else [here])],
+            )
+            by_state = found[: len(before)]
+            for total, grad in zip(by_parameter, found[len(before) :], strict=False):
+                total += grad
+            if by_x is not None:
+                by_x[start : start + len(here)] = found[-1]
+        return None, None, by_x, *by_parameter
+
+
+def _gradients(outputs: Sequence[tuple[Tensor, Tensor | None]], inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Of the sum of the outputs, each with the gradient that reached it, to every input; 0 where there is none."""
+    reached = [(out, grad) for out, grad in outputs if grad is not None and out.requires_grad]
+    if not reached:
+        return [torch.zeros_like(i) for i in inputs]
+    out, grad = zip(*reached, strict=True)
+    found = torch.autograd.grad(out, inputs, grad, allow_unused=True)
+    return [torch.zeros_like(i) if g is None else g for i, g in zip(inputs, found, strict=True)]
+
+
+def _is_read(stages: Sequence[Stage]) -> bool:
+    return isinstance(stages[-1].layer, Readout)
+
+
+def stages_of(model: nn.Sequential) -> list[Stage]:
+    """The layers of `model`, checked; raises `TclifError` as `checkpointed` says."""
+    if not isinstance(model, nn.Sequential):
+        raise TclifError(f"checkpointed: a {type(model).__name__}; a torch.nn.Sequential is needed")
+    layers = list(_layers(model))
+    if not layers:
+        raise TclifError("checkpointed: a model without layers")
+    return [_stage(name, layer, last=i == len(layers) - 1) for i, (name, layer) in enumerate(layers)]
+
+
+def _layers(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The layers in order with their names, those of a `Sequential` inside among them."""
+    for name, layer in model.named_children():
+        if isinstance(layer, nn.Sequential):
+            yield from _layers(layer, f"{prefix}{name}.")
+        else:
+            yield prefix + name, layer
+
+
+def _stage(name: str, layer: nn.Module, last: bool) -> Stage:
+    kind = f"checkpointed: layer {name}, a {type(layer).__name__},"
+    streams = hasattr(layer, "scan")
+    if isinstance(layer, Readout) and not last:
+        raise TclifError(f"{kind} is read at the end of the sequence, and has to be the last layer")
+    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+        if layer.training or layer.running_mean is None:
+            raise TclifError(
+                f"{kind} normalises by the statistics of the whole batch, of which a part has its own: call its "
+                "eval(), or train without checkpoints"
+            )
+    elif not streams and not isinstance(layer, _STEPWISE):
+        raise TclifError(f"{kind} is not known to treat each step by itself, and has no method `scan`")
+    if streams and (layer._forward_hooks or layer._forward_pre_hooks):
+        raise TclifError(f"{kind} has forward hooks, which would not be called")
+    return Stage(layer, streams)
