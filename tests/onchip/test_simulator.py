@@ -1,0 +1,91 @@
+"""The compiled learner and the reference give the same bits: spikes, states, traces, and weights after every sample."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tclif_neuro.fixed.run import InputError
+from tclif_neuro.network import FormatError, TCLIFNeuron
+from tclif_neuro.onchip import LearningSetup, Plasticity, learn, learn_reference, random_network
+from tests.onchip.setups import samples, setups
+
+FIELDS = ("spikes", "states", "posted", "eligibility", "weight")
+
+
+def same(a, b):
+    """Two runs, all of them."""
+    for left, right in zip(a.layers, b.layers, strict=True):
+        for name in FIELDS:
+            ours, theirs = getattr(left, name), getattr(right, name)
+            assert ours.dtype == theirs.dtype, name
+            np.testing.assert_array_equal(ours, theirs, name)
+    np.testing.assert_array_equal(a.potential, b.potential)
+    np.testing.assert_array_equal(a.error, b.error)
+    assert a.net == b.net and a.setup.samples == b.setup.samples
+
+
+@settings(max_examples=60, deadline=None)
+@given(setups().flatmap(lambda setup: st.tuples(st.just(setup), samples(setup))))
+def test_any_setup_learns_what_the_reference_learns(case):
+    setup, (x, labels) = case
+    try:
+        expected = learn_reference(setup, x, labels, record=True)
+    except FormatError as error:  # the weights became those of no network: all negative, and one of them -256
+        with pytest.raises(FormatError, match=re.escape(str(error))):
+            learn(setup, x, labels)
+        return
+    same(learn(setup, x, labels, record=True), expected)
+
+
+def digits_like(**changes):
+    """A setup that spikes, learns and is wide enough for every vector instruction, and its samples."""
+    rng = np.random.default_rng(4)
+    neuron = TCLIFNeuron(
+        a1=np.full((1, 1), 4096),
+        a2=np.full((1, 1), 4096),
+        b1=np.array([-2048]),
+        b2=np.array([2048]),
+        vth_mant=2000,
+        gamma_mant=1000,
+    )
+    rules = Plasticity(rate_shift=8, trace_shift=10, signal_shift=10, surrogate_shift=10)
+    values = dict(
+        net=random_network(8, neuron, 37, 10, rng=rng, recurrent=True),
+        rules=(rules, Plasticity(rate_shift=8, trace_shift=6)),
+        target=np.array([200_000]),
+        error_shift=11,
+    )
+    return LearningSetup(**{**values, **changes}), rng.random((12, 20, 8)), rng.integers(0, 10, 20)
+
+
+@pytest.mark.parametrize("feedback", ["symmetric", "random"])
+@pytest.mark.parametrize("epoch", [None, 1, 5])
+def test_a_network_that_spikes_and_learns(feedback, epoch):
+    setup, x, labels = digits_like(feedback=feedback, epoch=epoch)
+    run = learn(setup, x, labels, record=True)
+    same(run, learn_reference(setup, x, labels, record=True))
+    for layer, trace in zip(setup.net.layers, run.layers, strict=True):
+        assert trace.spikes.any() or layer.readout
+        start = np.concatenate([layer.synapses.weight, *([layer.recurrent.weight] if layer.recurrent else [])], axis=1)
+        assert (trace.weight[-1] != start).mean() > 0.02
+
+
+def test_it_goes_on_where_it_stopped():
+    setup, x, labels = digits_like()
+    whole = learn(setup, x, labels)
+    first = learn(setup, x[:, :7], labels[:7])
+    second = learn(first.setup, x[:, 7:], labels[7:])
+    assert second.net == whole.net
+    np.testing.assert_array_equal(np.concatenate([first.potential, second.potential]), whole.potential)
+    assert whole.layers == () and (whole.setup.samples, second.setup.samples) == (20, 20)
+
+
+def test_what_does_not_fit_is_said():
+    setup, x, labels = digits_like()
+    with pytest.raises(InputError, match="labels: 10 of sample 3 is outside"):
+        learn(setup, x, np.where(np.arange(20) == 3, 10, labels))
+    with pytest.raises(InputError, match="input: has 7 channels, the network has 8"):
+        learn(setup, x[..., :7], labels)
