@@ -18,13 +18,14 @@ import numpy.typing as npt
 from tclif_neuro.fixed.run import check_input
 from tclif_neuro.lava.guard import guarded
 from tclif_neuro.lava.recording import read_recording, recording_path
+from tclif_neuro.network import FormatError
 from tclif_neuro.netx import load, save
 from tclif_neuro.onchip.reference import check_labels
 from tclif_neuro.onchip.run import LayerTrace, LearningRun, learned
 from tclif_neuro.onchip.setup import LearningSetup, Plasticity
 
 TASK = f"{__name__}:run_job"
-_NETWORK, _INPUT, _SETUP, _LABELS = "network.net", "input.npy", "setup.json", "labels.npy"
+_NETWORK, _INPUT, _SETUP, _LABELS, _SEQUENCES = "network.net", "input.npy", "setup.json", "labels.npy", "sequences"
 _START = 60.0  # seconds allowed for the start of Lava
 _STEP = 1e-2  # seconds allowed for a step of a process; a learning one takes about 0.5 ms
 
@@ -48,10 +49,13 @@ def learn(
     record: keep every step's spikes, states and traces, and the weights after every sample. timeout: seconds (default:
     60 s and 10 ms a step and process). progress: called with the steps done and the steps of the run.
 
-    Raises `LavaMissing`; `InputError` for an input that does not fit; `LavaError` if Lava fails.
+    Raises `LavaMissing`; `FormatError` for a variant other than "exact" (see `learn_stock`); `InputError` for an input
+    that does not fit; `LavaError` if Lava fails.
     """
     from tclif_neuro.lava import LavaMissing, available
 
+    if setup.variant != "exact":
+        raise FormatError(f"variant: {setup.variant!r} learns by `learn_stock`; this is for exact")
     if not available():
         raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
     encoded = setup.net.input.encode(check_input(setup.net, x))
@@ -71,15 +75,30 @@ def total_steps(setup: LearningSetup, steps: int, samples: int) -> int:
     return (steps + setup.idle) * samples + len(setup.net.layers)
 
 
-def write_job(folder: Path, setup: LearningSetup, encoded: Ints, labels: Ints, record: bool) -> None:
-    """Ask for a run of `setup` on the encoded input [T, S, M] of classes `labels` [S]."""
+def setup_to(folder: Path, setup: LearningSetup) -> None:
+    """Write `setup` into `folder`."""
     save(setup.net, folder / _NETWORK)
-    np.save(folder / _INPUT, encoded, allow_pickle=False)
-    np.save(folder / _LABELS, labels, allow_pickle=False)
     plain = {f.name: getattr(setup, f.name) for f in fields(setup) if f.name != "net"}
     plain["rules"] = [rule and asdict(rule) for rule in setup.rules]
     plain["target"] = setup.target.tolist()
-    (folder / _SETUP).write_text(json.dumps({"setup": plain, "record": record}))
+    (folder / _SETUP).write_text(json.dumps(plain))
+
+
+def setup_from(folder: Path) -> LearningSetup:
+    """The setup in `folder`."""
+    plain = json.loads((folder / _SETUP).read_text())
+    plain["rules"] = tuple(rule and Plasticity(**rule) for rule in plain["rules"])
+    plain["target"] = np.array(plain["target"])
+    return LearningSetup(net=load(folder / _NETWORK), **plain)
+
+
+def write_job(folder: Path, setup: LearningSetup, encoded: Ints, labels: Ints, record: bool) -> None:
+    """Ask for a run of `setup` on the encoded input [T, S, M] of classes `labels` [S]."""
+    setup_to(folder, setup)
+    np.save(folder / _INPUT, encoded, allow_pickle=False)
+    np.save(folder / _LABELS, labels, allow_pickle=False)
+    if record:
+        (folder / _SEQUENCES).touch()
 
 
 def run_job(folder: Path) -> None:
@@ -87,13 +106,10 @@ def run_job(folder: Path) -> None:
     from tclif_neuro.lava.learning_build import Builder
     from tclif_neuro.lava.runtime import run_lava
 
-    asked = json.loads((folder / _SETUP).read_text())
-    plain = asked["setup"]
-    plain["rules"] = tuple(rule and Plasticity(**rule) for rule in plain["rules"])
-    setup = LearningSetup(net=load(folder / _NETWORK), **plain)
-    encoded = np.load(folder / _INPUT, allow_pickle=False)
+    setup, encoded = setup_from(folder), np.load(folder / _INPUT, allow_pickle=False)
     steps, samples, _ = encoded.shape
-    builder = Builder(setup=setup, steps=steps, samples=samples, folder=folder, sequences=asked["record"])
+    sequences = (folder / _SEQUENCES).exists()
+    builder = Builder(setup=setup, steps=steps, samples=samples, folder=folder, sequences=sequences)
     source = builder.build(encoded, np.load(folder / _LABELS, allow_pickle=False))
     run_lava(source, total_steps(setup, steps, samples))
 

@@ -46,8 +46,8 @@ class Plasticity:
     divided by 2^trace_shift before it is clipped to its bits. signal_shift: the same for psi L (hidden layers).
     surrogate_shift: the surrogate falls by one when the soma is 2^surrogate_shift further from the threshold (hidden
     layers; the triangle's half width is (2^trace_bits - 1) 2^surrogate_shift). recurrent: whether the recurrent
-    synapses, if the layer has any, learn too. recurrent_rate_shift, recurrent_trace_shift: theirs; None: the same. Their
-    traces of spikes are smaller than those of graded input.
+    synapses, if the layer has any, learn too. recurrent_rate_shift, recurrent_trace_shift: theirs, None: the same.
+    Spikes leave smaller traces than graded input does.
     """
 
     rate_shift: int
@@ -71,12 +71,9 @@ class Plasticity:
     @property
     def of_recurrent(self) -> Plasticity | None:
         """The rule of the recurrent synapses, None if they do not learn."""
-        rate, trace = self.recurrent_rate_shift, self.recurrent_trace_shift
-        changed = {
-            "rate_shift": self.rate_shift if rate is None else rate,
-            "trace_shift": self.trace_shift if trace is None else trace,
-        }
-        return replace(self, **changed) if self.recurrent else None
+        rate = self.rate_shift if self.recurrent_rate_shift is None else self.recurrent_rate_shift
+        trace = self.trace_shift if self.recurrent_trace_shift is None else self.recurrent_trace_shift
+        return replace(self, rate_shift=rate, trace_shift=trace) if self.recurrent else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +81,7 @@ class LearningSetup:
     """A network of integers and the three-factor rule by which it learns.
 
     net: the network at the start; a readout (LIF integrator) is its last layer. A layer that learns has synapses of
-        `weight_bits` bits: mantissas `w 2^(9 - weight_bits)`, w in [-2^(weight_bits-1), 2^(weight_bits-1) - 1].
+        `weight_bits` bits: mantissas `w 2^(9 - weight_bits)`, |w| <= 2^(weight_bits-1) - 1.
     rules: one a layer, from the input on; None where a layer does not learn.
     target: [K], the potential that the right class should have at step t of the sample, in state units; past the end of
         the table the last entry holds. The other classes should be at `other`.
@@ -180,8 +177,9 @@ class LearningSetup:
 
     @property
     def weight_range(self) -> tuple[int, int]:
-        """The smallest and the largest weight."""
-        return -(2 ** (self.weight_bits - 1)), 2 ** (self.weight_bits - 1) - 1
+        """The smallest and the largest weight; symmetric: a mantissa of -256 needs a positive one in its matrix."""
+        largest = 2 ** (self.weight_bits - 1) - 1
+        return -largest, largest
 
     @property
     def trace_max(self) -> int:

@@ -14,8 +14,7 @@ MAX_SIZE = 5
 def synapses(draw: st.DrawFn, n: int, m: int, bits: int) -> Synapses:
     """Weights of `bits` bits, many of them at the limits."""
     weight = draw(integers((n, m), np.int8)).astype(np.int64) >> (8 - bits) << (9 - bits)
-    if not (weight > 0).any():
-        weight = np.maximum(weight, -256 + (1 << (9 - bits)))  # -256 is allowed beside a positive weight alone
+    weight = np.maximum(weight, -256 + (1 << (9 - bits)))  # -256 is allowed beside a positive weight alone
     return Synapses(weight=weight, exponent=draw(st.integers(-3, 5)))
 
 
