@@ -1,11 +1,16 @@
 """The fast simulator against the reference: every spike, every state, every count."""
 
+import time
+import tracemalloc
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed import simulator
+from tclif_neuro.fixed.program import SPARSE, compile_network
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.fixed.simulator import Simulator, simulate
@@ -123,16 +128,124 @@ def test_samples_do_not_see_each_other():
 
 
 def test_memory_is_flat_in_time_unless_recording():
-    """Nothing that the simulator keeps between chunks has a time axis."""
+    """A run allocates its encoded input, which it returns, and apart from that the same for any T."""
     net = wide_network(np.random.default_rng(3), recurrent=True, reset="delayed")
     chip = Simulator(net, 2)
-    sizes = []
-    for steps in (10, 1000):
-        chip.reset()
-        run = chip.run(np.zeros((steps, 2, 12)))
+    chip.run(np.zeros((1, 2, 12)))
+    peaks = []
+    for steps in (10_000, 40_000):
+        x = np.zeros((steps, 2, 12))
+        tracemalloc.start()
+        run = chip.run(x)
+        peaks.append(tracemalloc.get_traced_memory()[1] - run.input.nbytes)
+        tracemalloc.stop()
         assert run.spikes == (None,) * 4 and run.states == (None,) * 4
-        sizes.append(sum(array.nbytes for memory in chip._memories for array in memory))
-    assert sizes[0] == sizes[1]
+    assert abs(peaks[1] - peaks[0]) < 50_000  # float64 inputs of the other 30,000 steps would be 5.8 MB
+
+
+def cpu_seconds(run):
+    """CPU time of `run()` in this thread and in the whole process, the least of five."""
+    times = []
+    for _ in range(5):
+        thread, process = time.thread_time(), time.process_time()
+        run()
+        times.append((time.thread_time() - thread, time.process_time() - process))
+    return min(times)
+
+
+def test_a_single_sample_runs_in_the_calling_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    net = wide_network(np.random.default_rng(5), recurrent=True, reset="delayed")
+    x = np.zeros((20_000, 8, 12))
+    one, eight = Simulator(net, 1), Simulator(net, 8)
+    one.run(x[:9, :1])
+    eight.run(x[:9])
+    thread, process = cpu_seconds(lambda: one.run(x[:, :1]))
+    assert thread > 0.8 * process
+    thread, process = cpu_seconds(lambda: eight.run(x))
+    assert thread < 0.5 * process  # it only encodes the input
+
+
+def test_time_is_linear_in_steps():
+    net = wide_network(np.random.default_rng(6), recurrent=True, reset="delayed")
+    x = np.random.default_rng(6).random((32_000, 1, 12)) < 0.3
+    short, long = (cpu_seconds(lambda t=t: Simulator(net).run(x[:t]))[0] for t in (8_000, 32_000))
+    assert 2 < long / short < 8
+
+
+def test_silent_inputs_cost_little():
+    layer = Layer(
+        synapses=Synapses(weight=np.ones((512, 2000), int)),
+        neuron=LIFNeuron(i_decay=4096, v_decay=4096, vth_mant=MANT_MAX),
+        bias_mant=np.zeros(512, int),
+    )
+    chip = Simulator(QuantizedNetwork(layers=(layer,)))
+    silent, loud = (cpu_seconds(lambda v=v: chip.run(np.full((200, 1, 2000), v)))[0] for v in (0, 1))
+    assert loud > 3 * silent
+
+
+@st.composite
+def sparse_networks(draw):
+    """Two layers whose matrices are mostly zero, so that they are stored sparsely; narrow and wide weights."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    sizes, density = (draw(st.integers(60, 90)), 70, 64), draw(st.sampled_from([0.0, 0.001, 0.01, 0.04]))
+
+    def synapses(n, m):
+        odd = draw(st.booleans())
+        weight = rng.integers(1, 256, (n, m)) if odd else rng.integers(-128, 128, (n, m)) * 2
+        return Synapses(weight=weight * (rng.random((n, m)) < density), exponent=draw(st.integers(-3, 3)))
+
+    layers = tuple(
+        Layer(
+            synapses=synapses(n, m),
+            recurrent=synapses(n, n),
+            neuron=TCLIFNeuron(a1=[[4000]], a2=[[4096]], b1=[-500], b2=[1000], vth_mant=100, gamma_mant=50),
+            bias_mant=rng.integers(-10, 200, n),
+        )
+        for m, n in pairwise(sizes)
+    )
+    return QuantizedNetwork(layers=layers), rng.random((12, 2, sizes[0])) < draw(st.sampled_from([0.05, 0.5, 1.0]))
+
+
+@settings(max_examples=40)
+@given(sparse_networks())
+def test_sparse_matrices(case):
+    net, x = case
+    assert (compile_network(net).matrices["kind"] == SPARSE).all()
+    assert_equal(simulate(net, x, record=True), run_reference(net, x))
+
+
+def test_sums_of_graded_inputs_with_a_sign():
+    """127 (17 + 113) + 128 128 leaves 16 bits, though the weights of neither sign alone can."""
+    layer = Layer(
+        synapses=Synapses(weight=np.array([[34, -256, 226]])),
+        neuron=LIFNeuron(i_decay=4096, v_decay=4096, vth_mant=MANT_MAX),
+        bias_mant=[0],
+    )
+    net = QuantizedNetwork(layers=(layer,), input=InputCoding(bits=8, signed=True))
+    x = np.array([[[127, -128, 127]]])
+    assert_equal(simulate(net, x, record=True), run_reference(net, x))
+
+
+def test_a_dense_matrix_is_not_stored_sparsely():
+    net = wide_network(np.random.default_rng(7), recurrent=True, reset="delayed")
+    assert (compile_network(net).matrices["kind"] != SPARSE).all()
+
+
+@pytest.mark.parametrize(("largest", "real"), [(60, np.float32), (127, np.float64)])
+def test_float64_takes_over_where_float32_would_round(largest, real):
+    """Sums beyond 2^23, with states that hold the lowest bit: float32 would lose it."""
+    rng = np.random.default_rng(8)
+    weight = np.full((40, 60), 2 * largest)
+    weight[:, ::2] *= -1
+    layer = Layer(
+        synapses=Synapses(weight=weight, exponent=6 if real == np.float64 else 0),
+        neuron=TCLIFNeuron(a1=[[4095]], a2=[[4093]], b1=[-4095], b2=[4091], vth_mant=90_000, gamma_mant=70_001),
+        bias_mant=rng.integers(-4096, 4096, 40),
+    )
+    net, x = QuantizedNetwork(layers=(layer,)), rng.random((60, 4, 60)) < 0.5
+    assert compile_network(net).bias.dtype == real
+    assert_equal(simulate(net, x, record=True), run_reference(net, x))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,199 @@
+"""A network laid out for the fast simulator: a few flat arrays and a table of where each layer's part of them is.
+
+Flat, because calling a compiled function costs a fixed time for each array it is given: one call then runs a whole
+network for thousands of steps, or for a single one.
+
+The neurons of all layers stand on one axis, [W], each layer's padded to a multiple of `LANES` with neurons that never
+fire, so that no vector is cut short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.fixed.exact import FLOAT32_INPUT
+from tclif_neuro.fixed.intrinsics import LANES
+from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, QuantizedNetwork, Synapses
+
+CROSSOVER = 0.05  # below this share of non-zero weights a matrix is stored sparsely
+
+DELAYED, IMMEDIATE, STOCK = 0, 1, 2  # kinds of neurons
+ABSENT, DENSE, SPARSE, GRADED = 0, 1, 2, 3  # kinds of matrices; graded: dense, and its inputs have values
+INPUT, RECURRENT = 0, 1  # the two matrices of a layer
+# Constants of a layer; SCALE + INPUT and SCALE + RECURRENT are the last two.
+GAMMA, VTH, UNIT, SCALE = 0, 1, 2, 3
+
+Array = npt.NDArray[Any]
+
+LAYER = np.dtype(
+    [
+        ("kind", np.int64),
+        ("inputs", np.int64),
+        ("size", np.int64),
+        ("width", np.int64),  # the size, padded
+        ("first", np.int64),  # where its neurons begin, padded
+        ("column", np.int64),  # where its neurons begin in a recording, without padding
+        ("decays", np.int64),  # where its rows of a1 and a2 begin
+        ("rows", np.int64),  # how many there are
+    ]
+)
+MATRIX = np.dtype(
+    [
+        ("kind", np.int64),
+        ("narrow", np.bool_),  # weights in `weight8`, else in `weight16`
+        ("inputs", np.int64),
+        ("weights", np.int64),  # where its weights begin
+        ("columns", np.int64),  # sparse: where the neurons of its weights begin,
+        ("ends", np.int64),  # and where its rows' limits do
+    ]
+)
+
+
+class Program(NamedTuple):
+    """A network's constants; `real` is float32, or float64 where float32 would not be exact.
+
+    layers: [L] `LAYER`. matrices: [L, 2] `MATRIX`. constants: [L, 5] real.
+    weight8, weight16: a dense matrix is [inputs, width]; a sparse one has the non-zero weights of the first input's
+    row, then the second's, and so on. columns: their neurons. ends: [inputs + 1] where each row begins and ends.
+    a1, a2: [rows, width] of each layer; b1, b2, bias: [W]; real. Coefficients are decimals (k / 4096).
+    """
+
+    layers: Array
+    matrices: Array
+    weight8: Array
+    weight16: Array
+    columns: Array
+    ends: Array
+    a1: Array
+    a2: Array
+    b1: Array
+    b2: Array
+    bias: Array
+    constants: Array
+
+
+def _padded(size: int) -> int:
+    return -(-size // LANES) * LANES
+
+
+def _largest_sum(weight: Array, input_max: int) -> int:
+    """The largest magnitude of any partial sum of rows of `weight` [M, N] times inputs up to `input_max`.
+
+    Spikes only add weights, so that both signs cannot go the same way; graded inputs may be negative, so that they can.
+    """
+    wide = weight.astype(np.int64)
+    if input_max > 1:
+        return int(np.abs(wide).sum(axis=0).max()) * input_max
+    return int(max(np.maximum(wide, 0).sum(axis=0).max(), np.maximum(-wide, 0).sum(axis=0).max()))
+
+
+def _stored(synapses: Synapses) -> tuple[Array, float]:
+    """The weights as [M, N], and their scale 2^exponent. Even weights are halved, since they then fit in 8 bits."""
+    weight, exponent = synapses.weight.T, synapses.exponent
+    if not (weight & 1).any():
+        weight, exponent = weight >> 1, exponent + 1
+    return weight, 2.0**exponent
+
+
+def _fits_float32(layer: Layer, input_max: int) -> bool:
+    """Whether float32 holds this layer's sums and its input (`FLOAT32_INPUT`), whatever spikes."""
+    driven = int(np.abs(layer.bias).max())
+    for synapses, largest in ((layer.synapses, input_max), (layer.recurrent, 1)):
+        if synapses is not None:
+            weight, scale = _stored(synapses)
+            total = _largest_sum(weight, largest)
+            if total > FLOAT32_INPUT:
+                return False
+            driven += (int(np.ceil(total * scale)) + 1) << ACT_SHIFT
+    return driven <= FLOAT32_INPUT
+
+
+@dataclass
+class _Parts:
+    """The flat arrays in the making, piece by piece."""
+
+    pieces: dict[str, list[Array]] = field(default_factory=dict)
+
+    def add(self, name: str, values: Array) -> int:
+        """Append `values`, flattened, to the array `name`; returns where they begin."""
+        pieces = self.pieces.setdefault(name, [])
+        begin = sum(piece.size for piece in pieces)
+        pieces.append(values.ravel())
+        return begin
+
+    def joined(self, name: str, dtype: type) -> Array:
+        """The array `name`; one element at least."""
+        return np.concatenate([*self.pieces.get(name, []), np.zeros(1)]).astype(dtype)
+
+
+def _add_matrix(parts: _Parts, weight: Array, width: int, input_max: int) -> tuple[Any, ...]:
+    """Store `weight` [M, N], densely or sparsely; returns its `MATRIX`. Graded inputs are for dense ones only."""
+    narrow = weight.min() >= -128 and weight.max() <= 127 and _largest_sum(weight, input_max) < 2**15
+    name = "weight8" if narrow else "weight16"
+    inputs, size = weight.shape
+    if input_max == 1 and np.count_nonzero(weight) < CROSSOVER * weight.size:
+        row, column = weight.nonzero()
+        ends = np.searchsorted(row, np.arange(inputs + 1))
+        begins = parts.add(name, weight[row, column]), parts.add("columns", column), parts.add("ends", ends)
+        return (SPARSE, narrow, inputs, *begins)
+    dense = np.zeros((inputs, width), weight.dtype)
+    dense[:, :size] = weight
+    kind = DENSE if input_max == 1 else GRADED
+    return (kind, narrow, inputs, parts.add(name, dense), 0, 0)
+
+
+def _neurons(layer: Layer) -> tuple[int, int, Array, Array, Array, Array]:
+    """Kind, gamma, a1, a2, b1, b2."""
+    neuron = layer.neuron
+    if isinstance(neuron, LIFNeuron):
+        u_decay, v_decay = (np.array([[DECAY_ONE - k]]) for k in (neuron.i_decay, neuron.v_decay))
+        return STOCK, 0, u_decay, v_decay, np.zeros(1), np.zeros(1)
+    kind = DELAYED if neuron.reset == "delayed" else IMMEDIATE
+    return kind, neuron.gamma, neuron.a1, neuron.a2, neuron.b1, neuron.b2
+
+
+def _add_layer(parts: _Parts, layer: Layer, input_max: int) -> tuple[Any, list[Any], list[float]]:
+    """Store `layer`; returns its `LAYER`, its two `MATRIX` and its constants."""
+    kind, gamma, *coefficients = _neurons(layer)
+    width = _padded(layer.size)
+
+    def neurons(name: str, values: Array) -> int:
+        padded = np.zeros((*values.shape[:-1], width))
+        padded[..., : layer.size] = values
+        return parts.add(name, padded)
+
+    names = ("a1", "a2", "b1", "b2")
+    decays, *_ = [neurons(name, values / DECAY_ONE) for name, values in zip(names, coefficients, strict=True)]
+    first, column = neurons("bias", layer.bias), parts.add("columns of a recording", layer.bias)
+    matrices, scales = [], []
+    for synapses, largest in ((layer.synapses, input_max), (layer.recurrent, 1)):
+        weight, scale = (None, 1.0) if synapses is None else _stored(synapses)
+        matrices.append((ABSENT, False, 0, 0, 0, 0) if weight is None else _add_matrix(parts, weight, width, largest))
+        scales.append(scale)
+    row = (kind, layer.inputs, layer.size, width, first, column, decays, len(coefficients[0]))
+    return row, matrices, [gamma, layer.neuron.vth, 1 << ACT_SHIFT, *scales]
+
+
+def compile_network(net: QuantizedNetwork) -> Program:
+    """`net` as a `Program`."""
+    largest = [max(abs(v) for v in net.input.range)] + [1] * (len(net.layers) - 1)
+    exact = all(map(_fits_float32, net.layers, largest))
+    real: type = np.float32 if exact else np.float64
+    parts = _Parts()
+    layers, matrices, constants = zip(
+        *(_add_layer(parts, *each) for each in zip(net.layers, largest, strict=True)), strict=True
+    )
+    return Program(
+        layers=np.array(list(layers), LAYER),
+        matrices=np.array(list(matrices), MATRIX),
+        weight8=parts.joined("weight8", np.int8),
+        weight16=parts.joined("weight16", np.int16),
+        columns=parts.joined("columns", np.int32),
+        ends=parts.joined("ends", np.int64),
+        **{name: parts.joined(name, real) for name in ("a1", "a2", "b1", "b2", "bias")},
+        constants=np.array(constants, real),
+    )
