@@ -1,4 +1,4 @@
-"""One training of the studies: a network of two layers, from a job to its test accuracy."""
+"""One training of the studies, from a job to its test accuracy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ KINDS = {False: "feed-forward", True: "recurrent"}
 
 
 def job(task: str, neuron: str, rule: str, recurrent: bool, seed: int, **training: Any) -> dict[str, Any]:
-    """A job for `train_job`. training: keys of the recipe's [training]; of its layers, if they start with `layer_`."""
+    """A job for `train_job`. training: keys of the recipe's [training]; of its layers, if they start with `layer_`;
+    `size` and `depth`, the neurons in a hidden layer and how many of those (128, 2)."""
     return {"task": task, "neuron": neuron, "rule": rule, "recurrent": recurrent, "seed": seed, **training}
 
 
@@ -28,11 +29,11 @@ def train_job(job: Job) -> Result:
 
     named = dict(job)
     task, neuron, recurrent = (named.pop(key) for key in ("task", "neuron", "recurrent"))
-    size = named.pop("size", 128)
+    size, depth = named.pop("size", 128), named.pop("depth", 2)
     own = {key.removeprefix("layer_"): named.pop(key) for key in list(named) if key.startswith("layer_")}
     layer = {**NEURONS[neuron], "size": size, "recurrent": recurrent, **own}
     recipe = Recipe.model_validate(
-        {"task": {"name": task}, "model": {"layers": [layer, layer]}, "training": named}, strict=False
+        {"task": {"name": task}, "model": {"layers": [layer] * depth}, "training": named}, strict=False
     )
     curve: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
