@@ -62,6 +62,12 @@ def test_the_hub_depends_on_numpy_alone() -> None:
     assert rooms()["network"] == {"errors"}
 
 
+@pytest.mark.parametrize("name", ["connection", "fit", "posting", "random_bits", "reference", "rule", "run", "setup"])
+def test_the_on_chip_rule_knows_the_integers_alone(name: str) -> None:
+    used = {module for module in modules_of(PACKAGE / "onchip" / f"{name}.py") if module.startswith("tclif_neuro.")}
+    assert {module.split(".")[1] for module in used} <= {"errors", "fixed", "network", "onchip"}
+
+
 @pytest.mark.parametrize(
     ("name", "allowed"), [("neurons", {"errors", "threads"}), ("threads", {"errors"}), ("errors", set())]
 )

@@ -45,14 +45,17 @@ def impulse_response(a1: float, a2: float, b1: float, b2: float, steps: int) -> 
 def fit_traces(a1: float, a2: float, b1: float, b2: float, *, steps: int, traces: int = 2) -> TraceFit:
     """The best `traces` (1 or 2) exponentials for the first `steps` steps of the response.
 
-    With two real positive eigenvalues below 1 two exponentials are the response itself. Otherwise (an oscillation,
-    which no sum of decays is) the decays are the best of a grid and the amplitudes least squares.
+    With two real positive eigenvalues below 1 two exponentials are the response itself, with one compartment one is.
+    Otherwise (an oscillation, which no sum of decays is) the decays are the best of a grid and the amplitudes least
+    squares.
     """
     target = impulse_response(a1, a2, b1, b2, steps)
     eigenvalues = np.linalg.eigvals(np.array([[a1, b1], [b2 * a1, a2 + b1 * b2]]))
     real = np.sort(eigenvalues.real)
     if traces == 2 and not eigenvalues.imag.any() and 0 < real[0] < real[1] < 1:
         return _fitted(target, tuple(float(v) for v in real))
+    if a1 == 0 and b1 == 0 and 0 < a2 < 1:
+        return _fitted(target, (a2,))
     pairs = [(v,) for v in _GRID] if traces == 1 else [(u, v) for u in _GRID for v in _GRID if u < v]
     fits = [_fitted(target, tuple(float(v) for v in pair)) for pair in pairs]
     largest = _LARGEST * np.abs(target).max()
