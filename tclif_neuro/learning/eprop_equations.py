@@ -10,7 +10,7 @@ of a loss whose learning signal is L[t] = dE/dS[t] is the sum over time of L[t] 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -60,6 +60,10 @@ class Coefficients:
             keep=not layer.detach_reset,
             surrogate=layer.surrogate,
         )
+
+    def detach(self) -> Coefficients:
+        """The same, without their gradient."""
+        return replace(self, a1=self.a1.detach(), a2=self.a2.detach(), b1=self.b1.detach(), b2=self.b2.detach())
 
     @property
     def per_input(self) -> bool:
@@ -146,7 +150,10 @@ def trace_step(
     return Trace(dendrite, decay * trace.soma + b2 * dendrite + to_soma)
 
 
-def coefficient_slopes(c: Coefficients, parameter: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+Slopes = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def coefficient_slopes(c: Coefficients, parameter: Tensor) -> Slopes | None:
     """da1/dp, da2/dp [K, n] and db1/dp, db2/dp [n] of one of the layer's own parameters; None if it enters none.
 
     Each coefficient of a neuron depends on that neuron's entry of p alone (or on the only one), so the slopes are those

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.learning import eprop_passes as passes
-from tclif_neuro.learning.eprop_equations import Coefficients, Spiked, coefficient_slopes
+from tclif_neuro.learning.eprop_equations import Coefficients, Slopes, Spiked, coefficient_slopes
 from tclif_neuro.neurons.modules import LIF, TwoCompartment
-from tclif_neuro.neurons.scan import compiled
+
+AHEAD = 64  # steps for which a layer's coefficients are made at once
 
 
 class Afferents:
@@ -55,7 +56,8 @@ class EligibleLayer:
     def reset(self, batch: int) -> None:
         """Begin a sample: states, traces and gradients are zero."""
         n, zeros = self.neurons.size, self.afferents[0].grad.new_zeros
-        self.t = 0
+        self.t = self._start = 0
+        self._table: tuple[passes.Constants, list[Slopes | None]] | None = None
         self.state = zeros(3, batch, n)
         self.last = Spiked(*zeros(3, 1, batch, n))
         self.own_traces = [zeros(2, batch, n) for _ in self.own]
@@ -66,14 +68,26 @@ class EligibleLayer:
 
     def forward(self, x: Tensor) -> Tensor:
         """K steps of input [K, B, M] -> spikes [K, B, N]. What `learn` needs of them is kept until it is called."""
-        with torch.enable_grad():
-            c = Coefficients.of(self.neurons, len(x), self.t)
-            self._slopes = [coefficient_slopes(c, p) for p in self.own]
-        self._c, self._x, self._before = c, x, self.state[2].clone()
+        self._k, self._slopes = self._constants(len(x))
+        self._x, self._before = x, self.state[2].clone()
         current = nn.functional.linear(x, self.linear.weight, self.linear.bias)
-        self._chunk = passes.advance(current, self.state, c, self.neurons.recurrent_weight, bool(self.own))
+        self._chunk = passes.advance(current, self.state, self._k, self.neurons.recurrent_weight, bool(self.own))
         self.t += len(x)
         return passes.mark(self._chunk.spiked.spike)
+
+    def _constants(self, steps: int) -> tuple[passes.Constants, list[Slopes | None]]:
+        """The coefficients of the next steps, and their derivatives by the layer's own parameters.
+
+        They are made for `AHEAD` steps, and again after an update.
+        """
+        if self._table is None or self.t + steps > self._start + AHEAD:
+            self._start = self.t
+            with torch.enable_grad():
+                c = Coefficients.of(self.neurons, max(steps, AHEAD), self.t)
+                slopes = [coefficient_slopes(c, p) for p in self.own]
+            self._table = passes.Constants.of(c.detach(), self.neurons.recurrent_weight, self.state), slopes
+        first, (constants, slopes) = self.t - self._start, self._table
+        return constants.rows(first, steps), [None if s is None else passes.rows(s, first, steps) for s in slopes]
 
     def learn(self, signal: Tensor | None) -> Tensor:
         """Advance the traces over the chunk; with a learning signal L = dE/dS [K, B, N], add to the gradients.
@@ -82,21 +96,21 @@ class EligibleLayer:
         """
         psi = self._chunk.spiked.psi
         factor = torch.zeros_like(psi) if signal is None else signal * psi
-        moved, self.last = passes.movement(self._chunk, self.last, self._c)
-        found = passes.sums(factor, self._c, moved) if compiled(factor) else None
+        moved, self.last = passes.movement(self._chunk, self.last, self._k.c)
+        found = None if self._k.wide is None else passes.sums(factor, self._k, moved)
         for afferents, x in zip(self.afferents, self._sources(), strict=True):
             if found is not None:
-                passes.learn_reordered(x, afferents.trace, afferents.grad, self._c, found)
+                passes.learn_reordered(x, afferents.trace, afferents.grad, self._k, found)
             else:
-                passes.learn_plainly(x, factor, afferents.trace, afferents.grad, self._c, moved)
+                passes.learn_plainly(x, factor, afferents.trace, afferents.grad, self._k.c, moved)
         for slopes, trace, grad in zip(self._slopes, self.own_traces, self.own_grads, strict=True):
             if slopes is not None:
-                grad += passes.coefficient_gradient(self._chunk, slopes, factor, trace, self._c, moved)
+                grad += passes.coefficient_gradient(self._chunk, slopes, factor, trace, self._k, moved)
         return factor
 
     def back(self, factor: Tensor) -> Tensor:
         """The learning signal of the layer below at the same step [O 34]: W^T (L psi dUS/dI), and dUS/dI = b2."""
-        return (factor * self._c.b2) @ self.linear.weight
+        return (factor * self._k.c.b2) @ self.linear.weight
 
     def _sources(self) -> list[Tensor]:
         """What the afferents carry, D [K, B, I] each: x[t], S[t-1], 1."""
@@ -109,6 +123,7 @@ class EligibleLayer:
 
     def take(self, steps: int) -> None:
         """Put the gradients of the mean loss of `steps` steps into .grad, and begin anew."""
+        self._table = None
         for afferents in self.afferents:
             _put(afferents.weight, afferents.grad / steps)
             afferents.zero_grad()

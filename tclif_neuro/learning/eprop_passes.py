@@ -7,6 +7,7 @@ changes in place. Compiled, the sums over a chunk are reordered as `eprop_kernel
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from tclif_neuro.learning import eprop_kernels
 from tclif_neuro.learning.eprop_equations import (
     Coefficients,
+    Slopes,
     Spiked,
     Trace,
     at,
@@ -28,10 +30,30 @@ from tclif_neuro.neurons.spikes import DENSE_ABOVE, Spikes
 from tclif_neuro.neurons.step import TCLIFState
 from tclif_neuro.threads import in_parts
 
-PARTS = 8  # tasks that the samples of a chunk are cut into
+PARTS, TASK = 8, 2**14  # the samples of a chunk are cut into at most so many tasks, of at least so many values
 GROUP = 4096  # synapses of a task
 WIDTH = 128  # neurons whose gradients a task adds up
 MANY = 256  # rows of a chunk from which finding events pays
+
+
+class Constants(NamedTuple):
+    """A layer's coefficients for some steps, and the same as the kernels want them; None: run plainly."""
+
+    c: Coefficients
+    wide: kernels.Neurons | None
+
+    @classmethod
+    def of(cls, c: Coefficients, recurrent: Tensor | None, state: Tensor) -> Constants:
+        """recurrent: R [N, N] or None; state: [3, B, N], which says whether to run compiled."""
+        return cls(c, _wide(c, recurrent, state) if compiled(state) else None)
+
+    def rows(self, start: int, steps: int) -> Constants:
+        """Those of `steps` of the steps."""
+        a1, a2 = (a if len(a) == 1 else a[start : start + steps] for a in (self.c.a1, self.c.a2))
+        wide = self.wide
+        if wide is not None and len(wide.a1) > 1:
+            wide = wide._replace(a1=wide.a1[start : start + steps], a2=wide.a2[start : start + steps])
+        return Constants(replace(self.c, a1=a1, a2=a2), wide)
 
 
 class Chunk(NamedTuple):
@@ -62,25 +84,24 @@ class Sums(NamedTuple):
     carried: Tensor
 
 
-def advance(current: Tensor, state: Tensor, c: Coefficients, recurrent: Tensor | None, wants_states: bool) -> Chunk:
+def advance(current: Tensor, state: Tensor, k: Constants, recurrent: Tensor | None, wants_states: bool) -> Chunk:
     """K steps of a layer from `state` [3, B, N] (UD, US, S), which becomes that after them.
 
     current: [K, B, N]; recurrent: R [N, N] or None.
     """
     steps, batch, size = current.shape
-    kept, soma_kept = steps if wants_states else 0, steps if c.reset == "zero" else 0
+    kept, soma_kept = steps if wants_states else 0, steps if k.c.reset == "zero" else 0
     chunk = Chunk(
         Spiked(torch.empty_like(current), torch.empty_like(current), current.new_empty(soma_kept, batch, size)),
         current.new_empty(2, kept, batch, size),
         current.new_empty(kept, batch, size),
     )
-    if compiled(current):
-        weight = current.new_empty(0, size) if recurrent is None else recurrent.T.contiguous()
+    if k.wide is not None:
         psi, spike, soma = chunk.spiked
         arrays = _arrays(current.contiguous(), state, spike, psi, soma, chunk.before, chunk.dendrite)
-        in_parts(eprop_kernels.advance, *_samples(batch), _neurons(c, size, current, weight), *arrays)
+        in_parts(eprop_kernels.advance, *_samples(current), k.wide, *arrays)
     else:
-        _advance_plainly(current, state, c, recurrent, chunk)
+        _advance_plainly(current, state, k.c, recurrent, chunk)
     return chunk
 
 
@@ -111,27 +132,26 @@ def movement(chunk: Chunk, last: Spiked, c: Coefficients) -> tuple[Moved, Spiked
     return Moved(*(m.expand(*m.shape[:-1], size).contiguous() for m in moved)), last
 
 
-def sums(factor: Tensor, c: Coefficients, moved: Moved) -> Sums:
+def sums(factor: Tensor, k: Constants, moved: Moved) -> Sums:
     """The reordered sums of a chunk; factor: L psi [K, B, N]."""
     steps, batch, size = factor.shape
-    parts = 1 if c.per_input else 3
+    parts = 1 if k.c.per_input else 3
     entered = factor.new_zeros(parts, steps, batch, size)
     carried = factor.new_zeros(parts, 2, batch, size)
     entered[0] = factor
     for part in range(1, parts):
         carried[part, part - 1] = 1
-    neurons = _neurons(c, size, factor, factor.new_empty(0, size))
     for e, end in zip(entered, carried, strict=True):
-        in_parts(eprop_kernels.adjoint, *_samples(batch), neurons, *_arrays(*moved, e, end))
+        in_parts(eprop_kernels.adjoint, *_samples(factor), k.wide, *_arrays(*moved, e, end))
     return Sums(entered, carried)
 
 
-def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, c: Coefficients, found: Sums) -> None:
+def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, k: Constants, found: Sums) -> None:
     """`learn_plainly`, by the sums of `eprop_kernels`."""
     (_, batch, inputs), size = x.shape, len(grad)
     events = _events(x)
     x = x.as_subclass(Tensor).contiguous()
-    if not c.per_input:
+    if not k.c.per_input:
         index, start = (
             (torch.empty(0, dtype=torch.int16), torch.empty(0, dtype=torch.int64)) if events is None else events
         )
@@ -146,8 +166,7 @@ def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, c: Coefficients, fou
     else:
         in_parts(eprop_kernels.scatter, -(-size // WIDTH), WIDTH, *_arrays(*events, entered, by_input))
     by_input.addmm_(trace.view(2 * batch, inputs).T, found.carried[0].flatten(0, 1))
-    neurons, traces = _neurons(c, 1, x, x.new_empty(0, 1)), trace.view(2, batch, inputs)
-    in_parts(eprop_kernels.input_traces, *_samples(batch), neurons, *_arrays(x, traces))
+    in_parts(eprop_kernels.input_traces, *_samples(x), k.wide, *_arrays(x, trace.view(2, batch, inputs)))
 
 
 def _events(x: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -175,20 +194,19 @@ def learn_plainly(x: Tensor, factor: Tensor, trace: Tensor, grad: Tensor, c: Coe
 
 
 def coefficient_gradient(
-    chunk: Chunk, slopes: tuple[Tensor, ...], factor: Tensor, trace: Tensor, c: Coefficients, moved: Moved
+    chunk: Chunk, slopes: Slopes, factor: Tensor, trace: Tensor, k: Constants, moved: Moved
 ) -> Tensor:
     """The gradient [N], float64, of one of the layer's own parameters.
 
     slopes: see `coefficient_slopes`; factor: L psi [K, B, N]; trace: [2, B, N].
     """
-    _, batch, size = factor.shape
-    if compiled(factor):
-        parts, group = _samples(batch)
+    size = factor.shape[2]
+    if k.wide is not None:
+        parts, group = _samples(factor)
         grad = torch.zeros(parts, size, dtype=torch.float64)
         wide = tuple(s.expand(*s.shape[:-1], size).contiguous().numpy() for s in _same_length(slopes))
-        neurons = _neurons(c, size, factor, factor.new_empty(0, size))
         arrays = _arrays(*moved, factor, chunk.before, chunk.dendrite, trace, grad)
-        in_parts(eprop_kernels.coefficient_gradient, parts, group, neurons, wide, *arrays)
+        in_parts(eprop_kernels.coefficient_gradient, parts, group, k.wide, wide, *arrays)
         return grad.sum(0)
     grad = factor.new_zeros(size, dtype=torch.float64)
     by_a1, by_a2, by_b1, by_b2 = slopes
@@ -196,14 +214,22 @@ def coefficient_gradient(
         (dendrite, soma), now = chunk.before[:, t], chunk.dendrite[t]
         direct = at(by_a1, t) * dendrite + by_b1 * soma, at(by_a2, t) * soma + by_b2 * now
         at_t = at(moved.couple, t), at(moved.decay, t)
-        grad += (row * _store(trace, trace_step(Trace(*trace), at(c.a1, t), c.b2, at_t, direct))).sum(0)
+        grad += (row * _store(trace, trace_step(Trace(*trace), at(k.c.a1, t), k.c.b2, at_t, direct))).sum(0)
     return grad
 
 
-def _samples(batch: int) -> tuple[int, int]:
-    """How many tasks the samples are cut into, and how many samples a task has."""
-    group = -(-batch // PARTS)
+def _samples(x: Tensor) -> tuple[int, int]:
+    """How many tasks the samples of x [K, B, N] are cut into, and how many samples a task has."""
+    batch = x.shape[1]
+    group = -(-batch // max(1, min(PARTS, x.numel() // TASK)))
     return -(-batch // group), group
+
+
+def rows(slopes: Slopes, start: int, steps: int) -> Slopes:
+    """Those of `steps` of the steps they were made for."""
+    a1, a2, b1, b2 = slopes
+    a1, a2 = (s if len(s) == 1 else s[start : start + steps] for s in (a1, a2))
+    return a1, a2, b1, b2
 
 
 def _store(trace: Tensor, step: Trace) -> Tensor:
@@ -222,9 +248,10 @@ def _arrays(*tensors: Tensor) -> list[Any]:
     return [x.numpy() for x in tensors]
 
 
-def _neurons(c: Coefficients, size: int, like: Tensor, recurrent: Tensor) -> kernels.Neurons:
-    """The layer as the kernels want it: coefficients [..., n] widened to [..., size], scalars of the same type."""
-    kind = like.numpy().dtype.type
+def _wide(c: Coefficients, recurrent: Tensor | None, state: Tensor) -> kernels.Neurons:
+    """The layer as the kernels want it: coefficients [..., n] widened to [..., N], scalars of the same type."""
+    size, kind = state.shape[2], state.numpy().dtype.type
+    weight = state.new_empty(0, size) if recurrent is None else recurrent.detach().T.contiguous()
     a1, a2, b1, b2 = (
         x.detach().expand(*x.shape[:-1], size).contiguous().numpy() for x in _same_length((c.a1, c.a2, c.b1, c.b2))
     )
@@ -233,7 +260,7 @@ def _neurons(c: Coefficients, size: int, like: Tensor, recurrent: Tensor) -> ker
         a2=a2,
         b1=b1,
         b2=b2,
-        recurrent=recurrent.numpy(),
+        recurrent=weight.numpy(),
         gamma=kind(c.gamma),
         vth=kind(c.vth),
         k=kind(c.surrogate.k * (math.pi if c.surrogate.name == "arctan" else 1.0)),

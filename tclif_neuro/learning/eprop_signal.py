@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -93,12 +94,19 @@ def _distribution(target: Tensor, like: Tensor, smoothing: float) -> Tensor:
 
 def integrate(x: Tensor, decay: float, carried: Tensor) -> Tensor:
     """y[t] = decay y[t-1] + x[t] for the K steps of `x` [K, ...], as one product; carried [...]: y before them."""
-    steps = len(x)
-    age = torch.arange(steps, dtype=x.dtype, device=x.device)
+    if len(x) == 1:
+        return x + decay * carried
+    weight = _memory(len(x), decay, x.dtype, x.device)
+    return (weight @ torch.cat([x, carried[None]]).reshape(len(x) + 1, -1)).view_as(x)
+
+
+@lru_cache(maxsize=16)
+def _memory(steps: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """decay^(t - s) where s <= t, for x[s] and, in the last column, for y before the first step: [K, K + 1]."""
+    age = torch.arange(steps, dtype=dtype, device=device)
     age = age[:, None] - age
     weight = torch.where(age >= 0, decay ** age.clamp(min=0), 0.0)
-    weight = torch.cat([weight, decay * weight[:, :1]], 1)
-    return (weight @ torch.cat([x, carried[None]]).reshape(steps + 1, -1)).view_as(x)
+    return torch.cat([weight, decay * weight[:, :1]], 1)
 
 
 class ReadoutTrace:
@@ -139,8 +147,8 @@ class ReadoutTrace:
             entered = integrate(found.error.flip(0), decay, torch.zeros_like(found.error[0])).flip(0)
             self.grad += entered.flatten(0, 1).T @ x.flatten(0, 1) + decay * entered[0].T @ self._filtered
             self.bias_grad += entered.sum((0, 1)) + decay * entered[0].sum(0) * self._age
-        left = decay ** torch.arange(len(x) - 1, -1, -1, dtype=x.dtype, device=x.device)
-        self._filtered = decay ** len(x) * self._filtered + (left @ x.flatten(1)).view_as(self._filtered)
+        left = _memory(len(x), decay, x.dtype, x.device)[-1]
+        self._filtered = left[-1] * self._filtered + (left[:-1] @ x.flatten(1)).view_as(self._filtered)
         self._age = age[-1]
         return found
 
