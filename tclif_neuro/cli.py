@@ -18,7 +18,17 @@ import typer
 from typer.core import TyperGroup
 
 from tclif_neuro import __version__
-from tclif_neuro.commands.options import Backend, DataDir, DataFile, Json, NetFile, RunFolder, TaskName, Timeout
+from tclif_neuro.commands.options import (
+    Backend,
+    DataDir,
+    DataFile,
+    Json,
+    LearnBackend,
+    NetFile,
+    RunFolder,
+    TaskName,
+    Timeout,
+)
 from tclif_neuro.errors import TclifError
 
 USER_ERROR, BUG, INTERRUPTED = 2, 70, 130
@@ -113,6 +123,42 @@ def train(
             report=bars.training(),
         )
     terminal.deliver(result, [train_sheet(result)], json)
+
+
+@app.command()
+def learn(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is learnt, and how.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
+    backend: Annotated[
+        LearnBackend, typer.Option(help="lava: learn only the first samples, in both, and compare; writes nothing.")
+    ] = LearnBackend.simulator,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="With --backend lava: how many.")] = 10,
+    timeout: Timeout = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Learn online, on the chip's terms: integers, one sample after the other.
+
+    DIR then holds checkpoint.npz and log.csv, and in the end learnt.net. Exit status 1 if Lava learns something else.
+    """
+    from tclif_neuro.commands import learn as command
+    from tclif_neuro.report import terminal
+
+    if backend is LearnBackend.simulator:
+        with terminal.progress() as bars:
+            learned = command.learn_recipe(recipe, out, resume=resume, data_dir=data_dir, report=bars.learning())
+        terminal.deliver(learned, command.learned_parts(learned), json)
+        return
+    with terminal.progress() as bars:
+        confirmed = command.confirm_in_lava(
+            recipe, samples, timeout=timeout, data_dir=data_dir, tell=bars.executor("lava")
+        )
+    terminal.deliver(confirmed, command.confirmed_parts(confirmed), json)
+    if not confirmed.identical:
+        raise typer.Exit(1)
 
 
 @app.command()

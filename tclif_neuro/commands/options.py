@@ -17,6 +17,13 @@ class Backend(str, Enum):
     lava = "lava"
 
 
+class LearnBackend(str, Enum):
+    """Which learner."""
+
+    simulator = "simulator"
+    lava = "lava"
+
+
 NetFile = Annotated[Path, typer.Argument(metavar="FILE.net", help="A network of integers.", show_default=False)]
 RunFolder = Annotated[
     Path | None,

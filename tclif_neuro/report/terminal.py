@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tclif_neuro.commands.executors import Tell
     from tclif_neuro.learning.run import Progress as Trained
     from tclif_neuro.learning.run import Report
+    from tclif_neuro.onchip.session import LearnProgress, LearnReport
 
 WIDTH = 140  # columns, where there is no terminal to ask: in a pipe or a file
 LINES = 10  # of progress, where there is no terminal to draw a bar in
@@ -99,6 +100,22 @@ class Bars:
             self._update("training", (now.epoch - 1) * now.batches + now.batch, now.epochs * now.batches, note)
             if self._bars.disable and now.record is not None and now.epoch % -(-now.epochs // LINES) == 0:
                 self._out.print(Text(note), soft_wrap=True)
+
+        return report
+
+    def learning(self) -> LearnReport:
+        """What is told how much of a task is learnt online."""
+        accuracy = ""
+
+        def report(now: LearnProgress) -> None:
+            nonlocal accuracy
+            if now.row is not None:
+                tests = {k.partition("_")[2]: v for k, v in now.row.items() if k.startswith("accuracy_")}
+                accuracy = ", ".join(f"{name} {share(value)}" for name, value in tests.items())  # type: ignore[arg-type]
+            note = f"{now.phase}  online {share(now.online)}  {accuracy}"
+            self._update("learning", now.sample, now.samples, note)
+            if self._bars.disable and now.row is not None:
+                self._out.print(Text(f"sample {now.sample} of {now.samples}  {note}"), soft_wrap=True)
 
         return report
 

@@ -1,0 +1,89 @@
+"""`tclif learn`."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.calls import process, refused, run, tclif
+
+RECIPE = """
+[task]
+name = "cue"
+silence = 5
+train = 60
+test = 20
+
+[network]
+hidden = 8
+
+[learning]
+passes = {passes}
+test_every = 100
+checkpoint_every = 100
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "cue.toml"
+    path.write_text(RECIPE.format(passes=4))
+    return path
+
+
+def test_it_learns_and_the_network_runs(recipe, tmp_path):
+    found = run("learn", recipe, "-o", tmp_path / "out")
+    assert found["samples"] == 240 and found["task"] == "cue"
+    assert found["phases"] == {"all": found["accuracy"]} and 0 <= found["accuracy"]["test"] <= 1
+    assert run("inspect", found["file"])["outputs"] == 2
+    shown = tclif("learn", recipe, "-o", tmp_path / "out")
+    assert shown.exit_code == 0 and "learnt cue, 240 samples" in shown.stdout and "learnt.net" in shown.stdout
+    assert (tmp_path / "out" / "log.csv").read_text().startswith("sample,phase,online_accuracy,error,accuracy_test")
+
+
+def test_what_is_wrong_is_said_in_one_line(recipe, tmp_path):
+    refused(tclif("learn", tmp_path / "none.toml"), "none.toml: cannot be read")
+    bad = tmp_path / "bad.toml"
+    bad.write_text(RECIPE.format(passes=0))
+    refused(tclif("learn", bad), "learning.passes = 0")
+    bad.write_text('[task]\nname = "cue"\n[network]\nstart = "none.net"\n')
+    refused(tclif("learn", bad, "-o", tmp_path / "x"), "none.net")
+    refused(tclif("learn", recipe, "-o", recipe), "is not a folder")
+    assert tclif("learn", recipe, "-o", tmp_path / "out").exit_code == 0
+    other = tmp_path / "other.toml"
+    other.write_text(RECIPE.format(passes=5))
+    refused(tclif("learn", other, "-o", tmp_path / "out"), "learning.passes is 4 there and 5 here")
+    assert tclif("learn", other, "-o", tmp_path / "out", "--fresh").exit_code == 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_loses_nothing(recipe, tmp_path):
+    recipe.write_text(RECIPE.format(passes=100_000))
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", "from tclif_neuro.cli import main; main()", "learn", str(recipe), "-o", str(out)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 200
+        while not (out / "log.csv").exists() and time.monotonic() < deadline:
+            assert child.poll() is None, child.communicate()
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        stdout, stderr = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.wait()
+    assert child.returncode == 130 and stdout == "", stderr
+    assert stderr.endswith("error: interrupted\n") and "Traceback" not in stderr
+    assert sorted(p.name for p in out.iterdir()) == ["checkpoint.npz", "log.csv"]
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_lava_learns_the_same(recipe):
+    result = process("learn", recipe, "--backend", "lava", "--samples", 3, "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["identical"] and found["samples"] == 3 and found["weights_differ"] == 0

@@ -1,0 +1,135 @@
+"""What the tasks show, in which order; recipes and their errors."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tclif_neuro.network import FormatError
+from tclif_neuro.netx import save
+from tclif_neuro.onchip.begin import StartError, first_setup
+from tclif_neuro.onchip.recipe_file import LearnRecipeError, changed, load_learn_recipe, parse_learn_recipe
+from tclif_neuro.onchip.tasks import make_stream
+
+RECIPES = sorted((Path(__file__).resolve().parents[2] / "models" / "onchip").glob("*.toml"))
+
+
+def recipe(task, **changes):
+    return changed(parse_learn_recipe({"task": task, "learning": {"passes": 2}}), **changes)
+
+
+def test_digits_are_all_shown_in_each_pass_each_time_in_another_order():
+    stream = make_stream(recipe({"name": "digits-rows"}))
+    first, second = stream.order[: stream.size], stream.order[stream.size :]
+    assert len(second) == stream.size and not np.array_equal(first, second)
+    assert np.array_equal(np.sort(first), np.arange(stream.size)) and np.array_equal(np.sort(second), np.sort(first))
+    again = make_stream(recipe({"name": "digits-rows"}))
+    assert again.digest() == stream.digest()
+    other = make_stream(recipe({"name": "digits-rows"}, **{"learning.seed": 1}))
+    assert other.digest() != stream.digest()
+
+
+@pytest.mark.parametrize("replay", [0.0, 0.5, 2.0])
+def test_new_classes_come_last_among_as_many_old_samples_as_asked_for(replay):
+    stream = make_stream(recipe({"name": "new-class", "passes": 3, "replay": replay, "freeze": True}))
+    old, new = stream.phases
+    y = stream.y[stream.order]
+    assert y[: old.samples].max() == 7 and old.hidden and not new.hidden
+    shown = y[old.samples :]
+    counts = int((shown >= 8).sum()), int((shown < 8).sum())
+    assert counts[0] == 3 * int((stream.y >= 8).sum()) and counts[1] == pytest.approx(replay * counts[0], abs=3)
+    assert stream.tests["old"][1].max() == 7 and stream.tests["new"][1].min() == 8
+
+
+def test_drift_permutes_the_channels_of_samples_and_tests():
+    stream = make_stream(recipe({"name": "drift", "passes": 1}))
+    n = stream.size
+    permutation = [int(np.flatnonzero((stream.x[:, :n] == stream.x[:, n:, [m]]).all((0, 1)))[0]) for m in range(1, 7)]
+    assert len(set(permutation)) == 6 and permutation != [1, 2, 3, 4, 5, 6]
+    assert (stream.order[: 2 * n] < n).all() and (stream.order[2 * n :] >= n).all()
+    np.testing.assert_array_equal(np.sort(stream.tests["after"][0]), np.sort(stream.tests["before"][0]))
+
+
+def test_a_cue_leaves_nothing_but_memory():
+    stream = make_stream(recipe({"name": "cue", "silence": 20, "classes": 3}))
+    steps = 5 + 20 + 10
+    assert stream.x.shape == (steps, 400, 4 * 4) and set(np.unique(stream.x)) == {0, 1}
+    assert not stream.x[5:25].any()
+    shown = stream.x[:5].reshape(5, 400, 4, 4).any((0, 3))
+    assert (shown[np.arange(400), stream.y]).mean() > 0.99
+    assert not shown[:, 3].any() and shown.sum(1).max() == 1
+    assert stream.asked == 25
+    assert np.bincount(stream.y).tolist() == [134, 133, 133]
+
+
+def test_the_target_waits_until_it_is_asked_for():
+    described = recipe({"name": "cue", "silence": 20}, **{"learning.target": 1000, "learning.other": -50})
+    setup = first_setup(described, make_stream(described))
+    assert (setup.target[:25] == -50).all() and setup.target[-1] == 1000
+    assert (np.diff(setup.target[25:]) > 0).all()
+
+
+def test_a_network_from_a_file_gets_outputs_for_the_new_classes(tmp_path):
+    digits = recipe({"name": "digits-rows"}, **{"network.hidden": 6})
+    ten = first_setup(digits, make_stream(digits)).net
+    readout = ten.layers[1]
+    eight = replace(
+        readout, synapses=replace(readout.synapses, weight=readout.synapses.weight[:8]), bias_mant=np.zeros(8, int)
+    )
+    save(replace(ten, layers=(ten.layers[0], eight), classes=()), tmp_path / "eight.net")
+    begun = parse_learn_recipe({"task": {"name": "new-class"}, "network": {"start": str(tmp_path / "eight.net")}})
+    stream = make_stream(begun)
+    assert [phase.name for phase in stream.phases] == ["new"]
+    net = first_setup(begun, stream).net
+    assert net.outputs == 10 and not net.layers[1].synapses.weight[8:].any()
+    np.testing.assert_array_equal(net.layers[1].synapses.weight[:8], ten.layers[1].synapses.weight[:8])
+    cue = parse_learn_recipe({"task": {"name": "cue"}, "network": {"start": str(tmp_path / "eight.net")}})
+    with pytest.raises(StartError, match=r"eight.net: has 8 inputs and 8 outputs; the task has 12 and 2"):
+        first_setup(cue, make_stream(cue))
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8])
+def test_weights_begin_on_the_grid_of_their_bits(bits):
+    described = recipe({"name": "digits-rows"}, **{"learning.weight_bits": bits, "network.recurrent": True})
+    setup = first_setup(described, make_stream(described))  # a setup checks its grid
+    assert setup.weight_bits == bits
+
+
+def test_a_setup_is_checked():
+    described = recipe({"name": "digits-rows"}, **{"learning.epoch": 63})
+    assert first_setup(described, make_stream(described)).epoch == 63
+    with pytest.raises(FormatError, match="error_shift"):
+        replace(first_setup(described, make_stream(described)), error_shift=30)
+
+
+WRONG = {
+    '[task]\nname = "cues"': "task.name = 'cues': did you mean 'cue'? one of digits-rows, new-class, drift, cue",
+    "[task]\nseed = 1": "task.name: is missing; one of",
+    '[task]\nname = "cue"\nsilense = 5': "task.silense = 5: there is no such key; did you mean 'silence'? allowed are",
+    '[task]\nname = "drift"\npasses = 0': "task.passes = 0: should be greater than or equal to 1",
+    '[task]\nname = "cue"\n[learning]\nepoch = 64': "learning.epoch = 64: should be less than or equal to 63",
+    '[task]\nname = "cue"\n[learning]\nvariant = "exakt"': "learning.variant = 'exakt': 'exact', 'native' or",
+    '[task]\nname = "cue"\n[learning.hidden]\nrate = 3': "learning.hidden.rate = 3: there is no such key; did you mean",
+    '[task]\nname = "cue"\n[network]\nneuron = "lif"\na1 = 0.5': 'network: a1 = 0.5: neuron = "lif" has',
+    '[task]\nname = "cue"\n[network]\nstart = "a.net"\nhidden = 3': "start is given, and so is hidden",
+    "[learning]": "task: is missing",
+    "task = 3": "task = 3: a table expected",
+    "x": "is not TOML",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_recipe_is_refused_by_its_key(text, tmp_path):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(LearnRecipeError) as error:
+        load_learn_recipe(path)
+    assert str(error.value).startswith(f"{path}: ") and WRONG[text] in str(error.value)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipes_that_come_with_it(path):
+    described = load_learn_recipe(path)
+    if described.network.start is None:
+        first_setup(described, make_stream(described))
