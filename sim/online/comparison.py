@@ -19,9 +19,9 @@ from sim.study import COLOURS, Result, axes, run_jobs, spread, table, write
 NEURONS = ("LIF", "TC-LIF", "Adaptive TC-LIF")
 RULES = {"bptt": "BPTT", "eprop": "e-prop"}
 DASHES = {"bptt": "-", "eprop": "--"}
-TRAINING = {
-    "digits-rows": {"epochs": 60, "batch_size": 64},
-    "smnist-rows": {"epochs": 3, "batch_size": 128},
+TRAINING: dict[str, dict[str, Any]] = {
+    "digits-rows": {"epochs": 30, "batch_size": 64, "lr": 5e-3, "input_noise": 0.15, "layer_reset_grad": "detach"},
+    "smnist-rows": {"epochs": 2, "batch_size": 128, "lr": 3e-3, "layer_reset_grad": "detach"},
 }
 Key = tuple[str, bool, str, str]  # task, recurrent, neuron, rule
 
