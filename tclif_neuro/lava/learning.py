@@ -18,7 +18,6 @@ import numpy.typing as npt
 from tclif_neuro.fixed.run import check_input
 from tclif_neuro.lava.guard import guarded
 from tclif_neuro.lava.recording import read_recording, recording_path
-from tclif_neuro.network import FormatError
 from tclif_neuro.netx import load, save
 from tclif_neuro.onchip.reference import check_labels
 from tclif_neuro.onchip.run import LayerTrace, LearningRun, learned
@@ -54,8 +53,7 @@ def learn(
     """
     from tclif_neuro.lava import LavaMissing, available
 
-    if setup.variant != "exact":
-        raise FormatError(f"variant: {setup.variant!r} learns by `learn_stock`; this is for exact")
+    setup.check_exact()
     if not available():
         raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
     encoded = setup.net.input.encode(check_input(setup.net, x))

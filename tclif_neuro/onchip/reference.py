@@ -150,8 +150,9 @@ def learn_reference(
 
     record: keep every step's spikes, states and traces, and the weights after every sample.
 
-    Raises `InputError` if an input does not fit.
+    Raises `InputError` if an input does not fit, `FormatError` for a variant other than "exact".
     """
+    setup.check_exact()
     encoded = setup.net.input.encode(check_input(setup.net, x))
     classes = check_labels(setup, labels, encoded.shape[1])
     learner = Learner(setup, len(encoded))

@@ -170,6 +170,11 @@ class LearningSetup:
             )
         check_range(f"{name} / {1 << self.weight_shift}", wide >> self.weight_shift, low, high)
 
+    def check_exact(self) -> None:
+        """Raise `FormatError` unless the variant is "exact", the one that this package computes."""
+        if self.variant != "exact":
+            raise FormatError(f"variant: {self.variant!r} learns by lava.learning_variants.learn_stock, not here")
+
     @property
     def weight_shift(self) -> int:
         """A weight w of the rule is the network's mantissa `w << weight_shift`; those have 9 bits, the last 0."""

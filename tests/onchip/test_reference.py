@@ -157,6 +157,11 @@ def test_traces_of_a_neuron_each_are_refused() -> None:
         replace(digits_setup(), net=net)
 
 
+def test_the_other_variants_are_refused(digits) -> None:
+    with pytest.raises(FormatError, match="variant: 'native'"):
+        learn_reference(digits_setup(variant="native"), digits[0][:, :2], digits[1][:2])
+
+
 @pytest.mark.parametrize("labels", [[10, 0], [-1, 0], [0], [0.0, 1.0]])
 def test_labels_are_checked(digits, labels) -> None:
     with pytest.raises(InputError, match="labels"):
