@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tclif_neuro import lava as lava
+    from tclif_neuro import onchip as onchip
     from tclif_neuro.errors import TclifError as TclifError
     from tclif_neuro.fixed.reference import run_reference as run_reference
     from tclif_neuro.fixed.run import Run as Run
     from tclif_neuro.fixed.simulator import simulate as simulate
+    from tclif_neuro.learning.eprop import EPropLearner as EPropLearner
+    from tclif_neuro.learning.eprop_signal import EPropOptions as EPropOptions
     from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
     from tclif_neuro.netx import load as load
     from tclif_neuro.netx import save as save
@@ -42,6 +45,8 @@ _HOME = {
     "run_reference": "fixed.reference",
     "Run": "fixed.run",
     "simulate": "fixed.simulator",
+    "EPropLearner": "learning.eprop",
+    "EPropOptions": "learning.eprop_signal",
     "load": "netx",
     "save": "netx",
     "QuantizedNetwork": "network",
@@ -58,12 +63,14 @@ _HOME = {
     "quantize": "quantization",
 }
 
-__all__ = [*_HOME, "lava"]
+_ROOMS = ("lava", "onchip")
+
+__all__ = [*_HOME, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "lava":
-        return importlib.import_module("tclif_neuro.lava")
+    if name in _ROOMS:
+        return importlib.import_module(f"tclif_neuro.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'tclif_neuro' has no attribute {name!r}")
     return getattr(importlib.import_module(f"tclif_neuro.{_HOME[name]}"), name)

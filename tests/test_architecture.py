@@ -69,7 +69,8 @@ def test_the_on_chip_rule_knows_the_integers_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "allowed"), [("neurons", {"errors", "threads"}), ("threads", {"errors"}), ("errors", set())]
+    ("name", "allowed"),
+    [("neurons", {"errors", "threads", "memory"}), ("memory", set()), ("threads", {"errors"}), ("errors", set())],
 )
 def test_the_lowest_rooms_know_only_what_is_below(name: str, allowed: set[str]) -> None:
     assert rooms()[name] <= allowed

@@ -1,6 +1,8 @@
 """Lava: the same network as Lava processes, run in a guarded child process. Importing this does not import Lava.
 
 - `tclif_neuro.lava.run(net, x)`: bit-exact with `run_reference` and `simulate`
+- `tclif_neuro.lava.learn(setup, x, labels)`: on-chip learning, bit-exact with `onchip.learn`
+- `tclif_neuro.lava.learn_stock(setup, x, labels)`: the variants that Lava's own learning engine can run
 - `from tclif_neuro.lava.processes import TCLIF`: the neuron, for Lava networks of your own
 - `from tclif_neuro.lava.loader import Network`: a .net file as a Lava process
 - `tclif_neuro.lava.guarded("my_module:main", folder, timeout=60)`: any use of Lava, without its hangs
@@ -8,34 +10,35 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from tclif_neuro.fixed.run import Run, check_input
-from tclif_neuro.lava.guard import LavaError, guarded
+from tclif_neuro.lava.guard import LavaError, LavaMissing, available, guarded, require
 from tclif_neuro.lava.job import TASK, read_job, total_processes, total_steps, write_job
 from tclif_neuro.network import QuantizedNetwork
 
-__all__ = ["LavaError", "LavaMissing", "available", "guarded", "run"]
+if TYPE_CHECKING:
+    from tclif_neuro.lava.learning import learn as learn
+    from tclif_neuro.lava.learning_variants import learn_stock as learn_stock
+
+__all__ = ["LavaError", "LavaMissing", "available", "guarded", "learn", "learn_stock", "run"]
+
+_LEARNING = {"learn": "learning", "learn_stock": "learning_variants"}  # imported when they are asked for
 
 _START = 60.0  # seconds allowed for the start of Lava
 _STEP = 5e-3  # seconds allowed for a step of a process; it takes about 0.16 ms
 
 
-class LavaMissing(LavaError):
-    """Lava is not installed."""
-
-
-def available() -> bool:
-    """Whether Lava is installed."""
-    try:
-        return importlib.util.find_spec("lava.magma") is not None
-    except ModuleNotFoundError:
-        return False
+def __getattr__(name: str) -> Any:
+    if name not in _LEARNING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LEARNING[name]}"), name)
 
 
 def run(
@@ -56,8 +59,7 @@ def run(
 
     Raises `LavaMissing`; `InputError` and `FormatError` for an input that does not fit; `LavaError` if Lava fails.
     """
-    if not available():
-        raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
+    require()
     encoded = net.input.encode(check_input(net, x))
     steps = total_steps(net, *encoded.shape[:2])
     limit = _START + _STEP * steps * total_processes(net) if timeout is None else timeout

@@ -7,6 +7,7 @@ in a fresh interpreter with a session of its own, under a deadline, its output k
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -29,6 +30,24 @@ _RESOURCE_TRACKER = b"multiprocessing.resource_tracker"  # frees the shared memo
 
 class LavaError(TclifError, RuntimeError):
     """A run in Lava failed. The message holds the traceback of the process that failed."""
+
+
+class LavaMissing(LavaError):
+    """Lava is not installed."""
+
+
+def available() -> bool:
+    """Whether Lava is installed."""
+    try:
+        return importlib.util.find_spec("lava.magma") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def require() -> None:
+    """Raise `LavaMissing` unless Lava is installed."""
+    if not available():
+        raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
 
 
 class ActorFailure(RuntimeError):

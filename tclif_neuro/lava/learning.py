@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.fixed.run import check_input
-from tclif_neuro.lava.guard import guarded
+from tclif_neuro.lava.guard import guarded, require
 from tclif_neuro.lava.recording import read_recording, recording_path
 from tclif_neuro.netx import load, save
 from tclif_neuro.onchip.reference import check_labels
@@ -51,11 +51,8 @@ def learn(
     Raises `LavaMissing`; `FormatError` for a variant other than "exact" (see `learn_stock`); `InputError` for an input
     that does not fit; `LavaError` if Lava fails.
     """
-    from tclif_neuro.lava import LavaMissing, available
-
     setup.check_exact()
-    if not available():
-        raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
+    require()
     encoded = setup.net.input.encode(check_input(setup.net, x))
     classes = check_labels(setup, labels, encoded.shape[1])
     steps = total_steps(setup, *encoded.shape[:2])

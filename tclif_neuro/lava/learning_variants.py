@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.fixed.run import check_input
-from tclif_neuro.lava.guard import guarded
+from tclif_neuro.lava.guard import guarded, require
 from tclif_neuro.lava.learning import setup_from, setup_to
 from tclif_neuro.network import DECAY_ONE, FormatError, TCLIFNeuron
 from tclif_neuro.onchip.connection import Coefficients
@@ -181,11 +181,8 @@ def learn_stock(
 
     Raises `LavaMissing`; `FormatError` for a setup that the engine cannot run; `InputError`; `LavaError`.
     """
-    from tclif_neuro.lava import LavaMissing, available
-
     check_stock(setup)
-    if not available():
-        raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
+    require()
     encoded = setup.net.input.encode(check_input(setup.net, x))
     classes = check_labels(setup, labels, encoded.shape[1])
     steps, samples = encoded.shape[:2]
