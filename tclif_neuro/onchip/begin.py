@@ -113,10 +113,11 @@ def _from_file(path: str, inputs: int, outputs: int) -> QuantizedNetwork:
 
 
 def _on_grid(net: QuantizedNetwork, step: int) -> QuantizedNetwork:
-    """`net` with the mantissas rounded towards 0 to multiples of `step`."""
+    """`net` with the mantissas rounded towards 0 to multiples of `step`, and the largest that learning reaches."""
 
     def rounded(synapses: Synapses) -> Synapses:
-        return replace(synapses, weight=synapses.weight - np.fmod(synapses.weight, step))
+        weight = np.clip(synapses.weight, step - 256, 256 - step)
+        return replace(synapses, weight=weight - np.fmod(weight, step))
 
     layers = [
         replace(layer, synapses=rounded(layer.synapses), recurrent=layer.recurrent and rounded(layer.recurrent))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import InputError, check_input
+from tclif_neuro.fixed.run import check_input
 from tclif_neuro.network import DECAY_ONE, Layer, LIFNeuron, Synapses
 from tclif_neuro.onchip.connection import Coefficients
 from tclif_neuro.onchip.kernel import DELAYED, IMMEDIATE, STOCK, Memory, Program, Record, learn_samples
@@ -28,10 +28,9 @@ def learn(setup: LearningSetup, x: npt.ArrayLike, labels: npt.ArrayLike, *, reco
 
     record: keep every step's spikes, states and traces, and the weights after every sample.
 
-    Raises `InputError` if an input does not fit, or the variant is another one.
+    Raises `InputError` if an input does not fit, `FormatError` for a variant other than "exact".
     """
-    if setup.variant != "exact":
-        raise InputError(f'variant: {setup.variant!r}; the compiled learner has "exact" alone')
+    setup.check_exact()
     encoded = setup.net.input.encode(check_input(setup.net, x))
     steps, samples = encoded.shape[:2]
     classes = check_labels(setup, labels, samples)
