@@ -51,12 +51,39 @@ def _int32(x: float) -> float:
     return x - np.floor((x + 2.0**31) * 2.0**-32) * 2.0**32
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of `fixed.step` over `_mul`, `_sat` and `_int32`."""
-    arithmetic = {"mul": njit(_mul), "sat": _sat, "int32": njit(_int32)}
-    return njit(FunctionType(function.__code__, {**vars(step), **arithmetic}))
+@overload(_int32)
+def _int32_as(x: Any) -> Callable[..., Any]:
+    """Where float32 is used, nothing ever wraps: `FLOAT32_INPUT` is far below 2^31."""
+
+    def same(x: Any) -> Any:
+        return x
+
+    def wrapped(x: Any) -> Any:
+        return x - np.floor((x + 2.0**31) * 2.0**-32) * 2.0**32
+
+    return same if x == types.float32 else wrapped
 
 
-tclif_delayed = _compiled(step.tclif_delayed)
-tclif_immediate = _compiled(step.tclif_immediate)
-lif = _compiled(step.lif)
+def _over(function: Callable[..., Any], **names: Any) -> FunctionType:
+    """`function` of `fixed.step` over `_mul`, `_sat` and `_int32`, and with other global `names`."""
+    return FunctionType(function.__code__, {**vars(step), "mul": njit(_mul), "sat": _sat, "int32": _int32, **names})
+
+
+def _typed(function: Callable[..., Any], real: type) -> FunctionType:
+    """`_over` with the integers of its source as `real`, since a float32 that meets an integer becomes a float64."""
+    made = _over(function, STATE_MAX=real(STATE_MAX))
+    constants = (real(c) if type(c) is int else c for c in made.__code__.co_consts)
+    return FunctionType(made.__code__.replace(co_consts=tuple(constants)), made.__globals__)
+
+
+tclif_delayed = njit(_over(step.tclif_delayed))
+tclif_immediate = njit(_over(step.tclif_immediate))
+
+
+def lif(u: Any, v: Any, act: Any, bias: Any, u_decay: Any, v_decay: Any, vth: Any) -> Any:
+    """`step.lif`, for compiled code only."""
+    raise NotImplementedError("tclif_neuro.fixed.exact.lif: call it from compiled code, or fixed.step.lif")
+
+
+_lif = {types.float32: _typed(step.lif, np.float32), types.float64: _typed(step.lif, np.float64)}
+overload(lif)(lambda u, v, act, bias, u_decay, v_decay, vth: _lif[u])

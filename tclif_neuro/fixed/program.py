@@ -19,7 +19,9 @@ from tclif_neuro.fixed.exact import FLOAT32_INPUT
 from tclif_neuro.fixed.intrinsics import LANES
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, QuantizedNetwork, Synapses
 
-CROSSOVER = 0.05  # below this share of non-zero weights a matrix is stored sparsely
+# When a matrix is stored sparsely (measured, see docs/simulator.md): a weight of a sparse row takes as long as
+# `SPARSE_COST` of a dense one, which vectors add, and a sparse row itself as long as `SPARSE_ROW` of its weights.
+SPARSE_COST, SPARSE_ROW = 50, 6
 
 DELAYED, IMMEDIATE, STOCK = 0, 1, 2  # kinds of neurons
 ABSENT, DENSE, SPARSE, GRADED = 0, 1, 2, 3  # kinds of matrices; graded: dense, and its inputs have values
@@ -135,7 +137,7 @@ def _add_matrix(parts: _Parts, weight: Array, width: int, input_max: int) -> tup
     narrow = weight.min() >= -128 and weight.max() <= 127 and _largest_sum(weight, input_max) < 2**15
     name = "weight8" if narrow else "weight16"
     inputs, size = weight.shape
-    if input_max == 1 and np.count_nonzero(weight) < CROSSOVER * weight.size:
+    if input_max == 1 and SPARSE_COST * (SPARSE_ROW * inputs + np.count_nonzero(weight)) < inputs * width:
         row, column = weight.nonzero()
         ends = np.searchsorted(row, np.arange(inputs + 1))
         begins = parts.add(name, weight[row, column]), parts.add("columns", column), parts.add("ends", ends)
@@ -192,7 +194,7 @@ def compile_network(net: QuantizedNetwork) -> Program:
         matrices=np.array(list(matrices), MATRIX),
         weight8=parts.joined("weight8", np.int8),
         weight16=parts.joined("weight16", np.int16),
-        columns=parts.joined("columns", np.int32),
+        columns=parts.joined("columns", np.uint32),
         ends=parts.joined("ends", np.int64),
         **{name: parts.joined(name, real) for name in ("a1", "a2", "b1", "b2", "bias")},
         constants=np.array(constants, real),
