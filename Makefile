@@ -51,8 +51,8 @@ format: env  ## let ruff mend what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: env  ## measure training and simulation against other libraries, on this machine: hours; sim/bench has options
-	$(PY) -m sim.bench
+bench: env  ## measure training and simulation against other libraries, on this machine: hours, or minutes with SHORT=1
+	$(PY) -m sim.bench $(if $(SHORT),--short)
 
 peers: env  ## make .venv-peers, with the libraries that bench compares with
 	$(PY) -m venv .venv-peers

@@ -1,9 +1,13 @@
-"""Keep large blocks of memory between training steps."""
+"""Large blocks of memory, used again from one training step to the next."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+import numpy as np
+import torch
+from torch import Tensor
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
 _LARGE = 2**30
@@ -21,3 +25,12 @@ def keep_large_blocks() -> bool:
     if not hasattr(libc, "gnu_get_libc_version"):
         return False
     return bool(libc.mallopt(_M_MMAP_THRESHOLD, _LARGE) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def empty(*shape: int, like: Tensor) -> Tensor:
+    """An uninitialised CPU tensor of `like`'s type, from NumPy.
+
+    PyTorch asks the C library for aligned blocks. A freed one is too small for the next aligned request of the same
+    size, for which there has to be room to align in (in glibc before 2.38): the heap grows to several times its use.
+    """
+    return torch.from_numpy(np.empty(shape, like.detach().new_empty(0).numpy().dtype))

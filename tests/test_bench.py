@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
 import tclif_neuro as tn
+from sim.bench.__main__ import options, training_jobs
 from sim.bench.models import BUILD, StepwiseTCLIF
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,15 +30,32 @@ def test_stepwise_tclif_is_the_immediate_reset() -> None:
     torch.testing.assert_close(model(x), readout(spikes), rtol=1e-4, atol=1e-4)
 
 
+def test_checkpointed_contender_is_the_same_network() -> None:
+    found = []
+    for build in ("tclif", "checkpointed"):
+        torch.manual_seed(0)
+        found.append(BUILD[build]((3, 5, 4), True)(6 * torch.linspace(0, 1, 120).view(20, 2, 3)))
+    torch.testing.assert_close(*found)
+
+
+def test_the_network_is_varied_one_thing_at_a_time() -> None:
+    base, *jobs = training_jobs(options(["--steps=8", "--widths=64", "--depths=1,2", "--gains=4"]))
+    changed = [{k for k, v in asdict(job).items() if v != getattr(base, k)} for job in jobs]
+    assert changed == [{"recurrent"}, {"sizes"}, {"sizes"}, {"sizes"}, {"gain"}]
+    assert [job.sizes for job in jobs[1:4]] == [(1, 64, 64, 64, 10), (1, 256, 10), (1, 256, 256, 10)]
+    assert len(training_jobs(options(["--short"]))) == 4
+
+
 @pytest.mark.slow
 def test_bench_writes_what_it_measured(tmp_path: Path) -> None:
-    tiny = ["--steps=5", "--batch=4", "--sizes=1,4,3", "--repeat=1", "--timed=1", "--only=tclif,simulator"]
+    sizes = ["--steps=5", "--batch=4", "--sizes=1,4,3", "--widths=", "--depths=", "--gains=4"]
+    tiny = [*sizes, "--repeat=1", "--timed=1", "--only=tclif,simulator"]
     command = [sys.executable, "-m", "sim.bench", *tiny, "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / "benchmark.json").read_text())
     assert data["left out"] == {}
-    assert [row["contender"] for row in data["rows"]] == ["tclif"] * 2 + ["simulator"] * 4
+    assert [row["contender"] for row in data["rows"]] == ["tclif"] * 3 + ["simulator"] * 4
     assert all(seconds > 0 for row in data["rows"] for seconds in row["seconds"])
     assert "| TC-LIF, tclif-neuro |" in (tmp_path / "benchmark.md").read_text()
     assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")

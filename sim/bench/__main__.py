@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sim.bench import report
@@ -24,43 +25,61 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=_numbers, default=(98, 196, 392, 784), metavar="T,...", help="time steps")
     parser.add_argument("--batch", type=_numbers, default=(64,), metavar="B,...", help="samples in a batch")
     parser.add_argument("--sizes", type=_numbers, default=Job.sizes, metavar="N,...", help="of the trained network")
+    parser.add_argument("--widths", type=_numbers, default=(64, 512), metavar="N,...", help="also of all hidden layers")
+    parser.add_argument("--depths", type=_numbers, default=(1, 6), metavar="L,...", help="also hidden layers of 256")
+    parser.add_argument("--gains", type=_reals, default=(1.5, 4.0), metavar="G,...", help="also of the weights: spikes")
+    parser.add_argument("--short", action="store_true", help="T = 98 and 784, nothing else varied, once: minutes")
     parser.add_argument("--repeat", type=int, default=3, help="processes for each measurement")
     parser.add_argument("--timed", type=int, default=2, help="training steps timed in each process, after one other")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="of one process")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of {names}")
     parser.add_argument("--out", type=Path, default=Path("out/benchmark"), metavar="DIR")
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    if asked.short:
+        asked.steps, asked.repeat, asked.timed, asked.timeout = (98, 784), 1, 1, min(asked.timeout, 60)
+        asked.widths = asked.depths = asked.gains = ()
+    return asked
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    return tuple(int(part) for part in text.split(",") if part)
+
+
+def _reals(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(",") if part)
+
+
+def training_jobs(asked: argparse.Namespace) -> list[Job]:
+    """T for each batch, feed-forward and recurrent; then width, depth and gain, one at a time, at the first batch."""
+    base = Job(
+        work="train", build="", steps=max(asked.steps), batch=asked.batch[0], recurrent=False, sizes=asked.sizes,
+        timed=asked.timed,
+    )  # fmt: skip
+    ends = asked.sizes[0], asked.sizes[-1]
+    return [
+        *(
+            replace(base, steps=t, batch=b, recurrent=recurrent)
+            for recurrent in (False, True)
+            for b in asked.batch
+            for t in asked.steps
+        ),
+        *(replace(base, sizes=(ends[0], *[n] * (len(asked.sizes) - 2), ends[1])) for n in asked.widths),
+        *(replace(base, sizes=(ends[0], *[256] * depth, ends[1])) for depth in asked.depths),
+        *(replace(base, gain=gain) for gain in asked.gains),
+    ]
 
 
 def rows(present: Sequence[Contender], asked: argparse.Namespace) -> list[Row]:
     """All that is to be measured, in the order of the tables. Simulation runs at the largest number of steps."""
-    kinds = (False, True)
     training = [
-        Row(
-            contender=c,
-            job=Job(
-                work="train",
-                build=c.build,
-                steps=t,
-                batch=b,
-                recurrent=recurrent,
-                sizes=asked.sizes,
-                timed=asked.timed,
-            ),
-        )
-        for recurrent in kinds
-        for b in asked.batch
-        for t in asked.steps
+        Row(contender=c, job=replace(job, build=c.build))
+        for job in training_jobs(asked)
         for c in present
         if c.work == "train"
     ]
     simulation = [
         Row(contender=c, job=Job(work="simulate", build=c.build, steps=max(asked.steps), batch=b, recurrent=recurrent))
-        for recurrent in kinds
+        for recurrent in (False, True)
         for b in sorted({1, REFERENCE_BATCH, *asked.batch})
         for c in present
         if c.work == "simulate" and (c.build == "simulator" or b == REFERENCE_BATCH)

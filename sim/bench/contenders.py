@@ -46,7 +46,11 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One measurement: `timed` runs after `warm` others, of `steps` time steps (T) on `batch` samples."""
+    """One measurement: `timed` runs after `warm` others, of `steps` time steps (T) on `batch` samples.
+
+    gain: what the hidden layers' initial weights are multiplied by; the spike rate follows from it. At 1, the
+    libraries' own weights, deep layers are silent, and work on spikes is for free.
+    """
 
     work: Work
     build: str
@@ -54,12 +58,14 @@ class Job:
     batch: int
     recurrent: bool
     sizes: tuple[int, ...] = (1, 64, 256, 256, 10)
+    gain: float = 2.5
     warm: int = 1
     timed: int = 2
 
 
 CONTENDERS = (
     Contender(name="tclif", label="TC-LIF, tclif-neuro", work="train", build="tclif"),
+    Contender(name="checkpointed", label="TC-LIF, tclif-neuro checkpointed", work="train", build="checkpointed"),
     Contender(name="lif", label="LIF, tclif-neuro", work="train", build="lif"),
     Contender(
         name="uncompiled",

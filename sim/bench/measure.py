@@ -17,7 +17,6 @@ from typing import Any
 from sim.bench.contenders import Job
 
 EXECUTORS = ("simulator", "reference", "lava")
-GAIN = 2.5  # of the libraries' own initial weights: with these, deep layers are silent, and work on spikes is for free
 
 
 def peak() -> float:
@@ -48,7 +47,7 @@ def train(job: Job) -> dict[str, Any]:
     keep_large_blocks()  # for every contender alike
     torch.manual_seed(0)
     model = BUILD[job.build](job.sizes, job.recurrent)
-    wake(model, job.sizes)
+    wake(model, job)
     x = torch.rand(job.steps, job.batch, job.sizes[0])
     target = torch.randint(job.sizes[-1], (job.batch,))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -61,14 +60,14 @@ def train(job: Job) -> dict[str, Any]:
     return {**timed(step, job), "rate": _rate(model, x)}
 
 
-def wake(model: Any, sizes: tuple[int, ...]) -> None:
-    """Multiply the weights of the hidden layers by `GAIN`. lava-dl's, of other shapes, fire as they are."""
+def wake(model: Any, job: Job) -> None:
+    """Multiply the weights of the hidden layers by the job's gain. lava-dl's, of other shapes, fire as they are."""
     import torch
 
     with torch.no_grad():
         for weight in model.parameters():
-            if weight.ndim == 2 and weight.shape[0] != sizes[-1]:
-                weight *= GAIN
+            if weight.ndim == 2 and weight.shape[0] != job.sizes[-1]:
+                weight *= job.gain
 
 
 def _rate(model: Any, x: Any) -> float:
@@ -76,6 +75,8 @@ def _rate(model: Any, x: Any) -> float:
     import torch
 
     means: list[float] = []
+    if isinstance(model, torch.nn.Sequential):
+        model = torch.nn.Sequential(*model)  # the checkpointed one would refuse the hook
     *_, readout = model.modules()
     hook = readout.register_forward_hook(lambda module, inputs, output: means.append(float(inputs[0].mean())))
     with torch.no_grad():
@@ -87,7 +88,8 @@ def _rate(model: Any, x: Any) -> float:
 def simulate(job: Job) -> dict[str, Any]:
     """Runs of the integers on the network of `sim/lava_speed.py`. Also how many synaptic operations a sample takes.
 
-    Of Lava, a run of the batch is timed less a run of one sample: its start takes seconds, and does not count.
+    Of Lava, a run of the batch is timed less a run of one sample: its start takes seconds, and does not count. The
+    batch is doubled until it takes clearly longer than the start.
     """
     import numpy as np
 
@@ -104,12 +106,14 @@ def simulate(job: Job) -> dict[str, Any]:
     operations = synaptic_operations(net, tn.simulate(net, x)) / job.batch
     if job.build != "lava":
         return {**timed(lambda: run(x), job), "samples": job.batch, "operations": operations}
-    cold = replace(job, warm=0)
-    short, long = (timed(lambda part=part: run(part), cold) for part in (x[:, :1], x))  # type: ignore[misc]
-    seconds = [after - start for start, after in zip(short["seconds"], long["seconds"], strict=True)]
-    if min(seconds) <= 0:
-        raise ValueError(f"{job.steps} steps of {job.batch} samples are too few to be told from Lava's start")
-    return {**long, "seconds": seconds, "samples": job.batch - 1, "operations": operations}
+    cold = replace(job, warm=0, timed=1)
+    start = timed(lambda: run(x[:, :1]), cold)["seconds"][0]
+    long = timed(lambda: run(x), cold)
+    while long["seconds"][0] < 1.2 * start:
+        x = np.concatenate((x, x), axis=1)
+        long = timed(lambda x=x: run(x), cold)  # type: ignore[misc]
+    samples = x.shape[1] - 1
+    return {**long, "seconds": [long["seconds"][0] - start], "samples": samples, "operations": operations}
 
 
 def synaptic_operations(net: Any, run: Any) -> int:

@@ -162,8 +162,16 @@ class _LavaDL(nn.Module):
         return self.readout(self.body(x.permute(1, 2, 0)).permute(2, 0, 1)).sum(0)
 
 
+class _Checkpointed(nn.Sequential):
+    def forward(self, x: Tensor) -> Tensor:
+        import tclif_neuro as tn
+
+        return tn.checkpointed(nn.Sequential(*self), x)
+
+
 BUILD: dict[str, Callable[[Sizes, bool], nn.Module]] = {
     "tclif": _ours("TCLIF", reset="immediate"),  # the neuron that "stepwise" is, with the same weights
+    "checkpointed": lambda sizes, recurrent: _Checkpointed(*BUILD["tclif"](sizes, recurrent).children()),
     "lif": _ours("LIF", beta=DECAY),
     "stepwise": _stepwise,
     "snntorch": _snntorch,

@@ -49,7 +49,8 @@ def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[
         "Medians, and in brackets the range over all runs. Every measurement is a process of its own; the contenders "
         "take turns. One training step is forward, backward and Adam, on random input. Memory is the peak of the "
         "process less what it had before the first step. Rate: spikes a neuron and step in the last hidden layer. "
-        "Simulation is of the integers of a 1-64-256-256-10 network. The neurons are not the same in all rows.\n",
+        "Simulation is of the integers of a 1-64-256-256-10 network. The neurons are not the same in all rows. Gain: "
+        "what the hidden layers' initial weights are multiplied by, from which the rate follows.\n",
     ]
     for job, group in itertools.groupby(rows, lambda row: (row.job.work, title(row.job))):
         table = training_table if job[0] == "train" else simulation_table

@@ -96,7 +96,9 @@ def measure(contender: Contender, job: Job, timeout: float) -> dict[str, Any]:
 
 def title(job: Job) -> str:
     """A few words for the job."""
-    return f"{job.work}, {'recurrent' if job.recurrent else 'feed-forward'}, T = {job.steps}, batch {job.batch}"
+    kind = "recurrent" if job.recurrent else "feed-forward"
+    network = f", {'-'.join(map(str, job.sizes))}, gain {job.gain:g}" if job.work == "train" else ""
+    return f"{job.work}, {kind}, T = {job.steps}, batch {job.batch}{network}"
 
 
 def machine() -> dict[str, Any]:

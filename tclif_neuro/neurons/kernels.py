@@ -139,7 +139,7 @@ def forward(task, p, current, state, spikes, kept, total):
     """Fill `spikes` [T, B, N] and `kept` [segments, 2, B, N], the states before each segment, for one block of samples.
 
     current: [T, B, N]. state: dendrite, soma and spikes [3, B, N] before the first step, on return after the last. In a
-    recurrent layer `total` [T, B, N] receives the current with the recurrent input.
+    recurrent layer `total` [T, B, N] receives the current with the recurrent input; in another it is not used.
     """
     steps, batch, size = current.shape
     first, last = _block(task, batch, size)

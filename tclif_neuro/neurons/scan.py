@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,16 @@ import torch
 from torch import Tensor
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.memory import empty
 from tclif_neuro.neurons import kernels
-from tclif_neuro.neurons.spikes import Events, Spikes, weight_gradient
+from tclif_neuro.neurons.spikes import Current, Events, Made, Spikes, add_rows, event_linear, weight_gradient
 from tclif_neuro.neurons.step import LIFParams, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
 from tclif_neuro.threads import in_parts
 
 _RESET = {"delayed": kernels.DELAYED, "immediate": kernels.IMMEDIATE, "zero": kernels.ZERO}
 _SURROGATE = {"triangle": kernels.TRIANGLE, "arctan": kernels.ARCTAN, "fast_sigmoid": kernels.FAST_SIGMOID}
+
+KEEP = 2**26  # bytes of a current up to which it is kept for backward: making it again takes a tenth of the step
 
 
 def compiled(x: Tensor) -> bool:
@@ -100,7 +104,8 @@ def _scan(
     state: Tensor,
     p: TCLIFParams | LIFParams,
 ) -> tuple[Spikes, tuple[Tensor, ...]]:
-    spikes, end, *events = _Scan.apply(p, current, state, recurrent, *coefficients)
+    made = Current.recipe(current) if current.numel() * current.element_size() > KEEP else None
+    spikes, end, *events = _Scan.apply(p, made, current.as_subclass(Tensor), state, recurrent, *coefficients)
     return Spikes.mark(spikes, Events(events[0], events[1], current.shape[2]) if events else None), end.unbind()
 
 
@@ -133,6 +138,7 @@ class _Scan(torch.autograd.Function):
     def forward(
         ctx: Any,
         p: TCLIFParams | LIFParams,
+        made: Made | None,
         current: Tensor,
         state: Tensor,
         recurrent: Tensor | None,
@@ -140,11 +146,11 @@ class _Scan(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         current = current.detach().contiguous()
         steps, batch, size = current.shape
-        spikes = torch.empty_like(current)
+        spikes = empty(steps, batch, size, like=current)
         end = state.detach().clone()
-        kept = current.new_empty(-(-steps // kernels.SEGMENT), 2, batch, size)
+        kept = empty(-(-steps // kernels.SEGMENT), 2, batch, size, like=current)
         weight = current.new_empty(0, size) if recurrent is None else recurrent.detach().T.contiguous()
-        total = current.new_empty(0, batch, size) if recurrent is None else torch.empty_like(current)
+        total = empty(steps, batch, size, like=current) if recurrent is not None else current
         arrays = (x.numpy() for x in (current, end, spikes, kept, total))
         in_parts(kernels.forward, kernels.tasks(batch, size), _neurons(coefficients, weight, p), *arrays)
         events: tuple[Tensor, ...] = ()
@@ -152,39 +158,57 @@ class _Scan(torch.autograd.Function):
             found = Events.of(spikes)
             events = (found.index, found.start)
             ctx.mark_non_differentiable(*events)
-        ctx.save_for_backward(current if recurrent is None else total, state, kept, weight, *coefficients, *events)
-        ctx.p = p
+        source = (total,) if made is None else (made[0].index, made[0].start, made[1].detach(), made[2])
+        ctx.save_for_backward(state, kept, weight, *coefficients, *source, *events)
+        ctx.p, ctx.source = p, len(source)
         ctx.set_materialize_grads(False)
         return (spikes, end, *events)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        current, state, kept, weight, a1, a2, b1, b2, *events = ctx.saved_tensors
-        wants_current, wants_state, wants_recurrent, *wants = ctx.needs_input_grad[1:]
+        state, kept, weight, a1, a2, b1, b2, *rest = ctx.saved_tensors
+        source, events = rest[: ctx.source], rest[ctx.source :]
+        wants_current, wants_state, wants_recurrent, *wants = ctx.needs_input_grad[2:]
         batch, size = state.shape[1:]
         parts = kernels.tasks(batch, size)
         wants_a, wants_b = any(wants[:2]), any(wants[2:])
+        spikes = Events(events[0], events[1], size) if events else None
+        current = source[0] if len(source) == 1 else _again(source, weight, state[2], spikes).view(-1, batch, size)
         grad = torch.zeros_like(current) if grads[0] is None else grads[0].contiguous()
-        to_state = (
-            torch.zeros_like(state) if grads[1] is None else grads[1].clone(memory_format=torch.contiguous_format)
-        )
-        out = torch.empty_like(current)
+        to_state = torch.zeros_like(state) if grads[1] is None else torch.empty_like(state).copy_(grads[1])
+        out = (
+            empty(*current.shape, like=current) if len(source) == 1 else current
+        )  # what was made here is ours to write over
         a_grad = torch.zeros(2, parts if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
         b_grad = torch.zeros(2, parts if wants_b else 0, size, dtype=torch.float64)
         arrays = (x.numpy() for x in (current, kept, grad, to_state, out, a_grad, b_grad))
         in_parts(kernels.backward, parts, _neurons((a1, a2, b1, b2), weight, ctx.p), *arrays)
         by_a = [_narrow(g, c) if wants_a else None for g, c in zip(a_grad.sum(1), (a1, a2), strict=True)]
         by_b = [_narrow(g, c) if wants_b else None for g, c in zip(b_grad.sum(1), (b1, b2), strict=True)]
-        by_recurrent = (
-            _recurrent_gradient(state[2], Events(events[0], events[1], size), out) if wants_recurrent else None
-        )
-        return None, out if wants_current else None, to_state if wants_state else None, by_recurrent, *by_a, *by_b
+        by_recurrent = _recurrent_gradient(state[2], spikes, out) if spikes and wants_recurrent else None
+        by_sequence = (out if wants_current else None, to_state if wants_state else None, by_recurrent)
+        return None, None, *by_sequence, *by_a, *by_b
+
+
+def _again(source: Sequence[Any], weight: Tensor, before: Tensor, spikes: Events | None) -> Tensor:
+    """The total current [T B, N] from what made it: the `Linear`'s events, start, weight and bias, and in a recurrent
+    layer R^T and its own spikes (`before`: S[-1])."""
+    index, start, rows, bias = source
+    total = event_linear(Events(index, start, rows.shape[1]), rows, bias, (len(start) - 1, len(rows)))
+    if spikes is not None:
+        add_rows(Events.of(before), weight.T, total[: len(before)])
+        add_rows(_all_but_last(spikes, len(before)), weight.T, total[len(before) :])
+    return total
+
+
+def _all_but_last(spikes: Events, batch: int) -> Events:
+    """The spikes of steps 0 ... T-2."""
+    return Events(spikes.index, spikes.start[: len(spikes.start) - batch], spikes.columns)
 
 
 def _recurrent_gradient(before: Tensor, spikes: Events, to_current: Tensor) -> Tensor:
     """sum_t dE/dI[t]^T S[t-1], the gradient of R: `before` [B, N] is S[-1], the spikes are those of all steps."""
-    steps, batch, _ = to_current.shape
-    earlier = Events(spikes.index, spikes.start[: (steps - 1) * batch + 1], spikes.columns)
+    earlier = _all_but_last(spikes, len(before))
     return weight_gradient(earlier, to_current[1:].flatten(0, 1)) + to_current[0].T @ before
 
 

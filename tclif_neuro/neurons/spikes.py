@@ -7,7 +7,7 @@ its weight gradient, where that is faster than the dense product; everything els
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
+from tclif_neuro.memory import empty
 from tclif_neuro.threads import in_parts
 
 DENSE_ABOVE = 0.3  # share of active inputs above which the dense product is faster (measured; see docs)
@@ -38,14 +39,26 @@ class Events:
         start = np.zeros(len(rows) + 1, np.int64)
         in_parts(_count, PARTS, rows, start[1:])
         np.cumsum(start, out=start)
-        index = np.empty(start[-1], np.int16 if rows.shape[1] < 2**15 else np.int32)
+        narrow = (kind for kind in (np.uint8, np.int16, np.int32) if rows.shape[1] <= np.iinfo(kind).max + 1)
+        index = np.empty(start[-1], next(narrow))
         in_parts(_fill, PARTS, rows, start, index)
         return cls(torch.from_numpy(index), torch.from_numpy(start), rows.shape[1])
+
+    def dense(self, like: Tensor) -> Tensor:
+        """The spikes again, [rows, M] of `like`'s type."""
+        out = empty(len(self.start) - 1, self.columns, like=like).zero_()
+        in_parts(_set, PARTS, self.index.numpy(), self.start.numpy(), out.numpy())
+        return out
 
     @property
     def density(self) -> float:
         """The share of entries that are set."""
         return len(self.index) / max(1, (len(self.start) - 1) * self.columns)
+
+    @property
+    def few(self) -> bool:
+        """Whether products with them are faster from the events than dense."""
+        return self.density <= DENSE_ABOVE
 
 
 PARTS = 16  # a fixed number, so that the order of sums does not depend on how many threads there are
@@ -76,11 +89,17 @@ def _fill(part, rows, start, index):
 
 
 @njit(cache=True, nogil=True)
-def _gather(part, index, start, weight, bias, out):
-    """out[r] = bias + the rows of `weight` [M, N] that row r's events name; four at a time."""
+def _set(part, index, start, out):
+    for r in range(*_share(part, out.shape[0])):
+        for i in range(start[r], start[r + 1]):
+            out[r, index[i]] = 1
+
+
+@njit(cache=True, nogil=True)
+def _gather(part, index, start, weight, out):
+    """out[r] += the rows of `weight` [M, N] that row r's events name; four at a time."""
     for r in range(*_share(part, out.shape[0])):
         row = out[r]
-        row[:] = bias
         i, stop = start[r], start[r + 1]
         while i + 4 <= stop:
             a, b, c, d = weight[index[i]], weight[index[i + 1]], weight[index[i + 2]], weight[index[i + 3]]
@@ -115,26 +134,74 @@ def weight_gradient(events: Events, grad: Tensor) -> Tensor:
     return out.sum(0).T
 
 
+def add_rows(events: Events, weight: Tensor, out: Tensor) -> None:
+    """out [rows, N] += `spikes weight^T`, for the events of the spikes [rows, M] and `weight` [N, M]."""
+    arrays = (x.numpy() for x in (events.index, events.start, weight.detach().T.contiguous(), out))
+    in_parts(_gather, PARTS, *arrays)
+
+
+def event_linear(events: Events, weight: Tensor, bias: Tensor | None, shape: Sequence[int]) -> Tensor:
+    """`spikes weight^T + bias` in `shape` [..., N], for the events of the spikes; always the same to the bit."""
+    out = empty(*shape, like=weight)
+    out[:] = 0 if bias is None else bias.detach()
+    add_rows(events, weight, out.view(-1, len(weight)))
+    return out
+
+
 class _EventLinear(torch.autograd.Function):
-    """`x W^T + b` for spikes x, read from their events. The input gradient is dense."""
+    """`x W^T + b` for spikes x, of which only the events are kept. Many spikes are multiplied as dense matrices."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, events: Events) -> Tensor:
-        out = weight.new_empty(*x.shape[:-1], len(weight))
-        offset = weight.new_zeros(len(weight)) if bias is None else bias.detach()
-        rows = weight.detach().T.contiguous()
-        arrays = (x.numpy() for x in (events.index, events.start, rows, offset, out.view(-1, len(weight))))
-        in_parts(_gather, PARTS, *arrays)
         ctx.save_for_backward(weight, events.index, events.start)
-        return out
+        ctx.few = events.few
+        if not ctx.few:
+            return functional.linear(x, weight, bias)
+        return event_linear(events, weight, bias, (*x.shape[:-1], len(weight)))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         weight, index, start = ctx.saved_tensors
         grad = grads[0].flatten(0, -2)
-        by_x = (grad @ weight).view(*grads[0].shape[:-1], weight.shape[1]) if ctx.needs_input_grad[0] else None
-        by_weight = weight_gradient(Events(index, start, weight.shape[1]), grad) if ctx.needs_input_grad[1] else None
+        by_x = None
+        if ctx.needs_input_grad[0]:
+            by_x = torch.mm(grad, weight, out=empty(len(grad), weight.shape[1], like=grad))
+            by_x = by_x.view(*grads[0].shape[:-1], weight.shape[1])
+        by_weight, events = None, Events(index, start, weight.shape[1])
+        if ctx.needs_input_grad[1]:
+            by_weight = weight_gradient(events, grad) if ctx.few else grad.T @ events.dense(grad)
         return by_x, by_weight, grad.sum(0) if ctx.needs_input_grad[2] else None, None
+
+
+Made = tuple[Events, Tensor, Tensor | None]  # the arguments with which `event_linear` makes a current again
+
+
+class Current(Tensor):
+    """The current [T, B, N] that a `Linear` made of spikes. It knows how, so a scan need not keep it for backward."""
+
+    _made: Made | None = None
+    _marked: int = -1
+
+    @classmethod
+    def mark(cls, current: Tensor, made: Made) -> Current:
+        """`current` as `Current`, sharing memory and gradient."""
+        marked = current.as_subclass(cls)
+        marked._made = made
+        marked._marked = marked._version
+        return marked
+
+    @classmethod
+    def recipe(cls, current: Tensor) -> Made | None:
+        """How `current` was made, if that is known and it has not been changed in place since."""
+        return current._made if isinstance(current, cls) and current._marked == current._version else None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return copy.deepcopy(self.as_subclass(Tensor), memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.as_subclass(Tensor).__reduce_ex__(protocol)
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # results are plain
 
 
 class Spikes(Tensor):
@@ -170,11 +237,13 @@ class Spikes(Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             if func is functional.linear and not kwargs and _worth_it(args[0], args[1]):
                 bias = args[2] if len(args) > 2 else None
-                return _EventLinear.apply(args[0].as_subclass(Tensor), args[1], bias, args[0].events())
+                events = args[0].events()
+                out = _EventLinear.apply(args[0].as_subclass(Tensor), args[1], bias, events)
+                return Current.mark(out, (events, args[1], bias)) if events.few else out
             return func(*args, **(kwargs or {}))
 
 
 def _worth_it(x: Tensor, weight: Tensor) -> bool:
     if not isinstance(x, Spikes) or x._marked != x._version:
         return False
-    return weight.dtype == x.dtype and len(weight) >= SMALL and x.events().density <= DENSE_ABOVE
+    return weight.dtype == x.dtype and len(weight) >= SMALL

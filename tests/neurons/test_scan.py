@@ -15,7 +15,7 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.scan import _neurons, lif_states, tclif_states
-from tclif_neuro.neurons.spikes import Events, Spikes, weight_gradient
+from tclif_neuro.neurons.spikes import Current, Events, Spikes, weight_gradient
 from tclif_neuro.neurons.surrogate import Surrogate
 
 
@@ -171,28 +171,55 @@ def test_event_driven_products_equal_dense_ones(rows, inputs, density, seed):
     assert events.start[-1] == len(events.index) == spikes.sum()
     grad = torch.from_numpy(rng.integers(-8, 8, (rows, 17)).astype(np.float32))
     assert torch.equal(weight_gradient(events, grad), grad.T @ spikes)
+    assert torch.equal(events.dense(grad), spikes)
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_linear_meets_spikes(bias):
+@pytest.mark.parametrize("rate", [0.1, 0.6])
+def test_linear_meets_spikes(bias, rate):
     torch.manual_seed(0)
     linear = nn.Linear(40, 32, bias=bias)
     with torch.no_grad():
         for p in linear.parameters():
             p.copy_(torch.round(p * 256) / 256)
-    plain = (torch.rand(9, 4, 40) < 0.1).float().requires_grad_()
+    plain = (torch.rand(9, 4, 40) < rate).float().requires_grad_()
     marked = Spikes.mark(plain.detach().clone().requires_grad_())
     weights = torch.randint(-4, 4, (9, 4, 32)).float()
     for x in (plain, marked):
         linear.zero_grad()
         out = linear(x)
-        assert type(out) is torch.Tensor
+        assert type(out + 0) is torch.Tensor
         (out * weights).sum().backward()
         if x is plain:
             expected = out.detach(), [p.grad.clone() for p in linear.parameters()]
     assert torch.equal(out, expected[0])
     assert all(torch.equal(p.grad, e) for p, e in zip(linear.parameters(), expected[1], strict=True))
     assert type(marked + 1) is torch.Tensor
+
+
+def plain_copy(x):
+    return x.detach().as_subclass(torch.Tensor).clone()
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_current_made_of_spikes_is_made_again_for_backward(recurrent, monkeypatch):
+    """To the bit, so that backward sees the states of forward; changed in place it is not, and is kept instead."""
+    torch.manual_seed(0)
+    linear, layer = nn.Linear(40, 24), TCLIF(24, recurrent=recurrent, vth=0.2)
+    monkeypatch.setattr("tclif_neuro.neurons.scan.KEEP", 0)
+    spikes = (torch.rand(50, 3, 40) < 0.2).float()
+    assert Current.recipe(linear(Spikes.mark(spikes))) and not Current.recipe(linear(Spikes.mark(spikes)).mul_(0.5))
+    for change in (lambda current: current, lambda current: current.mul_(0.5), lambda current: current + 0.1):
+        found = []
+        for x in (Spikes.mark(spikes), spikes):
+            layer.zero_grad()
+            linear.zero_grad()
+            current = change(linear(x))
+            out = layer(current if x is not spikes else found[0])
+            out.backward(torch.linspace(-1, 1, out.numel()).view_as(out))
+            found += [plain_copy(current), out.detach(), [p.grad.clone() for p in layer.parameters()]]
+        assert torch.equal(found[1], found[4]) and 0.005 < out.mean() < 0.9
+        assert all(torch.equal(a, b) for a, b in zip(found[2], found[5], strict=True))
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
