@@ -82,36 +82,35 @@ def _padded(size: int) -> int:
     return -(-size // LANES) * LANES
 
 
-def _largest_sum(weight: Array, input_max: int) -> int:
-    """The largest magnitude of any partial sum of rows of `weight` [M, N] times inputs up to `input_max`.
+@dataclass(frozen=True)
+class _Weights:
+    """A matrix to be stored: weights [N, M], their scale 2^exponent, and the largest sum that they can add up to."""
 
-    Spikes only add weights, so that both signs cannot go the same way; graded inputs may be negative, so that they can.
+    weight: Array
+    scale: float
+    largest_sum: int
+    graded: bool
+
+
+def _weights(synapses: Synapses, input_max: int) -> _Weights:
+    """`synapses` with even weights halved, since they then fit in 8 bits.
+
+    The largest sum is that of any of the weights times inputs up to `input_max`. Spikes only add weights, so that both
+    signs cannot go the same way; graded inputs may be negative, so that they can.
     """
-    wide = weight.astype(np.int64)
-    if input_max > 1:
-        return int(np.abs(wide).sum(axis=0).max()) * input_max
-    return int(max(np.maximum(wide, 0).sum(axis=0).max(), np.maximum(-wide, 0).sum(axis=0).max()))
-
-
-def _stored(synapses: Synapses) -> tuple[Array, float]:
-    """The weights as [M, N], and their scale 2^exponent. Even weights are halved, since they then fit in 8 bits."""
-    weight, exponent = synapses.weight.T, synapses.exponent
+    weight, exponent = synapses.weight, synapses.exponent
     if not (weight & 1).any():
         weight, exponent = weight >> 1, exponent + 1
-    return weight, 2.0**exponent
+    magnitude = np.abs(weight).sum(axis=1, dtype=np.int64)
+    largest = magnitude * input_max if input_max > 1 else (magnitude + np.abs(weight.sum(axis=1, dtype=np.int64))) // 2
+    return _Weights(weight, 2.0**exponent, int(largest.max()), input_max > 1)
 
 
-def _fits_float32(layer: Layer, input_max: int) -> bool:
+def _fits_float32(layer: Layer, matrices: list[_Weights]) -> bool:
     """Whether float32 holds this layer's sums and its input (`FLOAT32_INPUT`), whatever spikes."""
     driven = int(np.abs(layer.bias).max())
-    for synapses, largest in ((layer.synapses, input_max), (layer.recurrent, 1)):
-        if synapses is not None:
-            weight, scale = _stored(synapses)
-            total = _largest_sum(weight, largest)
-            if total > FLOAT32_INPUT:
-                return False
-            driven += (int(np.ceil(total * scale)) + 1) << ACT_SHIFT
-    return driven <= FLOAT32_INPUT
+    driven += sum((int(np.ceil(m.largest_sum * m.scale)) + 1) << ACT_SHIFT for m in matrices)
+    return max(driven, *(m.largest_sum for m in matrices)) <= FLOAT32_INPUT
 
 
 @dataclass
@@ -129,23 +128,23 @@ class _Parts:
 
     def joined(self, name: str, dtype: type) -> Array:
         """The array `name`; one element at least."""
-        return np.concatenate([*self.pieces.get(name, []), np.zeros(1)]).astype(dtype)
+        return np.concatenate([*(piece.astype(dtype) for piece in self.pieces.get(name, [])), np.zeros(1, dtype)])
 
 
-def _add_matrix(parts: _Parts, weight: Array, width: int, input_max: int) -> tuple[Any, ...]:
-    """Store `weight` [M, N], densely or sparsely; returns its `MATRIX`. Graded inputs are for dense ones only."""
-    narrow = weight.min() >= -128 and weight.max() <= 127 and _largest_sum(weight, input_max) < 2**15
+def _add_matrix(parts: _Parts, matrix: _Weights, width: int) -> tuple[Any, ...]:
+    """Store `matrix`, densely or sparsely; returns its `MATRIX`. Graded inputs are for dense ones only."""
+    weight = matrix.weight
+    narrow = weight.min() >= -128 and weight.max() <= 127 and matrix.largest_sum < 2**15
     name = "weight8" if narrow else "weight16"
-    inputs, size = weight.shape
-    if input_max == 1 and SPARSE_COST * (SPARSE_ROW * inputs + np.count_nonzero(weight)) < inputs * width:
-        row, column = weight.nonzero()
+    size, inputs = weight.shape
+    if not matrix.graded and SPARSE_COST * (SPARSE_ROW * inputs + np.count_nonzero(weight)) < inputs * width:
+        row, column = weight.T.nonzero()
         ends = np.searchsorted(row, np.arange(inputs + 1))
-        begins = parts.add(name, weight[row, column]), parts.add("columns", column), parts.add("ends", ends)
+        begins = parts.add(name, weight[column, row]), parts.add("columns", column), parts.add("ends", ends)
         return (SPARSE, narrow, inputs, *begins)
     dense = np.zeros((inputs, width), weight.dtype)
-    dense[:, :size] = weight
-    kind = DENSE if input_max == 1 else GRADED
-    return (kind, narrow, inputs, parts.add(name, dense), 0, 0)
+    dense[:, :size] = weight.T
+    return (GRADED if matrix.graded else DENSE, narrow, inputs, parts.add(name, dense), 0, 0)
 
 
 def _neurons(layer: Layer) -> tuple[int, int, Array, Array, Array, Array]:
@@ -158,7 +157,7 @@ def _neurons(layer: Layer) -> tuple[int, int, Array, Array, Array, Array]:
     return kind, neuron.gamma, neuron.a1, neuron.a2, neuron.b1, neuron.b2
 
 
-def _add_layer(parts: _Parts, layer: Layer, input_max: int) -> tuple[Any, list[Any], list[float]]:
+def _add_layer(parts: _Parts, layer: Layer, weights: list[_Weights]) -> tuple[Any, list[Any], list[float]]:
     """Store `layer`; returns its `LAYER`, its two `MATRIX` and its constants."""
     kind, gamma, *coefficients = _neurons(layer)
     width = _padded(layer.size)
@@ -171,24 +170,23 @@ def _add_layer(parts: _Parts, layer: Layer, input_max: int) -> tuple[Any, list[A
     names = ("a1", "a2", "b1", "b2")
     decays, *_ = [neurons(name, values / DECAY_ONE) for name, values in zip(names, coefficients, strict=True)]
     first, column = neurons("bias", layer.bias), parts.add("columns of a recording", layer.bias)
-    matrices, scales = [], []
-    for synapses, largest in ((layer.synapses, input_max), (layer.recurrent, 1)):
-        weight, scale = (None, 1.0) if synapses is None else _stored(synapses)
-        matrices.append((ABSENT, False, 0, 0, 0, 0) if weight is None else _add_matrix(parts, weight, width, largest))
-        scales.append(scale)
     row = (kind, layer.inputs, layer.size, width, first, column, decays, len(coefficients[0]))
-    return row, matrices, [gamma, layer.neuron.vth, 1 << ACT_SHIFT, *scales]
+    matrices = [_add_matrix(parts, matrix, width) for matrix in weights] + [(ABSENT, False, 0, 0, 0, 0)]
+    scales = [matrix.scale for matrix in weights] + [1.0]
+    return row, matrices[:2], [gamma, layer.neuron.vth, 1 << ACT_SHIFT, *scales[:2]]
 
 
 def compile_network(net: QuantizedNetwork) -> Program:
     """`net` as a `Program`."""
     largest = [max(abs(v) for v in net.input.range)] + [1] * (len(net.layers) - 1)
-    exact = all(map(_fits_float32, net.layers, largest))
-    real: type = np.float32 if exact else np.float64
+    weights = [
+        [_weights(layer.synapses, input_max)] + ([_weights(layer.recurrent, 1)] if layer.recurrent else [])
+        for layer, input_max in zip(net.layers, largest, strict=True)
+    ]
+    real: type = np.float32 if all(map(_fits_float32, net.layers, weights)) else np.float64
     parts = _Parts()
-    layers, matrices, constants = zip(
-        *(_add_layer(parts, *each) for each in zip(net.layers, largest, strict=True)), strict=True
-    )
+    stored = [_add_layer(parts, layer, matrices) for layer, matrices in zip(net.layers, weights, strict=True)]
+    layers, matrices, constants = zip(*stored, strict=True)
     return Program(
         layers=np.array(list(layers), LAYER),
         matrices=np.array(list(matrices), MATRIX),
