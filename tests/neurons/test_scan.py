@@ -116,9 +116,10 @@ def test_a_whole_network_trains_alike(scan):
 
 
 def test_small_states_and_gradients_are_flushed():
-    """A leaky layer left alone for long would otherwise sink into denormals, which are slow."""
+    """A leaky layer left alone for long would otherwise sink into denormals, which are slow; in every thread's part."""
     module = RelaxedTCLIF(8, a1=0.5, a2=0.5)
-    x = torch.zeros(400, 2, 8)
+    x = torch.zeros(400, 400, 8)
+    assert kernels.tasks(400, 8) > 2
     x[0] = 0.5
     x.requires_grad_()
     out = module(x)
