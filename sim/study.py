@@ -29,18 +29,20 @@ def run_jobs(
     *,
     workers: int = 2,
     timeout: float = 3600,
+    fresh: bool = True,
     tell: Callable[[str], None] = print,
 ) -> list[Result]:
     """The result of `work` for every job, in order; those in the file `path` are not done again.
 
-    work: a function of a module, since every job imports it anew in a process of its own, of one thread. A job that
-    raises ends the study, as does a time of `timeout` seconds without a result (`multiprocessing.TimeoutError`); what
-    was done until then is kept.
+    work: a function of a module, which processes of one thread import. fresh: a process for every job, where memory is
+    measured. A job that raises ends the study, as does a time of `timeout` seconds without a result
+    (`multiprocessing.TimeoutError`); what was done until then is kept.
     """
     done = _read(path)
     missing = [job for job in jobs if _key(job) not in done]
     tell(f"{len(jobs) - len(missing)} of {len(jobs)} jobs are in {path.name}")
-    with get_context("spawn").Pool(workers, _one_thread, maxtasksperchild=1) as pool:  # left, it ends its processes
+    tasks = 1 if fresh else None
+    with get_context("spawn").Pool(workers, _one_thread, maxtasksperchild=tasks) as pool:  # left, it ends its processes
         results = pool.imap_unordered(_Named(work), missing)
         for _ in missing:
             job, result = results.next(timeout)

@@ -20,9 +20,9 @@ from sim.study import COLOURS, Job, axes, run_jobs, spread, table, write
 NEURONS = ("relaxed TC-LIF", "Adaptive TC-LIF")
 DECAYS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 FORMS = ("survival", "density")
-THETAS = (2.0, 5.0, 20.0, 60.0)
+THETAS = (2.0, 10.0, 60.0)
 SHAPES = (1.0, 4.0)
-TRAINING: dict[str, Any] = {"epochs": 10, "batch_size": 32, "lr": 4e-3, "logits": "mean", "depth": 1}
+TRAINING: dict[str, Any] = {"epochs": 6, "batch_size": 32, "lr": 1e-2, "depth": 1, "layer_reset_grad": "detach"}
 
 
 def decay_job(neuron: str, decay: float, seed: int) -> dict[str, Any]:
@@ -96,7 +96,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     halves = jobs(given.seeds)
-    results = run_jobs(train_job, [*halves[0], *halves[1]], given.out / "decays.jsonl", workers=given.workers)
+    results = run_jobs(
+        train_job, [*halves[0], *halves[1]], given.out / "decays.jsonl", workers=given.workers, fresh=False
+    )
     groups = [[r["accuracy"] for r in part] for part in _cut(results, tuple(range(given.seeds)))]
     count = len(halves[0]) // given.seeds
     parts = groups[:count], groups[count:]
