@@ -1,19 +1,17 @@
 """Lava processes of the `native` and `prefiltered` networks: every synapse that learns is a stock LearningDense.
 
-One step of the network takes `PHASES` steps of the chip, which are one epoch of the learning engine: 1, the input is
-sent; 2, the hidden neurons advance; 3, the readout does, and sends its error; 4, the learning signal is there, and at
-the end of this step the engine multiplies the traces. So factors match in time without any memory of the past.
+A step of the network is one epoch of the engine, four steps of the chip (`onchip.stock`).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
+from lava.magma.core.learning.random import ConnVarRandom, TraceRandom
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
@@ -29,13 +27,12 @@ from tclif_neuro.fixed.reference import coefficients
 from tclif_neuro.network import ACT_SHIFT, TCLIFNeuron
 from tclif_neuro.onchip import rule
 from tclif_neuro.onchip.connection import Coefficients
+from tclif_neuro.onchip.engine import generators
 from tclif_neuro.onchip.posting import Posting, post_error
 from tclif_neuro.onchip.setup import LearningSetup
+from tclif_neuro.onchip.stock import HIDDEN, PHASES, READOUT, SEND, TEACH, payload
 
 Array = npt.NDArray[Any]
-
-PHASES = 4
-SEND, HIDDEN, READOUT, TEACH = range(PHASES)  # of a step, from the chip's step 1
 
 
 class Clock:
@@ -51,23 +48,44 @@ class Clock:
         return phase, now, sample
 
 
-class WrittenDense(LearningDense):
-    """A stock `LearningDense` that writes its weights to the file `path` in the chip's step `last`."""
+class SeededDense(LearningDense):
+    """A stock `LearningDense` with random numbers of its own, which writes the weights that it has learnt.
 
-    def __init__(self, *, path: Path, last: int, **dense: Any) -> None:
+    randoms: the arguments of `onchip.engine.generators`. written: `path`, the file for the weights after each sample,
+    [S, N, M], or with `record` False after the last one, [1, N, M]; `every`: the chip's steps of a sample; `samples`.
+    """
+
+    def __init__(self, *, randoms: dict[str, int], written: dict[str, Any], **dense: Any) -> None:
         super().__init__(**dense)
-        self.proc_params["path"], self.proc_params["last"] = path, last
+        self.proc_params["randoms"], self.proc_params["written"] = randoms, written
 
 
-class PyWrittenDense(PyLearningDenseModelBitApproximate):
+class PySeededDense(PyLearningDenseModelBitApproximate):
     """Lava's model; the arithmetic is all its own."""
 
-    implements_process = WrittenDense
+    implements_process = SeededDense
+
+    def __init__(self, proc_params: Any) -> None:
+        self.randoms = proc_params["randoms"]
+        super().__init__(proc_params)
+        self.history: list[Array] = []
+
+    def _init_randoms(self) -> None:
+        """Lava's own are seeded alike in all connections, those that round the weights in all runs too."""
+        weight, x, x_impulse, y, y_impulse = generators(**self.randoms)
+        self._x_random = TraceRandom(seed_trace_decay=x, seed_impulse_addition=x_impulse)
+        self._y_random = TraceRandom(seed_trace_decay=y, seed_impulse_addition=y_impulse)
+        self._conn_var_random = ConnVarRandom(seed_stochastic_rounding=weight)
 
     def run_spk(self) -> None:
-        """Do as Lava's model does; when all is learnt, write."""
-        if self.time_step == self.proc_params["last"]:
-            np.save(self.proc_params["path"], self.weights)
+        """Do as Lava's model does; when a sample is learnt, keep the weights, and when all are, write them."""
+        written = self.proc_params["written"]
+        sample, rest = divmod(self.time_step, written["every"])
+        last = sample == written["samples"]
+        if rest == 0 and (last or written["record"]):
+            self.history.append(self.weights.astype(np.int64))
+        if rest == 0 and last:
+            np.save(written["path"], np.stack(self.history))
         super().run_spk()
 
 
@@ -108,12 +126,12 @@ class PyFilter(PyLoihiProcessModel):
             self.x, self.d, self.e = (np.zeros_like(v) for v in (self.x, self.d, self.e))
         if phase == self.takes:
             self.x = x
-        payload = np.zeros(self.halves * len(self.x), np.int64)
+        sent = np.zeros(self.halves * len(self.x), np.int64)
         if phase == self.sends:
             self.d, self.e = rule.eligibility(self.d, self.e, self.x, *self.coefficients.at(now))
-            value = rule.narrow(self.e if self.shift >= 0 else self.e << -self.shift, max(0, self.shift), 254)
-            payload = np.concatenate([np.maximum(0, value), np.maximum(0, -value)][: self.halves])
-        self.s_out.send(payload)
+            value = payload(self.e, self.shift)
+            sent = np.concatenate([np.maximum(0, value), np.maximum(0, -value)][: self.halves])
+        self.s_out.send(sent)
 
 
 class StockNeurons(AbstractProcess):
@@ -121,12 +139,12 @@ class StockNeurons(AbstractProcess):
 
     Ports: `a_in`, `third_factor_in` [N]; `s_out` [N], the spikes, in phase `HIDDEN`; `late_out` [N], the same in phase
     `SEND` of the next step, for recurrent synapses; `s_out_bap`, `s_out_y1`, `s_out_y2`, `s_out_y3` [N], as Lava's
-    learning neurons have them.
+    learning neurons have them. It writes each sample's spikes, [S, T, N], to `path`.
     """
 
-    def __init__(self, *, setup: LearningSetup, layer: int, interval: int, name: str | None = None) -> None:
+    def __init__(self, *, setup: LearningSetup, layer: int, **params: Any) -> None:
         shape = (setup.net.layers[layer].size,)
-        super().__init__(name=name, setup=setup, layer=layer, interval=interval)
+        super().__init__(setup=setup, layer=layer, **params)
         self.a_in, self.third_factor_in = InPort(shape=shape), InPort(shape=shape)
         for port in ("s_out", "late_out", "s_out_bap", "s_out_y1", "s_out_y2", "s_out_y3"):
             setattr(self, port, OutPort(shape=shape))
@@ -145,6 +163,15 @@ class _Posts(PyLoihiProcessModel):
         super().__init__(proc_params)
         self.setup: LearningSetup = proc_params["setup"]
         self.clock = Clock(proc_params["interval"])
+        self.path, self.steps, samples = (proc_params[name] for name in ("path", "steps", "samples"))
+        size = self.setup.net.layers[proc_params["layer"]].size
+        self.kept = np.zeros((samples, self.steps, size), np.int64)
+
+    def keep(self, value: Array, sample: int, now: int) -> None:
+        """Keep what is of interest, [N], of step `now` of a sample; after the last one write it all to the file."""
+        self.kept[sample, now] = value
+        if sample == len(self.kept) - 1 and now == self.steps - 1:
+            np.save(self.path, self.kept)
 
     def post(self, y1: Array, y2: Array) -> None:
         """Send y1 and y2, and that nothing else happened."""
@@ -173,7 +200,7 @@ class PyStockNeurons(_Posts):
 
     def run_spk(self) -> None:
         """One step of the chip."""
-        phase, now, _ = self.clock.at(self.time_step)
+        phase, now, sample = self.clock.at(self.time_step)
         nothing = np.zeros_like(self.fired)
         if phase == SEND and now == 0:
             self.act, self.dendrite, self.soma, self.fired = (nothing.copy() for _ in range(4))
@@ -182,6 +209,8 @@ class PyStockNeurons(_Posts):
         signal = self.third_factor_in.recv()
         if phase == HIDDEN:
             self._advance(now)
+            if now < self.steps:
+                self.keep(self.fired, sample, now)
         self.s_out.send(self.fired if phase == HIDDEN else nothing)
         self.post(*(self.posting.post(signal, 0) if phase == TEACH else (nothing, nothing)))
 
@@ -207,7 +236,7 @@ class StockReadout(AbstractProcess):
     """
 
     def __init__(self, *, setup: LearningSetup, **params: Any) -> None:
-        super().__init__(setup=setup, **params)
+        super().__init__(setup=setup, layer=len(setup.net.layers) - 1, **params)
         shape = (setup.net.outputs,)
         self.a_in, self.target_in = InPort(shape=shape), InPort(shape=shape)
         for port in ("error_out", "s_out_bap", "s_out_y1", "s_out_y2", "s_out_y3"):
@@ -225,9 +254,7 @@ class PyStockReadout(_Posts):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.layer, self.path = self.setup.net.layers[-1], proc_params["path"]
-        self.steps, samples = proc_params["steps"], proc_params["samples"]
-        self.potentials = np.zeros((samples, self.steps, self.layer.size), np.int64)
+        self.layer = self.setup.net.layers[-1]
         self.potential, self.error = np.zeros((2, self.layer.size), np.int64)
 
     def run_spk(self) -> None:
@@ -240,11 +267,9 @@ class PyStockReadout(_Posts):
             self.potential = nothing if now == 0 else self.potential
         if phase == READOUT:
             self._advance(act)
-            if now < self.steps and sample < len(self.potentials):
+            if now < self.steps:
                 self.error = self.setup.error(self.potential, target)
-                self.potentials[sample, now] = self.potential
-                if sample == len(self.potentials) - 1 and now == self.steps - 1:
-                    np.save(self.path, self.potentials)
+                self.keep(self.potential, sample, now)
         self.error_out.send(self.error if phase == READOUT else nothing)
         self.post(*post_error(self.error if phase == TEACH else nothing))
 
@@ -259,4 +284,4 @@ class PyStockReadout(_Posts):
 
 def three_factor(products: str, **traces: Any) -> Loihi3FLearningRule:
     """The stock rule with one epoch a step of the network."""
-    return Loihi3FLearningRule(dw=products, t_epoch=PHASES, rng_seed=1, **traces)
+    return Loihi3FLearningRule(dw=products, t_epoch=PHASES, **traces)

@@ -12,33 +12,38 @@ from lava.magma.core.learning.constants import GradedSpikeCfg
 from lava.proc.dense.process import Dense
 from lava.utils.weightutils import SignMode
 
-from tclif_neuro.lava.learning_stock import (
+from tclif_neuro.lava.learning_stock import Filter, SeededDense, StockNeurons, StockReadout, three_factor
+from tclif_neuro.lava.learning_variants import weight_path
+from tclif_neuro.lava.processes import Source
+from tclif_neuro.onchip.connection import Coefficients
+from tclif_neuro.onchip.engine import FOREVER
+from tclif_neuro.onchip.setup import LearningSetup
+from tclif_neuro.onchip.stock import (
     HIDDEN,
     PHASES,
     SEND,
-    Filter,
-    StockNeurons,
-    StockReadout,
-    WrittenDense,
-    three_factor,
+    StockRule,
+    first_weights,
+    halves,
+    number,
+    stock_rule,
+    synapses_of,
 )
-from tclif_neuro.lava.learning_variants import FOREVER, StockRule, doubled, stock_rule, weight_path
-from tclif_neuro.lava.processes import Source
-from tclif_neuro.onchip.connection import Coefficients
-from tclif_neuro.onchip.setup import LearningSetup
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StockBuilder:
-    """One network under construction: the setup, a sample's steps and the silent ones after it, and where to write."""
+    """One network under construction: the setup, a sample's steps, where to write, the silent steps after a
+    sample, and whether to record."""
 
     setup: LearningSetup
     steps: int
-    idle: int
     samples: int
     folder: Path
+    idle: int
+    record: bool
 
     @property
     def interval(self) -> int:
@@ -54,15 +59,9 @@ class StockBuilder:
         """The processes, connected, for the encoded input [T, S, M] and the targets [T, S, K]; returns the source."""
         setup = self.setup
         source = Source(signal=self._rows(encoded), progress=self.folder, name="source")
-        neurons = StockNeurons(setup=setup, layer=0, interval=self.interval, name="layer 0")
-        readout = StockReadout(
-            setup=setup,
-            path=self.folder / "potentials.npy",
-            interval=self.interval,
-            steps=self.steps,
-            samples=self.samples,
-            name="readout",
-        )
+        common: dict[str, Any] = {"interval": self.interval, "steps": self.steps, "samples": self.samples}
+        neurons = StockNeurons(setup=setup, layer=0, path=self.folder / "spikes.npy", name="layer 0", **common)
+        readout = StockReadout(setup=setup, path=self.folder / "potentials.npy", name="readout", **common)
         self._join(source.s_out, neurons, 0, False, (SEND, SEND))
         if setup.net.layers[0].recurrent is not None:
             filtered = setup.variant == "prefiltered"
@@ -85,17 +84,14 @@ class StockBuilder:
 
     def _join(self, out: Any, post: Any, layer: int, recurrent: bool, phases: tuple[int, int]) -> None:
         """Bring `out` to `post` through stock learning synapses, through a filter if the variant has one."""
-        found = stock_rule(self.setup, layer, recurrent, PHASES, self.steps)
-        described = self.setup.net.layers[layer]
-        synapses = described.recurrent if recurrent else described.synapses
-        assert synapses is not None
-        weight = synapses.weight.astype(np.int32)
+        setup, which = self.setup, (layer, recurrent)
+        found = stock_rule(setup, *which, self.steps)
+        described, synapses, weight = setup.net.layers[layer], synapses_of(setup, *which), first_weights(setup, *which)
         name = f"synapses {layer}{' recurrent' if recurrent else ''}"
-        if self.setup.variant == "prefiltered":
-            halves = 1 if described.readout else 2
+        if setup.variant == "prefiltered":
             senders = Filter(
-                shape=(weight.shape[1],),
-                halves=halves,
+                shape=(synapses.weight.shape[1],),
+                halves=halves(setup, layer),
                 shift=found.payload_shift,
                 coefficients=Coefficients.of(described),
                 interval=self.interval,
@@ -104,12 +100,12 @@ class StockBuilder:
                 name=f"filter of {name}",
             )
             out.connect(senders.x_in)
-            out, weight = senders.s_out, weight if halves == 1 else doubled(weight)
-        dense = WrittenDense(
-            path=weight_path(self.folder, layer, recurrent),
-            last=self.chip_steps,
-            weights=weight,
-            weight_exp=synapses.exponent + (found.payload_shift if self.setup.variant == "prefiltered" else 0),
+            out = senders.s_out
+        dense = SeededDense(
+            randoms=self._randoms(number(*which)),
+            written=self._written(weight_path(self.folder, *which)),
+            weights=weight.astype(np.int32),
+            weight_exp=synapses.exponent + found.payload_shift,
             sign_mode=SignMode.MIXED,
             num_message_bits=8 if found.graded else 0,
             graded_spike_cfg=GradedSpikeCfg(found.graded_cfg),
@@ -120,6 +116,13 @@ class StockBuilder:
         dense.a_out.connect(post.a_in)
         for port in ("bap", "y1", "y2", "y3"):
             getattr(post, f"s_out_{port}").connect(getattr(dense, f"s_in_{port}"))
+
+    def _randoms(self, matrix: int) -> dict[str, int]:
+        before = self.setup.samples * self.interval
+        return {"seed": self.setup.seed, "matrix": matrix, "epochs": before, "steps": PHASES}
+
+    def _written(self, path: Path) -> dict[str, Any]:
+        return {"path": path, "every": self.interval * PHASES, "samples": self.samples, "record": self.record}
 
 
 def _engine_rule(found: StockRule) -> Any:
