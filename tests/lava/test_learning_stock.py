@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.lava]
 )
 def test_lava_and_the_compiled_engine_are_equal_after_every_sample(variant, leak, recurrent, idle) -> None:
     setup = setup_of(variant, leak, recurrent, seed=5, samples=3)
-    there = learn_stock(setup, *digits(2), idle=idle, record=True)
+    there = learn_stock(setup, *digits(2), idle=idle, record=True, timeout=300)
     here = stock_simulator.learn_stock(setup, *digits(2), idle=idle, record=True)
     assert there.weights.keys() == here.weights.keys() and there.fit_error == here.fit_error
     for which, history in there.history.items():
