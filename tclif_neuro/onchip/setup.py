@@ -173,7 +173,7 @@ class LearningSetup:
     def check_exact(self) -> None:
         """Raise `FormatError` unless the variant is "exact", the one that this package computes."""
         if self.variant != "exact":
-            raise FormatError(f"variant: {self.variant!r} learns by lava.learning_variants.learn_stock, not here")
+            raise FormatError(f"variant: {self.variant!r} learns by onchip.learn_stock, not here")
 
     @property
     def weight_shift(self) -> int:
