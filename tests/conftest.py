@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: before torch and numba are imported, which read these once
     for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -11,6 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait asleep 
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell lets what it starts in the background ignore Ctrl-C, and every child inherits that; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: the first example of a test may compile with numba. Slowness of the machine is not a failure of the code.
 settings.register_profile("dev", deadline=None)

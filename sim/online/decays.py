@@ -58,8 +58,8 @@ def report(decays: list[list[float]], schedules: list[list[float]], seeds: int) 
         [
             "# Decays and schedules\n",
             "`python -m sim.online.decays`: one recurrent layer of 128 neurons, digits a pixel a step (T = 64), e-prop,"
-            f" {TRAINING['epochs']} epochs, seeds: {seeds}; test accuracy in per cent, mean and standard deviation. The "
-            "test set chose nothing.\n",
+            f" {TRAINING['epochs']} epochs, seeds: {seeds}; test accuracy in per cent, mean and standard deviation. "
+            "Six epochs are far from convergence: read the order, not the height.\n",
             "## a1 = a2 at the start; of the Adaptive neuron, their minimum\n",
             table(["", *(f"{d:g}" for d in DECAYS)], decay_rows),
             "## The schedule g(t) of the Adaptive neuron\n",

@@ -61,7 +61,7 @@ def test_what_is_wrong_is_said_in_one_line(recipe, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_loses_nothing(recipe, tmp_path):
-    recipe.write_text(RECIPE.format(passes=100_000))
+    recipe.write_text(RECIPE.format(passes=5_000))
     out = tmp_path / "out"
     command = [sys.executable, "-c", "from tclif_neuro.cli import main; main()", "learn", str(recipe), "-o", str(out)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
