@@ -6,6 +6,7 @@ file of lines, one JSON object each: a study that is interrupted, or that gets m
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -20,6 +21,15 @@ Job = Mapping[str, Any]
 Result = dict[str, Any]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+
+
+def options(text: str, seeds: int) -> argparse.Namespace:
+    """`out`, `seeds` and `workers` from the command line. text: what the study says of itself; seeds: how many."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--workers", type=int, default=2)
+    return parser.parse_args()
 
 
 def run_jobs(

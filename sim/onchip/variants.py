@@ -8,12 +8,11 @@ Digits, a row a step, from random weights, one sample after the other. Every row
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sim.study import COLOURS, Job, Result, axes, run_jobs, spread, table, write
+from sim.study import COLOURS, Job, Result, axes, options, run_jobs, spread, table, write
 
 RECIPE = Path("models/onchip/digits-rows.toml")
 Changes = dict[str, Any]
@@ -161,11 +160,7 @@ def plot(find: Callable[[str, str], list[Result]]) -> Any:
 
 def main() -> None:
     """Run the study; what was done before is not done again."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args()
+    given = options(__doc__, 3)
     named = named_jobs(given.seeds)
     jobs = list({str(job): job for _, _, job in named}.values())
     results = run_jobs(measure, jobs, given.out / "variants.jsonl", workers=given.workers, fresh=False)

@@ -9,12 +9,10 @@ steps of BPTT. Their cosine is 1 where e-prop is exact.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sim.study import COLOURS, Job, Result, axes, run_jobs, spread, table, write
+from sim.study import COLOURS, Job, Result, axes, options, run_jobs, spread, table, write
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -165,11 +163,7 @@ def plot(found: list[tuple[Job, Result]]) -> Any:
 
 def main() -> None:
     """Run the study; what was done before is not done again."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args()
+    given = options(__doc__, 2)
     todo = jobs(given.seeds)
     results = run_jobs(measure, todo, given.out / "alignment.jsonl", workers=given.workers, fresh=False)
     found = list(zip(todo, results, strict=True))

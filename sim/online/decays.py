@@ -9,13 +9,11 @@ shape of the Adaptive neuron's schedule (figure 5).
 
 from __future__ import annotations
 
-import argparse
 import itertools
-from pathlib import Path
 from typing import Any
 
 from sim.online.training import job, train_job
-from sim.study import COLOURS, Job, axes, run_jobs, spread, table, write
+from sim.study import COLOURS, Job, axes, options, run_jobs, spread, table, write
 
 NEURONS = ("relaxed TC-LIF", "Adaptive TC-LIF")
 DECAYS = (0.5, 0.8, 0.95)
@@ -90,11 +88,7 @@ def plot(decays: list[list[float]], schedules: list[list[float]]) -> Any:
 
 def main() -> None:
     """Run the study; what was done before is not done again."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args()
+    given = options(__doc__, 2)
     halves = jobs(given.seeds)
     results = run_jobs(
         train_job, [*halves[0], *halves[1]], given.out / "decays.jsonl", workers=given.workers, fresh=False

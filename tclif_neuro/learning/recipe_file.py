@@ -45,13 +45,18 @@ class RecipeError(TclifError, ValueError):
 
 def load_recipe(path: str | Path) -> Recipe:
     """The recipe in a TOML file. Raises `RecipeError` at the first thing that is wrong with it."""
+    return parse_recipe(read_toml(path, RecipeError), str(path))
+
+
+def read_toml(path: str | Path, failure: type[TclifError]) -> dict[str, Any]:
+    """What a TOML file holds. Raises `failure` if it cannot be read or is none."""
     try:
         with open(path, "rb") as file:
-            return parse_recipe(tomllib.load(file), str(path))
+            return tomllib.load(file)
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
+        raise failure(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: is not TOML: {error}") from error
+        raise failure(f"{path}: is not TOML: {error}") from error
 
 
 def parse_recipe(data: dict[str, Any], source: str = "recipe") -> Recipe:
@@ -59,9 +64,12 @@ def parse_recipe(data: dict[str, Any], source: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        # A misspelt key is also a missing one: the misspelling says more.
-        first = min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-        raise RecipeError(f"{source}: {_explain(first)}") from None
+        raise RecipeError(f"{source}: {_explain(most_telling(error))}") from None
+
+
+def most_telling(error: ValidationError) -> ErrorDetails:
+    """The mistake to report. A misspelt key is also a missing one: the misspelling says more."""
+    return min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
 
 
 def _explain(error: ErrorDetails) -> str:
@@ -75,7 +83,7 @@ def _explain(error: ErrorDetails) -> str:
     if kind == "union_tag_invalid":
         tag = str(context["tag"])
         types = ", ".join(LAYER_TYPES)
-        return f"{_dotted((*loc, 'type'))} = {tag!r}:{_nearest(tag, LAYER_TYPES)} one of {types} expected"
+        return f"{_dotted((*loc, 'type'))} = {tag!r}:{nearest(tag, LAYER_TYPES)} one of {types} expected"
     if kind == "literal_error":
         return f"{_dotted(loc)} = {error['input']!r}: {context['expected']} expected"
     if kind == "value_error":
@@ -96,9 +104,10 @@ def _dotted(loc: tuple[int | str, ...]) -> str:
 def _allowed_keys(loc: tuple[int | str, ...]) -> str:
     section = _SECTIONS[tuple(part for part in loc[:-1] if isinstance(part, str))]
     keys = sorted(section.model_fields)
-    return f";{_nearest(str(loc[-1]), keys)} allowed are {', '.join(keys)}"
+    return f";{nearest(str(loc[-1]), keys)} allowed are {', '.join(keys)}"
 
 
-def _nearest(word: str, words: list[str] | tuple[str, ...]) -> str:
+def nearest(word: str, words: list[str] | tuple[str, ...]) -> str:
+    """A question that offers the one of `words` that is most like `word`, or nothing."""
     near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return f" did you mean {near[0]!r}?" if near else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,9 @@ from pydantic_core import ErrorDetails
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.recipe import Section
+from tclif_neuro.learning.recipe_file import most_telling, nearest, read_toml
 from tclif_neuro.onchip import recipe as sections
 from tclif_neuro.onchip.recipe import TASKS, LearnRecipe
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _SECTIONS: dict[str, type[Section]] = {
     "": LearnRecipe,
@@ -39,13 +33,7 @@ class LearnRecipeError(TclifError, ValueError):
 
 def load_learn_recipe(path: str | Path) -> LearnRecipe:
     """The recipe in a TOML file. Raises `LearnRecipeError` at the first thing that is wrong with it."""
-    try:
-        with open(path, "rb") as file:
-            return parse_learn_recipe(tomllib.load(file), str(path))
-    except OSError as error:
-        raise LearnRecipeError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LearnRecipeError(f"{path}: is not TOML: {error}") from error
+    return parse_learn_recipe(read_toml(path, LearnRecipeError), str(path))
 
 
 def parse_learn_recipe(data: dict[str, Any], source: str = "recipe") -> LearnRecipe:
@@ -53,9 +41,7 @@ def parse_learn_recipe(data: dict[str, Any], source: str = "recipe") -> LearnRec
     try:
         return LearnRecipe.model_validate(data)
     except ValidationError as error:
-        # A misspelt key is also a missing one: the misspelling says more.
-        first = min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-        raise LearnRecipeError(f"{source}: {_explain(first)}") from None
+        raise LearnRecipeError(f"{source}: {_explain(most_telling(error))}") from None
 
 
 def changed(recipe: LearnRecipe, **changes: Any) -> LearnRecipe:
@@ -78,15 +64,15 @@ def _explain(error: ErrorDetails) -> str:
     key, value = _dotted(loc), error["input"]
     if kind == "extra_forbidden":
         allowed = sorted(_SECTIONS[".".join(map(str, loc[:-1]))].model_fields)
-        nearest = _nearest(str(loc[-1]), allowed)
-        return f"{key} = {value!r}: there is no such key;{nearest} allowed are {', '.join(allowed)}"
+        hint = nearest(str(loc[-1]), allowed)
+        return f"{key} = {value!r}: there is no such key;{hint} allowed are {', '.join(allowed)}"
     if kind == "missing":
         return f"{key}: is missing"
     if kind == "union_tag_not_found":
         return f"{key}.name: is missing; one of {', '.join(TASKS)}"
     if kind == "union_tag_invalid":
         tag = str(context["tag"])
-        return f"{key}.name = {tag!r}:{_nearest(tag, TASKS)} one of {', '.join(TASKS)} expected"
+        return f"{key}.name = {tag!r}:{nearest(tag, TASKS)} one of {', '.join(TASKS)} expected"
     if kind == "literal_error":
         return f"{key} = {value!r}: {context['expected']} expected"
     if kind == "value_error":
@@ -100,8 +86,3 @@ def _dotted(loc: tuple[int | str, ...]) -> str:
     """("task", "cue", "silence") -> task.silence: the union's tag is no key of the file."""
     keys = [part for i, part in enumerate(loc) if not (i == 1 and part in TASKS)]
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".") or "the file"
-
-
-def _nearest(word: str, words: list[str] | tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f" did you mean {near[0]!r}?" if near else ""

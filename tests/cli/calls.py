@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 from typer.testing import CliRunner
 
@@ -53,3 +55,20 @@ def refused(result, *words, status=2):
     assert "Traceback" not in result.output and result.stdout == ""
     for word in words:
         assert str(word) in result.stderr, result.stderr
+
+
+def interrupted(name, recipe, out):
+    """The command `name` on a recipe, Ctrl-C pressed once it has written its log: exit status, output and errors."""
+    command = [sys.executable, "-c", "from tclif_neuro.cli import main; main()", name, str(recipe), "-o", str(out)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 200
+        while not (out / "log.csv").exists() and time.monotonic() < deadline:
+            assert child.poll() is None, child.communicate()
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        stdout, stderr = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.wait()
+    return child.returncode, stdout, stderr

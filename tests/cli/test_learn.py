@@ -1,14 +1,10 @@
 """`tclif learn`."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
-from tests.cli.calls import process, refused, run, tclif
+from tests.cli.calls import interrupted, process, refused, run, tclif
 
 RECIPE = """
 [task]
@@ -63,19 +59,8 @@ def test_what_is_wrong_is_said_in_one_line(recipe, tmp_path):
 def test_ctrl_c_loses_nothing(recipe, tmp_path):
     recipe.write_text(RECIPE.format(passes=5_000))
     out = tmp_path / "out"
-    command = [sys.executable, "-c", "from tclif_neuro.cli import main; main()", "learn", str(recipe), "-o", str(out)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + 200
-        while not (out / "log.csv").exists() and time.monotonic() < deadline:
-            assert child.poll() is None, child.communicate()
-            time.sleep(0.05)
-        child.send_signal(signal.SIGINT)
-        stdout, stderr = child.communicate(timeout=60)
-    finally:
-        child.kill()
-        child.wait()
-    assert child.returncode == 130 and stdout == "", stderr
+    status, stdout, stderr = interrupted("learn", recipe, out)
+    assert status == 130 and stdout == "", stderr
     assert stderr.endswith("error: interrupted\n") and "Traceback" not in stderr
     assert sorted(p.name for p in out.iterdir()) == ["checkpoint.npz", "log.csv"]
 

@@ -1,15 +1,12 @@
 """The command as a process of its own, and with Lava."""
 
 import json
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
 
 import tclif_neuro as tn
-from tests.cli.calls import RECIPE, process, run, tclif
+from tests.cli.calls import RECIPE, interrupted, process, run, tclif
 
 
 def test_help_is_quick_since_it_imports_nothing_heavy():
@@ -55,19 +52,8 @@ def test_a_bug_has_a_status_of_its_own(folder):
 def test_ctrl_c_ends_training_cleanly_and_it_can_be_resumed(folder, tmp_path):
     recipe, out = tmp_path / "long.toml", tmp_path / "run"
     recipe.write_text(RECIPE.format(data=folder / "data.npz", epochs=100_000))
-    command = [sys.executable, "-c", "from tclif_neuro.cli import main; main()", "train", str(recipe), "-o", str(out)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + 100
-        while not (out / "log.csv").exists() and time.monotonic() < deadline:
-            assert child.poll() is None, child.communicate()
-            time.sleep(0.05)
-        child.send_signal(signal.SIGINT)
-        stdout, stderr = child.communicate(timeout=60)
-    finally:
-        child.kill()
-        child.wait()
-    assert child.returncode == 130 and stdout == ""
+    status, stdout, stderr = interrupted("train", recipe, out)
+    assert status == 130 and stdout == ""
     assert stderr.endswith("error: interrupted\n") and "Traceback" not in stderr
     assert sorted(p.name for p in out.iterdir()) == ["checkpoint.pt", "log.csv"]
     from tclif_neuro.learning.checkpoint import load_checkpoint
