@@ -314,6 +314,23 @@ def demo(
         raise typer.Exit(1)
 
 
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Tables, figures and plots.")] = Path(
+        "out/benchmark"
+    ),
+    short: Annotated[bool, typer.Option("--short", help="Minutes instead of hours: fewer sizes, each once.")] = False,
+    only: Annotated[str, typer.Option(metavar="NAME,...", help="Contenders.", show_default="all")] = "",
+    json: Json = False,
+) -> None:
+    """Measure training and simulation against other libraries on this machine, from the source tree."""
+    from tclif_neuro.commands.bench import bench_parts, run_bench
+    from tclif_neuro.report import terminal
+
+    result = run_bench(out, short=short, only=only)
+    terminal.deliver(result, bench_parts(result), json)
+
+
 def main() -> None:
     """The entry point. A bug is told from an answer of no by its exit status."""
     # Before torch is imported. Its idle threads otherwise spin: beside another program, training is ten times slower.

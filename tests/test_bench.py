@@ -10,8 +10,11 @@ import pytest
 import torch
 
 import tclif_neuro as tn
-from sim.bench.__main__ import options, training_jobs
+from sim.bench.__main__ import options, rows, training_jobs
+from sim.bench.contenders import CONTENDERS
 from sim.bench.models import BUILD, StepwiseTCLIF
+from sim.bench.scaling import panels
+from tclif_neuro.commands.bench import run_bench
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,16 +49,43 @@ def test_the_network_is_varied_one_thing_at_a_time() -> None:
     assert len(training_jobs(options(["--short"]))) == 4
 
 
+def test_scaling_shows_what_is_varied_alone() -> None:
+    asked = options(["--steps=8,16", "--batch=4,2", "--widths=16,256", "--depths=1", "--gains=4"])
+    todo = rows([c for c in CONTENDERS if c.name in ("tclif", "lif", "simulator")], asked)
+    for row in todo:
+        row.add({"seconds": [row.job.steps * row.job.batch, 1e9, 0], "rate": row.job.gain})
+    shown = {title: curves["TC-LIF, tclif-neuro"] for title, curves in panels(todo)}
+    assert shown == {
+        "feed-forward: time steps": [(8, 32), (16, 64)],
+        "feed-forward: samples in a batch": [(2, 32), (4, 64)],
+        "feed-forward: neurons a hidden layer": [(16, 64), (256, 64)],
+        "feed-forward: hidden layers of 256": [(1, 64), (3, 64)],
+        "feed-forward: spikes a neuron and step, last layer": [(2.5, 64), (4, 64)],
+        "recurrent: time steps": [(8, 32), (16, 64)],
+        "recurrent: samples in a batch": [(2, 32), (4, 64)],
+    }
+
+
+def test_bench_command_refuses_what_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(tn.TclifError, match="no benchmark"):
+        run_bench(tmp_path / "out", root=tmp_path)
+    with pytest.raises(tn.TclifError, match="exit status 2"):
+        run_bench(tmp_path / "out", only="tclif,nonsense")
+    assert "there is no nonsense; there are tclif, checkpointed, lif" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_bench_writes_what_it_measured(tmp_path: Path) -> None:
     sizes = ["--steps=5", "--batch=4", "--sizes=1,4,3", "--widths=", "--depths=", "--gains=4"]
-    tiny = [*sizes, "--repeat=1", "--timed=1", "--only=tclif,simulator"]
+    tiny = [*sizes, "--repeat=1", "--timed=1", "--only=tclif,limit,simulator"]
     command = [sys.executable, "-m", "sim.bench", *tiny, "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / "benchmark.json").read_text())
     assert data["left out"] == {}
-    assert [row["contender"] for row in data["rows"]] == ["tclif"] * 3 + ["simulator"] * 4
+    assert [row["contender"] for row in data["rows"]] == ["tclif"] * 3 + ["limit", "simulator"] * 4
     assert all(seconds > 0 for row in data["rows"] for seconds in row["seconds"])
     assert "| TC-LIF, tclif-neuro |" in (tmp_path / "benchmark.md").read_text()
-    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("benchmark.png", "scaling.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

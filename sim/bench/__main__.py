@@ -25,7 +25,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=_numbers, default=(98, 196, 392, 784), metavar="T,...", help="time steps")
     parser.add_argument("--batch", type=_numbers, default=(64,), metavar="B,...", help="samples in a batch")
     parser.add_argument("--sizes", type=_numbers, default=Job.sizes, metavar="N,...", help="of the trained network")
-    parser.add_argument("--widths", type=_numbers, default=(64, 512), metavar="N,...", help="also of all hidden layers")
+    parser.add_argument(
+        "--widths", type=_numbers, default=(64, 256, 512), metavar="N,...", help="also of all hidden layers"
+    )
     parser.add_argument("--depths", type=_numbers, default=(1, 6), metavar="L,...", help="also hidden layers of 256")
     parser.add_argument("--gains", type=_reals, default=(1.5, 4.0), metavar="G,...", help="also of the weights: spikes")
     parser.add_argument("--short", action="store_true", help="T = 98 and 784, nothing else varied, once: minutes")
@@ -35,6 +37,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of {names}")
     parser.add_argument("--out", type=Path, default=Path("out/benchmark"), metavar="DIR")
     asked = parser.parse_args(arguments)
+    unknown = set(filter(None, asked.only.split(","))) - {c.name for c in CONTENDERS}
+    if unknown:
+        parser.error(f"--only: there is no {', '.join(sorted(unknown))}; there are {names}")
     if asked.short:
         asked.steps, asked.repeat, asked.timed, asked.timeout = (98, 784), 1, 1, min(asked.timeout, 60)
         asked.widths = asked.depths = asked.gains = ()
@@ -56,7 +61,7 @@ def training_jobs(asked: argparse.Namespace) -> list[Job]:
         timed=asked.timed,
     )  # fmt: skip
     ends = asked.sizes[0], asked.sizes[-1]
-    return [
+    jobs = [
         *(
             replace(base, steps=t, batch=b, recurrent=recurrent)
             for recurrent in (False, True)
@@ -67,6 +72,7 @@ def training_jobs(asked: argparse.Namespace) -> list[Job]:
         *(replace(base, sizes=(ends[0], *[256] * depth, ends[1])) for depth in asked.depths),
         *(replace(base, gain=gain) for gain in asked.gains),
     ]
+    return list(dict.fromkeys(jobs))
 
 
 def rows(present: Sequence[Contender], asked: argparse.Namespace) -> list[Row]:
@@ -82,7 +88,7 @@ def rows(present: Sequence[Contender], asked: argparse.Namespace) -> list[Row]:
         for recurrent in (False, True)
         for b in sorted({1, REFERENCE_BATCH, *asked.batch})
         for c in present
-        if c.work == "simulate" and (c.build == "simulator" or b == REFERENCE_BATCH)
+        if c.work == "simulate" and (c.quick or b == REFERENCE_BATCH)
     ]
     return training + simulation
 
@@ -91,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the tables and the plot."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it started
     asked = options(arguments)
+    asked.out.mkdir(parents=True, exist_ok=True)  # before the work
     wanted = [c for c in CONTENDERS if not asked.only or c.name in asked.only.split(",")]
     reasons = {c.label: c.missing() for c in wanted}
     left_out = {label: reason for label, reason in reasons.items() if reason}

@@ -18,8 +18,9 @@ PEERS_PYTHON = ROOT / ".venv-peers/bin/python"
 class Contender:
     """One row of the table.
 
-    build: what it runs, a name in `models.BUILD` (training) or `measure.EXECUTORS` (simulation). needs: the module
-    without which it cannot take part. peer: whether it lives in .venv-peers. settings: environment variables.
+    build: what it runs, a name in `models.BUILD` (training) or in `measure.simulate`. needs: the module
+    without which it cannot take part. peer: whether it lives in .venv-peers. quick: whether a simulation takes less
+    than seconds. settings: environment variables.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Contender:
     build: str
     needs: str = "tclif_neuro"
     peer: bool = False
+    quick: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -94,7 +96,8 @@ CONTENDERS = (
     ),
     Contender(name="norse", label="LIF with current, Norse", work="train", build="norse", needs="norse", peer=True),
     Contender(name="lava-dl", label="LIF with current, lava-dl", work="train", build="lava-dl", needs="lava.lib"),
-    Contender(name="simulator", label="tclif-neuro's simulator", work="simulate", build="simulator"),
+    Contender(name="limit", label="the machine's limit", work="simulate", build="limit", quick=True),
+    Contender(name="simulator", label="tclif-neuro's simulator", work="simulate", build="simulator", quick=True),
     Contender(name="reference", label="NumPy reference", work="simulate", build="reference"),
     Contender(name="lava", label="Lava on the CPU", work="simulate", build="lava", needs="lava.magma"),
 )

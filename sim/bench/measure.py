@@ -7,6 +7,7 @@ much the network had to do.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -15,8 +16,6 @@ from dataclasses import replace
 from typing import Any
 
 from sim.bench.contenders import Job
-
-EXECUTORS = ("simulator", "reference", "lava")
 
 
 def peak() -> float:
@@ -95,15 +94,18 @@ def simulate(job: Job) -> dict[str, Any]:
 
     import tclif_neuro as tn
     from sim.lava_speed import network
+    from sim.simulator_floor import synaptic_operations
 
     net = network(recurrent=job.recurrent)
     x = np.random.default_rng(1).random((job.steps, job.batch, net.layers[0].inputs)) < 0.5
+    operations = synaptic_operations(net, tn.simulate(net, x)) / job.batch
+    if job.build == "limit":
+        return {**limit(net, x, job), "samples": job.batch, "operations": operations}
     run: Callable[[Any], object] = {
         "simulator": lambda x: tn.simulate(net, x),
         "reference": lambda x: tn.run_reference(net, x, record=False),
         "lava": lambda x: tn.lava.run(net, x),
     }[job.build]
-    operations = synaptic_operations(net, tn.simulate(net, x)) / job.batch
     if job.build != "lava":
         return {**timed(lambda: run(x), job), "samples": job.batch, "operations": operations}
     cold = replace(job, warm=0, timed=1)
@@ -116,14 +118,12 @@ def simulate(job: Job) -> dict[str, Any]:
     return {**long, "seconds": [long["seconds"][0] - start], "samples": samples, "operations": operations}
 
 
-def synaptic_operations(net: Any, run: Any) -> int:
-    """Spikes times the synapses that each reaches: those of the next layer, and the recurrent ones of its own."""
-    total, arriving = 0, int((run.input != 0).sum())
-    for layer, done in zip(net.layers, run.layers, strict=True):
-        spikes = int(done.counts.sum())
-        total += layer.size * (arriving + (spikes if layer.recurrent is not None else 0))
-        arriving = spikes
-    return total
+def limit(net: Any, x: Any, job: Job) -> dict[str, Any]:
+    """What additions of weights and updates of neurons alone would take on all cores; see `sim/simulator_floor.py`."""
+    from sim.simulator_floor import floor
+
+    cores = min(job.batch, len(os.sched_getaffinity(0)))
+    return {"seconds": [floor(net, x) * job.batch / cores for _ in range(job.timed)], "before": 0.0, "peak": 0.0}
 
 
 def main() -> None:

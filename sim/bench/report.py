@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sim.bench import scaling
+from sim.bench.contenders import Job
 from sim.bench.runner import Row, title
 from tclif_neuro.files import write_atomically
 
@@ -26,7 +28,15 @@ def write(
     data = {"machine": machine, "command": command, "left out": left_out, "rows": [_plain(row) for row in done]}
     _write(folder / "benchmark.json", json.dumps(data, indent=1) + "\n")
     _write(folder / "benchmark.md", markdown(done, machine, left_out, command))
-    plot(done, folder / "benchmark.png")
+    plot(_largest(done), folder / "benchmark.png")
+    if not scaling.plot(done, folder / "scaling.png"):
+        (folder / "scaling.png").unlink(missing_ok=True)  # of an earlier run
+
+
+def _largest(rows: Sequence[Row]) -> list[Row]:
+    """The rows of most steps, of the network that is not varied."""
+    steps = max((row.job.steps for row in rows), default=0)
+    return [r for r in rows if r.job.steps == steps and (r.job.sizes, r.job.gain) == (rows[0].job.sizes, Job.gain)]
 
 
 def _write(path: Path, text: str) -> None:
@@ -58,6 +68,8 @@ def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[
     if left_out:
         parts.append("## Left out\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in left_out.items()))
     parts.append("![The same as a plot](benchmark.png)\n")
+    if scaling.panels(rows):
+        parts.append("![Time against steps, batch, width, depth and spikes](scaling.png)\n")
     return "\n".join(parts)
 
 
