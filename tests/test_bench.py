@@ -72,7 +72,6 @@ def test_bench_command_refuses_what_is_not_there(tmp_path: Path, capfd: pytest.C
     with pytest.raises(tn.TclifError, match="exit status 2"):
         run_bench(tmp_path / "out", only="tclif,nonsense")
     assert "there is no nonsense; there are tclif, checkpointed, lif" in capfd.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -25,10 +25,12 @@ class BenchResult:
 def run_bench(out: Path, *, short: bool = False, only: str = "", root: Path = ROOT) -> BenchResult:
     """Run `python -m sim.bench` of the source tree `root` into the folder `out`, its progress on standard error.
 
-    Raises `TclifError` if there is no source tree (the package alone does not have it) or the benchmark fails.
+    Raises `TclifError` if there is no source tree (the package alone does not have it) or the benchmark fails, and
+    `OSError` if `out` cannot be made.
     """
     if not (root / "sim/bench/__main__.py").is_file():
         raise TclifError(f"there is no benchmark at {root}: it is in the project's source tree, run it from a clone")
+    out.mkdir(parents=True, exist_ok=True)
     arguments = [f"--out={out.resolve()}", *(["--short"] if short else []), *([f"--only={only}"] if only else [])]
     process = subprocess.Popen([sys.executable, "-m", "sim.bench", *arguments], cwd=root, stdout=subprocess.DEVNULL)
     try:
