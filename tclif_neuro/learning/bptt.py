@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning import losses
 from tclif_neuro.learning.recipe import RatesSection, TrainingSection
+from tclif_neuro.neurons.checkpoint import checkpointed
 from tclif_neuro.neurons.modules import Readout, SpikingLayer
 
 
@@ -39,10 +40,9 @@ def bptt_step(
     x: [T, B, M], y: [B]. Raises `TrainingError`, with the weights as they were, if the loss or its gradient is not
     finite.
     """
-    with spikes_of(model) as spikes:
+    with spikes_of(model) if training.rates.weight else nullcontext([]) as spikes:
         loss, logits = _loss(model, x, y, training)
-    if training.rates.weight:
-        loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates) for s in spikes)
+    loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates) for s in spikes)
     optimiser.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip or math.inf)
@@ -59,7 +59,7 @@ OVER_TIME = {"ce_rate": losses.ce_rate, "ce_membrane": losses.ce_membrane, "mse_
 def _loss(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
     """The loss, and the potential at the end of the sample, [B, out], which is what is classified by."""
     if training.loss == "cross_entropy":
-        logits = model(x)
+        logits = checkpointed(model, x, every=training.checkpoint) if training.checkpoint else model(x)
         scale = logit_scale(model, len(x)) if training.logits == "mean" else 1.0
         return nn.functional.cross_entropy(scale * logits, y, label_smoothing=training.label_smoothing), logits
     *hidden, _ = model

@@ -257,8 +257,10 @@ class TrainingSection(Section):
     the gradient, 0 for any. logits: what the loss sees of the readout, its potential ("sum") or its potential over the
     steps' weights ("mean"), which does not grow with the length of a sample. loss: of that by default; "ce_rate",
     "ce_membrane" and "mse_membrane" are of the potential after every step, see `losses`, for rule = "bptt" and without
-    label_smoothing. validation: share of the training set held
-    out; if not 0, the weights kept are those of the epoch that does best on it, otherwise those of the last epoch.
+    label_smoothing. checkpoint: keep states at every that many steps only and compute the rest again, in less memory
+    (see `checkpointed`; 0: keep everything); of rule = "bptt", without rates, batch_norm and loss over time.
+    validation: share of the training set held out; if not 0, the weights kept are those of the epoch that does best on
+    it, otherwise those of the last epoch.
     seed: of the weights, the order, the noise and the dropout.
     """
 
@@ -274,6 +276,7 @@ class TrainingSection(Section):
     label_smoothing: Share = 0.0
     logits: Literal["sum", "mean"] = "sum"
     loss: Literal["cross_entropy", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
+    checkpoint: Annotated[int, Field(ge=0)] = 0
     validation: Share = 0.0
     seed: Seed = 0
     rates: RatesSection = RatesSection()
@@ -283,9 +286,16 @@ class TrainingSection(Section):
     @model_validator(mode="after")
     def _understood_by_the_rule(self) -> TrainingSection:
         over_time = self.loss != "cross_entropy"
-        if self.rule != "bptt" and (over_time or self.rates.weight):
-            key = f'loss = "{self.loss}"' if over_time else f"rates.weight = {self.rates.weight:g}"
-            raise ValueError(f'{key} is for rule = "bptt"; the rule is "{self.rule}"')
+        of_bptt = {
+            f'loss = "{self.loss}"': over_time,
+            f"rates.weight = {self.rates.weight:g}": self.rates.weight > 0,
+            f"checkpoint = {self.checkpoint}": self.checkpoint > 0,
+        }
+        asked = [key for key, given in of_bptt.items() if given]
+        if asked and self.rule != "bptt":
+            raise ValueError(f'{asked[0]} is for rule = "bptt"; the rule is "{self.rule}"')
+        if self.checkpoint and len(asked) > 1:
+            raise ValueError(f"{asked[-1]} goes without {asked[0]}, which looks at every step")
         if over_time and (self.label_smoothing or self.logits == "mean"):
             raise ValueError(f'loss = "{self.loss}" has neither label_smoothing nor logits = "mean"')
         return self
@@ -297,3 +307,9 @@ class Recipe(Section):
     task: TaskSection
     model: ModelSection
     training: TrainingSection
+
+    @model_validator(mode="after")
+    def _in_parts(self) -> Recipe:
+        if self.training.checkpoint and any(layer.batch_norm for layer in self.model.layers):
+            raise ValueError("training.checkpoint goes without batch_norm: a part of a sample has not its statistics")
+        return self

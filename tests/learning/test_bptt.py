@@ -63,6 +63,13 @@ def test_an_update_by_a_loss_over_time_follows_its_gradient(name: str) -> None:
         torch.testing.assert_close(new.detach(), old - 0.1 * grad)
 
 
+def test_an_update_from_checkpoints_is_the_same() -> None:
+    whole, parts = network(), network()
+    assert step(whole).loss == pytest.approx(step(parts, checkpoint=4).loss, rel=1e-6)
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_rates_out_of_bounds_are_added_to_the_loss_of_every_layer() -> None:
     torch.manual_seed(0)
     inner = torch.nn.Sequential(torch.nn.Linear(8, 6), LIF(6))

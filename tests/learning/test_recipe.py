@@ -82,6 +82,18 @@ BAD = {
         at("training", loss="mse_membrane", label_smoothing=0.1),
         r'training: loss = "mse_membrane" has neither label_smoothing nor',
     ),
+    "checkpoints of another rule": (
+        at("training", checkpoint=8, rule="eprop"),
+        r'training: checkpoint = 8 is for rule = "bptt"; the rule is "eprop"',
+    ),
+    "checkpoints and what sees every step": (
+        at("training", checkpoint=8, rates={"weight": 0.5}),
+        r"training: checkpoint = 8 goes without rates.weight = 0.5, which looks at every step",
+    ),
+    "checkpoints and batch_norm": (
+        lambda data: (at("training", checkpoint=8)(data), at("model", "layers", 0, batch_norm=True)(data)),
+        "training.checkpoint goes without batch_norm",
+    ),
     "missing key": (at("training", epochs=...), r"training\.epochs: is missing"),
     "missing section": (at(task=...), "task: is missing"),
     "missing type": (at("model", "layers", 2, type=...), r"layers\[2\]\.type: is missing; one of tclif, relaxed"),
