@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -40,7 +40,8 @@ def bptt_step(
     x: [T, B, M], y: [B]. Raises `TrainingError`, with the weights as they were, if the loss or its gradient is not
     finite.
     """
-    with spikes_of(model) if training.rates.weight else nullcontext([]) as spikes:
+    watched: AbstractContextManager[list[Tensor]] = spikes_of(model) if training.rates.weight else nullcontext([])
+    with watched as spikes:
         loss, logits = _loss(model, x, y, training)
     loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates) for s in spikes)
     optimiser.zero_grad()
