@@ -35,6 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("TCLIF_REQUIRE_LAVA=1, but Lava is not installed: run `make setup`")
 
 
+def pytest_sessionstart() -> None:
+    """Where nothing is compiled yet, workers would all compile the same at the same time."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from tests.compiled import compile_share
+
+        compile_share(int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+
+
 def pytest_report_header() -> str:
     """Say whether Lava is there."""
     return (
