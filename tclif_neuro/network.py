@@ -271,10 +271,18 @@ class InputCoding:
 
         Raises `FormatError` on a NaN or infinity.
         """
+        x, (low, high) = np.asarray(x), self.range
+        if x.dtype == np.bool_ and self.scale == 1:
+            return x.astype(np.int16)
+        if x.dtype.kind in "iu" and self.scale == 1:
+            limits = np.iinfo(x.dtype)
+            return np.clip(x, max(low, limits.min), min(high, limits.max)).astype(np.int16)
         x = np.asarray(x, dtype=np.float64)
         if not np.isfinite(x).all():
             raise FormatError("input: contains NaN or infinity")
-        return np.clip(np.rint(x * self.scale), *self.range).astype(np.int16)
+        scaled = np.atleast_1d(x * self.scale)
+        np.clip(np.rint(scaled, out=scaled), low, high, out=scaled)
+        return scaled.astype(np.int16).reshape(x.shape)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

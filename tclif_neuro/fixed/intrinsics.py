@@ -1,4 +1,4 @@
-"""Three machine operations that Python has no word for, as functions for compiled code."""
+"""Machine operations that Python has no word for, as functions for compiled code."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 LANES = 32  # how many elements `nonzeros` looks at
 TOWARDS_ZERO, TO_NEAREST = np.int32(0), np.int32(1)  # modes of `set_rounding`, as LLVM counts them
@@ -45,10 +46,47 @@ def nonzeros(_typing: Any, array: Any, _start: Any) -> Any:
 
 
 @intrinsic
-def lowest(_typing: Any, _bits: Any) -> Any:
-    """The index of the lowest bit that is set in `bits`, which has one."""
+def stretch(_typing: Any, array: Any, _begin: Any, _size: Any) -> Any:
+    """`array.ravel()[begin : begin + size]` of a contiguous array, without the checks that make a slice dear."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = context.make_array(signature.args[0])(context, builder, arguments[0])
+        view = context.make_array(signature.return_type)(context, builder)
+        item = context.get_constant(types.intp, context.get_abi_sizeof(whole.data.type.pointee))
+        data = builder.gep(whole.data, [arguments[1]])
+        populate_array(view, data=data, shape=[arguments[2]], strides=[item], itemsize=item, meminfo=None)
+        return view._getvalue()
+
+    return types.Array(array.dtype, 1, "C")(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def popcount(_typing: Any, _bits: Any) -> Any:
+    """How many bits of `bits` are set."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.ctpop(arguments[0])
 
     return types.int64(types.int64), generate
+
+
+@intrinsic
+def put_sums(_typing: Any, target: Any, _at: Any, table: Any, _begin: Any, _term: Any) -> Any:
+    """target[at : at + 8] = table[begin : begin + 8] + term, in the type of `target`; integers, both contiguous."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def pointer(i: int) -> Any:
+            data = context.make_array(signature.args[i])(context, builder, arguments[i]).data
+            begin = builder.gep(data, [arguments[i + 1]])
+            return builder.bitcast(begin, ir.VectorType(data.type.pointee, 8).as_pointer())
+
+        to, source = pointer(0), pointer(2)
+        values = builder.zext(builder.load(source, align=1), to.type.pointee)
+        term = builder.trunc(arguments[4], to.type.pointee.element)
+        lane, vector = ir.Constant(ir.IntType(32), 0), ir.Constant(to.type.pointee, ir.Undefined)
+        terms = builder.insert_element(vector, term, lane)
+        terms = builder.shuffle_vector(terms, vector, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8))
+        builder.store(builder.add(values, terms), to, align=4)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, table, types.intp, types.intp), generate

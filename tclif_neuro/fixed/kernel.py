@@ -2,6 +2,8 @@
 
 Synapses are event-driven: only the rows of inputs that spiked are read, in the narrowest type that holds them, and
 summed in the narrowest type that holds every partial sum. The neurons are `fixed.step`, compiled by `fixed.exact`.
+
+In the loop over steps, arrays are cut by `stretch`: a slice, with its checks, costs as much as a row of weights.
 """
 
 from __future__ import annotations
@@ -9,14 +11,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from numba.core.compiler import Compiler
 
 from tclif_neuro.fixed import exact, intrinsics, program, step
-from tclif_neuro.fixed.intrinsics import LANES, TO_NEAREST, TOWARDS_ZERO, lowest, nonzeros, set_rounding
+from tclif_neuro.fixed.intrinsics import (
+    LANES,
+    TO_NEAREST,
+    TOWARDS_ZERO,
+    nonzeros,
+    popcount,
+    put_sums,
+    set_rounding,
+    stretch,
+)
 from tclif_neuro.fixed.program import (
     ABSENT,
     DELAYED,
@@ -24,6 +36,7 @@ from tclif_neuro.fixed.program import (
     GRADED,
     IMMEDIATE,
     INPUT,
+    PAIRED,
     RECURRENT,
     SCALE,
     SPARSE,
@@ -32,123 +45,113 @@ from tclif_neuro.fixed.program import (
 )
 
 CHUNK = 64  # steps that a layer runs before the next one does
+BURST = 8  # events are written so many at a time, those that there are first
+# Row i: which bits of the byte i are set, and then zeros.
+ONES = np.array([[n for n in range(8) if i >> n & 1] + [0] * (8 - i.bit_count()) for i in range(256)], np.uint8)
 
 Array = npt.NDArray[Any]
 
 
-class State(NamedTuple):
-    """The neurons of a batch, and what was counted since the last reset.
+class _Apart(Compiler):  # type: ignore[misc]
+    """Compiles a function whose arrays do not overlap, so that its vectors need not check whether they do."""
 
-    first, second, fired: [B, W], dendrite and soma (or current and potential) and the last spikes. counts: [B, W],
-    spikes. saturations: [B, L].
+    def define_pipelines(self) -> Any:
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+# In the functions below, `& -LANES` tells the compiler what is true of every layer's width: that vectors divide it.
+
+
+@njit(pipeline_class=_Apart)
+def _add_pairs(weight, begin, events, low, high):
+    """low, high = the sums of the event rows' weights, two of which share a word: 256 high + low + 128.
+
+    A word is added as it is, and its upper half again; what the upper halves brought to `low` is taken off at the end.
+    Sums wrap around on the way, and fit in the end. Four rows a pass, so that sums are loaded and stored less.
     """
-
-    first: Array
-    second: Array
-    fired: Array
-    counts: Array
-    saturations: Array
-
-
-class Workspace(NamedTuple):
-    """Room for the chunk at hand, for each of P parts of the batch.
-
-    events: [P, 2, CHUNK x widest], what fired: a layer's input and the layer, by turns. The events of step c are those
-    from limits[c] to limits[c + 1]. limits: [P, 2, CHUNK + 1]. last: [P, widest] and last_limits: [P, 2], the same of
-    the step before. act: [P, CHUNK x widest], synaptic input. sum16, sum32: [P, widest].
-    """
-
-    events: Array
-    limits: Array
-    last: Array
-    last_limits: Array
-    act: Array
-    sum16: Array
-    sum32: Array
-
-
-@njit
-def _add_rows(weight, events, total):
-    """total[n] = the sum of the event rows' weights; four rows a pass, so that the sums are loaded and stored less."""
-    size, n_events = total.shape[0], events.shape[0]
-    total[:] = 0
+    half, n_events = low.shape[0] & -(LANES // 2), events.shape[0]
+    for n in range(half):
+        low[n] = -128 * n_events
+        high[n] = 0
     i = 0
     while i + 4 <= n_events:
-        a, b, c, d = weight[events[i]], weight[events[i + 1]], weight[events[i + 2]], weight[events[i + 3]]
-        for n in range(size):
-            total[n] += a[n] + b[n] + c[n] + d[n]
+        a, b = stretch(weight, begin + events[i] * half, half), stretch(weight, begin + events[i + 1] * half, half)
+        c, d = stretch(weight, begin + events[i + 2] * half, half), stretch(weight, begin + events[i + 3] * half, half)
+        for n in range(half):
+            low[n] += a[n] + b[n] + c[n] + d[n]
+            high[n] += (a[n] >> 8) + (b[n] >> 8) + (c[n] >> 8) + (d[n] >> 8)
         i += 4
     while i < n_events:
-        a = weight[events[i]]
-        for n in range(size):
-            total[n] += a[n]
+        a = stretch(weight, begin + events[i] * half, half)
+        for n in range(half):
+            low[n] += a[n]
+            high[n] += a[n] >> 8
         i += 1
+    for n in range(half):
+        low[n] -= high[n] << 8
+
+
+@njit(pipeline_class=_Apart)
+def _add_rows(weight, begin, events, total):
+    """total[n] = the sum of the event rows' weights."""
+    width = total.shape[0] & -LANES
+    total[:] = 0
+    for m in events:
+        row = stretch(weight, begin + m * width, width)
+        for n in range(width):
+            total[n] += row[n]
 
 
 @njit
-def _add_sparse(weight, columns, ends, events, total):
+def _add_sparse(weight, begin, columns, ends, events, total):
     """As `_add_rows`, of a sparse matrix."""
     total[:] = 0
     for m in events:
         for i in range(ends[m], ends[m + 1]):
-            total[columns[i]] += weight[i]
+            total[columns[i]] += weight[begin + i]
 
 
-@njit
-def _add_graded(weight, values, total):
+@njit(pipeline_class=_Apart)
+def _add_graded(weight, begin, values, total):
     """total[n] = sum over m of weight[m, n] values[m], skipping the silent inputs."""
+    width = total.shape[0] & -LANES
     total[:] = 0
     for m in range(values.shape[0]):
         value = np.int32(values[m])
         if value != 0:
-            row = weight[m]
-            for n in range(total.shape[0]):
+            row = stretch(weight, begin + m * width, width)
+            for n in range(width):
                 total[n] += row[n] * value
 
 
-@njit(forceinline=True)
-def _deliver(total, scale, unit, act):
-    """act += floor(total scale) unit: the exponent's shift, rounding down, and the one that aligns it with the state.
+@njit(pipeline_class=_Apart)
+def _deliver(total, scale, unit, base, act):
+    """act = base + floor(total scale) unit: the exponent's shift, rounding down, and the one that aligns it.
 
     All in the type of `act`, hence the detour: what numba makes of an integer and a float32 is a float64.
     """
-    for n in range(act.shape[0]):
-        sofar = act[n]
+    for n in range(act.shape[0] & -LANES):
         act[n] = total[n]
-        act[n] = sofar + np.floor(act[n] * scale) * unit
-
-
-@njit(inline="always")
-def _rows(matrix, weight, width):
-    """A dense matrix, [inputs, width]."""
-    return weight[matrix.weights : matrix.weights + matrix.inputs * width].reshape((matrix.inputs, width))
+        act[n] = base[n] + np.floor(act[n] * scale) * unit
 
 
 @njit
-def _spread(matrix, weight, columns, ends, events, limits, scale, unit, total, act):
-    """Add to act[c] what the matrix delivers for the events from limits[c] to limits[c + 1], for every step c."""
-    if matrix.kind == SPARSE:
-        weight, columns, ends = weight[matrix.weights :], columns[matrix.columns :], ends[matrix.ends :]
-        for c in range(act.shape[0]):
-            _add_sparse(weight, columns, ends, events[limits[c] : limits[c + 1]], total)
-            _deliver(total, scale, unit, act[c])
+def _synapses(matrix, weight, columns, ends, scale, unit, events, sum16, sum32, base, act):
+    """act = `base` and what a matrix delivers for these events."""
+    if matrix.kind == PAIRED:
+        half = act.shape[0] // 2
+        _add_pairs(weight, matrix.weights, events, stretch(sum16, 0, half), stretch(sum16, half, half))
+        _deliver(sum16, scale, unit, base, act)
     else:
-        rows = _rows(matrix, weight, act.shape[1])
-        for c in range(act.shape[0]):
-            _add_rows(rows, events[limits[c] : limits[c + 1]], total)
-            _deliver(total, scale, unit, act[c])
+        if matrix.kind == SPARSE:
+            _add_sparse(weight, matrix.weights, columns[matrix.columns :], ends[matrix.ends :], events, sum32)
+        else:
+            _add_rows(weight, matrix.weights, events, sum32)
+        _deliver(sum32, scale, unit, base, act)
 
 
-@njit
-def _spread_graded(matrix, weight, values, scale, unit, total, act):
-    """Add to act[c] what the matrix delivers for the graded inputs values[c], for every step c."""
-    rows = _rows(matrix, weight, act.shape[1])
-    for c in range(act.shape[0]):
-        _add_graded(rows, values[c], total)
-        _deliver(total, scale, unit, act[c])
-
-
-@njit(forceinline=True)
+@njit(pipeline_class=_Apart)
 def _update(kind, first, second, fired, act, bias, a1, a2, b1, b2, gamma, vth):
     """The neurons of one sample and layer advance by a step. Returns how many states saturated.
 
@@ -156,21 +159,21 @@ def _update(kind, first, second, fired, act, bias, a1, a2, b1, b2, gamma, vth):
     """
     saturated = np.int32(0)
     if kind == DELAYED:
-        for n in range(first.shape[0]):
+        for n in range(first.shape[0] & -LANES):
             x, y, s, c = exact.tclif_delayed(
-                first[n], second[n], fired[n], act[n] + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
+                first[n], second[n], fired[n], act[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
             )
             first[n], second[n], fired[n] = x, y, s
             saturated = np.int32(saturated + np.int32(c))
     elif kind == IMMEDIATE:
-        for n in range(first.shape[0]):
+        for n in range(first.shape[0] & -LANES):
             x, y, s, c = exact.tclif_immediate(
-                first[n], second[n], fired[n], act[n] + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
+                first[n], second[n], fired[n], act[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
             )
             first[n], second[n], fired[n] = x, y, s
             saturated = np.int32(saturated + np.int32(c))
     else:
-        for n in range(first.shape[0]):
+        for n in range(first.shape[0] & -LANES):
             x, y, s, c = exact.lif(first[n], second[n], act[n], bias[n], a1[n], a2[n], vth)
             first[n], second[n], fired[n] = x, y, s
             saturated = np.int32(saturated + np.int32(c))
@@ -184,10 +187,12 @@ def _collect(fired, events, end):
     whole = size // LANES * LANES
     for n in range(0, whole, LANES):
         bits = nonzeros(fired, n)
-        while bits:
-            events[end] = n + lowest(bits)
-            end += 1
-            bits &= bits - 1
+        if bits:
+            for start in range(n, n + LANES, 8):  # without a branch, which spikes would make mispredicted
+                byte = bits & 255
+                put_sums(events, end, ONES, BURST * byte, start)
+                end += popcount(byte)
+                bits >>= 8
     for n in range(whole, size):
         if fired[n] != 0:
             events[end] = n
@@ -205,75 +210,55 @@ def _record(layer, row, b, first, second, fired, spikes, states):
 
 
 @njit
-def _synapses(p, w, part, i, side, events, limits, act):
-    """Add to `act` [steps, width] what one matrix of layer `i` delivers for the events of these steps."""
-    matrix, scale, unit = p.matrices[i, side], p.constants[i, SCALE + side], p.constants[i, UNIT]
-    width = act.shape[1]
-    if matrix.narrow:
-        _spread(matrix, p.weight8, p.columns, p.ends, events, limits, scale, unit, w.sum16[part, :width], act)
-    else:
-        _spread(matrix, p.weight16, p.columns, p.ends, events, limits, scale, unit, w.sum32[part, :width], act)
-
-
-@njit
-def _graded_synapses(p, w, part, values, act):
-    """Add to `act` [steps, width] what the first layer's matrix delivers for the graded inputs `values` [steps, M]."""
-    matrix, scale, unit = p.matrices[0, INPUT], p.constants[0, SCALE + INPUT], p.constants[0, UNIT]
-    width = act.shape[1]
-    if matrix.narrow:
-        _spread_graded(matrix, p.weight8, values, scale, unit, w.sum16[part, :width], act)
-    else:
-        _spread_graded(matrix, p.weight16, values, scale, unit, w.sum32[part, :width], act)
-
-
-@njit
-def _neurons(p, m, w, part, b, i, t0, act, events, limits, row, spikes, states):
-    """The neurons of layer `i` of sample `b` over the steps of `act` [steps, width], from step `t0` of the sample on.
-
-    Their spikes go to `events`, `limits`. Views are made once, outside of the loop: each costs as much as a row.
-    """
-    layer = p.layers[i]
-    here, width = slice(layer.first, layer.first + layer.width), layer.width
-    first, second, fired, counts = m.first[b, here], m.second[b, here], m.fired[b, here], m.counts[b, here]
-    b1, b2, last, last_limits = p.b1[here], p.b2[here], w.last[part], w.last_limits[part]
-    kind, gamma, vth, bias = layer.kind, p.constants[i, GAMMA], p.constants[i, VTH], p.bias[here]
-    recurrent = p.matrices[i, RECURRENT].kind != ABSENT
-    saturated = 0
-    for c in range(act.shape[0]):
-        if recurrent:
-            last_limits[1] = _collect(fired, last, 0)
-            _synapses(p, w, part, i, RECURRENT, last, last_limits, act[c : c + 1])
+def _layer(p, m, w, part, b, i, t0, values, row, spikes, states):
+    """Layer `i` of sample `b` over the steps of `values`, from step `t0` of the sample on."""
+    layer, constants, inputs, recurrents = p.layers[i], p.constants[i], p.matrices[i, INPUT], p.matrices[i, RECURRENT]
+    first, width = layer.first, layer.width
+    here, room = b * p.bias.shape[0] + first, part * w.sum16.shape[1]
+    u, v, fired = stretch(m.first, here, width), stretch(m.second, here, width), stretch(m.fired, here, width)
+    bias, b1, b2 = stretch(p.bias, first, width), stretch(p.b1, first, width), stretch(p.b2, first, width)
+    base, counts = stretch(p.base, first, width), stretch(m.counts, here, width)
+    kind, gamma, vth, unit = layer.kind, constants[GAMMA], constants[VTH], constants[UNIT]
+    scale, recurrent_scale = constants[SCALE + INPUT], constants[SCALE + RECURRENT]
+    sources, source_limits = w.events[part, i & 1], w.limits[part, i & 1]
+    events, limits = w.events[part, 1 - (i & 1)], w.limits[part, 1 - (i & 1)]
+    sum16, sum32 = stretch(w.sum16, room, width), stretch(w.sum32, room, width)
+    driven, both = stretch(w.act, 2 * room, width), stretch(w.act, 2 * room + w.act.shape[2], width)
+    begin, end, saturated = 0, _collect(fired, events, 0), 0
+    limits[1] = end
+    for c in range(values.shape[0]):
+        act = driven
+        if inputs.kind == GRADED:
+            _add_graded(p.weight, inputs.weights, values[c], sum32)
+            _deliver(sum32, scale, unit, base, driven)
+        else:
+            now = stretch(sources, source_limits[c + 1], source_limits[c + 2] - source_limits[c + 1])
+            _synapses(inputs, p.weight, p.columns, p.ends, scale, unit, now, sum16, sum32, base, driven)
+        if recurrents.kind != ABSENT:
+            act, last = both, stretch(events, begin, end - begin)
+            _synapses(recurrents, p.weight, p.columns, p.ends, recurrent_scale, unit, last, sum16, sum32, driven, both)
         decays = layer.decays + min(t0 + c, layer.rows - 1) * width
-        a1, a2 = p.a1[decays : decays + width], p.a2[decays : decays + width]
-        saturated += _update(kind, first, second, fired, act[c], bias, a1, a2, b1, b2, gamma, vth)
-        begin, end = limits[c], _collect(fired, events, limits[c])
-        limits[c + 1] = end
-        for e in range(begin, end):
-            counts[events[e]] += 1
+        a1, a2 = stretch(p.a1, decays, width), stretch(p.a2, decays, width)
+        saturated += _update(kind, u, v, fired, act, bias, a1, a2, b1, b2, gamma, vth)
+        begin, end = end, _collect(fired, events, end)
+        limits[c + 2] = end
+        for n in stretch(events, begin, end - begin):
+            counts[n] += 1
         if spikes.shape[0] > 0:
-            _record(layer, row + c, b, first, second, fired, spikes, states)
+            _record(layer, row + c, b, u, v, fired, spikes, states)
     m.saturations[b, i] += saturated
 
 
 @njit
 def _chunk(p, m, w, part, b, t0, values, row, spikes, states):
     """All layers of sample `b` over the encoded inputs `values` [steps, M], at most `CHUNK` steps."""
-    steps, graded = values.shape[0], p.matrices[0, INPUT].kind == GRADED
-    if not graded:
+    if p.matrices[0, INPUT].kind != GRADED:
         events, limits = w.events[part, 0], w.limits[part, 0]
-        for c in range(steps):
-            limits[c + 1] = _collect(values[c], events, limits[c])
+        limits[1] = 0
+        for c in range(values.shape[0]):
+            limits[c + 2] = _collect(values[c], events, limits[c + 1])
     for i in range(p.layers.shape[0]):
-        source, target = i & 1, 1 - (i & 1)
-        layer = p.layers[i]
-        act = w.act[part, : steps * layer.width].reshape((steps, layer.width))
-        act[:] = 0
-        if graded and i == 0:
-            _graded_synapses(p, w, part, values, act)
-        else:
-            _synapses(p, w, part, i, INPUT, w.events[part, source], w.limits[part, source], act)
-        events, limits = w.events[part, target], w.limits[part, target]
-        _neurons(p, m, w, part, b, i, t0, act, events, limits, row, spikes, states)
+        _layer(p, m, w, part, b, i, t0, values, row, spikes, states)
 
 
 def _sources() -> int:

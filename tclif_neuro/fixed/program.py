@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,11 @@ from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, Quantize
 # `SPARSE_COST` of a dense one, which vectors add, and a sparse row itself as long as `SPARSE_ROW` of its weights.
 SPARSE_COST, SPARSE_ROW = 50, 6
 
+CACHE_LINE = 64  # bytes
+
 DELAYED, IMMEDIATE, STOCK = 0, 1, 2  # kinds of neurons
-ABSENT, DENSE, SPARSE, GRADED = 0, 1, 2, 3  # kinds of matrices; graded: dense, and its inputs have values
+ABSENT, DENSE, PAIRED, SPARSE, GRADED = range(5)  # kinds of matrices
+# (paired: dense, two 8-bit weights in a word; graded: dense, and its inputs have values)
 INPUT, RECURRENT = 0, 1  # the two matrices of a layer
 # Constants of a layer; SCALE + INPUT and SCALE + RECURRENT are the last two.
 GAMMA, VTH, UNIT, SCALE = 0, 1, 2, 3
@@ -46,7 +50,6 @@ LAYER = np.dtype(
 MATRIX = np.dtype(
     [
         ("kind", np.int64),
-        ("narrow", np.bool_),  # weights in `weight8`, else in `weight16`
         ("inputs", np.int64),
         ("weights", np.int64),  # where its weights begin
         ("columns", np.int64),  # sparse: where the neurons of its weights begin,
@@ -59,15 +62,16 @@ class Program(NamedTuple):
     """A network's constants; `real` is float32, or float64 where float32 would not be exact.
 
     layers: [L] `LAYER`. matrices: [L, 2] `MATRIX`. constants: [L, 5] real.
-    weight8, weight16: a dense matrix is [inputs, width]; a sparse one has the non-zero weights of the first input's
-    row, then the second's, and so on. columns: their neurons. ends: [inputs + 1] where each row begins and ends.
+    weight: a dense matrix is [inputs, width]; a paired one [inputs, width / 2], each word the 8-bit weight of a neuron
+    plus 128, and 256 times that of the neuron half a width further. A sparse one has the non-zero weights of the first
+    input's row, then the second's, and so on. columns: their neurons. ends: [inputs + 1] where a row begins and ends.
     a1, a2: [rows, width] of each layer; b1, b2, bias: [W]; real. Coefficients are decimals (k / 4096).
+    base: [W], what synaptic input is added to: TC-LIF's bias (that of LIF goes to its potential).
     """
 
     layers: Array
     matrices: Array
-    weight8: Array
-    weight16: Array
+    weight: Array
     columns: Array
     ends: Array
     a1: Array
@@ -75,7 +79,17 @@ class Program(NamedTuple):
     b1: Array
     b2: Array
     bias: Array
+    base: Array
     constants: Array
+
+
+def aligned(array: Array) -> Array:
+    """A copy that begins where a cache line does, so that no vector of it lies in two."""
+    room = np.empty(array.nbytes + CACHE_LINE, np.uint8)
+    begin = -room.ctypes.data % CACHE_LINE
+    copy = room[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def _padded(size: int) -> int:
@@ -134,17 +148,18 @@ class _Parts:
 def _add_matrix(parts: _Parts, matrix: _Weights, width: int) -> tuple[Any, ...]:
     """Store `matrix`, densely or sparsely; returns its `MATRIX`. Graded inputs are for dense ones only."""
     weight = matrix.weight
-    narrow = weight.min() >= -128 and weight.max() <= 127 and matrix.largest_sum < 2**15
-    name = "weight8" if narrow else "weight16"
     size, inputs = weight.shape
     if not matrix.graded and SPARSE_COST * (SPARSE_ROW * inputs + np.count_nonzero(weight)) < inputs * width:
         row, column = weight.T.nonzero()
         ends = np.searchsorted(row, np.arange(inputs + 1))
-        begins = parts.add(name, weight[column, row]), parts.add("columns", column), parts.add("ends", ends)
-        return (SPARSE, narrow, inputs, *begins)
-    dense = np.zeros((inputs, width), weight.dtype)
-    dense[:, :size] = weight.T
-    return (GRADED if matrix.graded else DENSE, narrow, inputs, parts.add(name, dense), 0, 0)
+        begins = parts.add("weight", weight[column, row]), parts.add("columns", column), parts.add("ends", ends)
+        return (SPARSE, inputs, *begins)
+    kind = GRADED if matrix.graded else DENSE
+    rows = np.zeros((inputs, width), np.int16)
+    rows[:, :size] = weight.T
+    if kind == DENSE and weight.min() >= -128 and weight.max() <= 127 and matrix.largest_sum < 2**15:
+        kind, rows = PAIRED, (rows[:, width // 2 :] << 8) + (rows[:, : width // 2] + 128)
+    return (kind, inputs, parts.add("weight", rows), 0, 0)
 
 
 def _neurons(layer: Layer) -> tuple[int, int, Array, Array, Array, Array]:
@@ -170,14 +185,14 @@ def _add_layer(parts: _Parts, layer: Layer, weights: list[_Weights]) -> tuple[An
     names = ("a1", "a2", "b1", "b2")
     decays, *_ = [neurons(name, values / DECAY_ONE) for name, values in zip(names, coefficients, strict=True)]
     first, column = neurons("bias", layer.bias), parts.add("columns of a recording", layer.bias)
+    neurons("base", layer.bias * (kind != STOCK))
     row = (kind, layer.inputs, layer.size, width, first, column, decays, len(coefficients[0]))
-    matrices = [_add_matrix(parts, matrix, width) for matrix in weights] + [(ABSENT, False, 0, 0, 0, 0)]
+    matrices = [_add_matrix(parts, matrix, width) for matrix in weights] + [(ABSENT, 0, 0, 0, 0)]
     scales = [matrix.scale for matrix in weights] + [1.0]
     return row, matrices[:2], [gamma, layer.neuron.vth, 1 << ACT_SHIFT, *scales[:2]]
 
 
-def compile_network(net: QuantizedNetwork) -> Program:
-    """`net` as a `Program`."""
+def _compile(net: QuantizedNetwork) -> Program:
     largest = [max(abs(v) for v in net.input.range)] + [1] * (len(net.layers) - 1)
     weights = [
         [_weights(layer.synapses, input_max)] + ([_weights(layer.recurrent, 1)] if layer.recurrent else [])
@@ -187,13 +202,25 @@ def compile_network(net: QuantizedNetwork) -> Program:
     parts = _Parts()
     stored = [_add_layer(parts, layer, matrices) for layer, matrices in zip(net.layers, weights, strict=True)]
     layers, matrices, constants = zip(*stored, strict=True)
-    return Program(
+    program = Program(
         layers=np.array(list(layers), LAYER),
         matrices=np.array(list(matrices), MATRIX),
-        weight8=parts.joined("weight8", np.int8),
-        weight16=parts.joined("weight16", np.int16),
+        weight=parts.joined("weight", np.int16),
         columns=parts.joined("columns", np.uint32),
         ends=parts.joined("ends", np.int64),
-        **{name: parts.joined(name, real) for name in ("a1", "a2", "b1", "b2", "bias")},
+        **{name: parts.joined(name, real) for name in ("a1", "a2", "b1", "b2", "bias", "base")},
         constants=np.array(constants, real),
     )
+    return Program(*map(aligned, program))
+
+
+_programs: dict[int, Program] = {}  # by the network's id, as long as the network lives
+
+
+def compile_network(net: QuantizedNetwork) -> Program:
+    """`net` as a `Program`; made once for each network, whose arrays are read-only copies, so that it stays right."""
+    key = id(net)
+    if key not in _programs:
+        _programs[key] = _compile(net)
+        finalize(net, _programs.pop, key, None).atexit = False
+    return _programs[key]

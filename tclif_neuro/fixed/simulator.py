@@ -9,13 +9,13 @@ Time is cut into chunks, and each layer of a sample runs a chunk before the next
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.kernel import CHUNK, State, Workspace, advance
-from tclif_neuro.fixed.program import Program, compile_network
+from tclif_neuro.fixed.kernel import BURST, CHUNK, advance
+from tclif_neuro.fixed.program import Program, aligned, compile_network
 from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.threads import in_parts
@@ -26,30 +26,60 @@ SEGMENT = 2**17  # input values that are encoded, and run, at a time
 Array = npt.NDArray[Any]
 
 
+class State(NamedTuple):
+    """The neurons of a batch, and what was counted since the last reset.
+
+    first, second, fired: [B, W], dendrite and soma (or current and potential) and the last spikes. counts: [B, W],
+    spikes. saturations: [B, L].
+    """
+
+    first: Array
+    second: Array
+    fired: Array
+    counts: Array
+    saturations: Array
+
+
+class Workspace(NamedTuple):
+    """Room for the chunk at hand, for each of P parts of the batch.
+
+    events: [P, 2, (CHUNK + 1) x widest + BURST], what fired: a layer's input and the layer, by turns; first in the step
+    before the chunk. The events of step c of the chunk are those from limits[c + 1] to limits[c + 2].
+    limits: [P, 2, CHUNK + 2]. act: [P, 2, widest], synaptic input of one step: so little stays in the nearest cache.
+    sum16, sum32: [P, widest].
+    """
+
+    events: Array
+    limits: Array
+    act: Array
+    sum16: Array
+    sum32: Array
+
+
 def _state(program: Program, batch: int) -> State:
     """A batch at rest."""
     real, n = program.bias.dtype, program.bias.size
-    return State(
+    state = State(
         first=np.zeros((batch, n), real),
         second=np.zeros((batch, n), real),
         fired=np.zeros((batch, n), real),
         counts=np.zeros((batch, n), np.int64),
         saturations=np.zeros((batch, len(program.layers)), np.int64),
     )
+    return State(*map(aligned, state))
 
 
 def _workspace(program: Program, parts: int) -> Workspace:
     width = int(program.layers["width"].max())
     widest = max(width, int(program.layers["inputs"].max()))
-    return Workspace(
-        events=np.zeros((parts, 2, CHUNK * widest), np.int32),
-        limits=np.zeros((parts, 2, CHUNK + 1), np.int64),
-        last=np.zeros((parts, width), np.int32),
-        last_limits=np.zeros((parts, 2), np.int64),
-        act=np.zeros((parts, CHUNK * width), program.bias.dtype),
+    workspace = Workspace(
+        events=np.zeros((parts, 2, (CHUNK + 1) * widest + BURST), np.uint32),
+        limits=np.zeros((parts, 2, CHUNK + 2), np.int64),
+        act=np.zeros((parts, 2, width), program.bias.dtype),
         sum16=np.zeros((parts, width), np.int16),
         sum32=np.zeros((parts, width), np.int32),
     )
+    return Workspace(*map(aligned, workspace))
 
 
 class Simulator:
@@ -66,6 +96,14 @@ class Simulator:
         self._parts = min(batch, PARTS)
         self._program = compile_network(net)
         self._workspace = _workspace(self._program, self._parts)
+        layers = self._program.layers
+        self._neurons = [
+            slice(first, first + size) for first, size in zip(layers["first"], layers["size"], strict=True)
+        ]
+        self._columns = [
+            slice(begin, begin + size) for begin, size in zip(layers["column"], layers["size"], strict=True)
+        ]
+        self._size = self._columns[-1].stop
         self.reset()
 
     def reset(self) -> None:
@@ -76,7 +114,7 @@ class Simulator:
     def step(self, x: npt.ArrayLike) -> Array:
         """One step of a stream: float input [B, M] -> the last layer's spikes, or a readout's potential, [B, N]."""
         self._run(check_input(self.net, np.asarray(x)[None]), record=False)
-        readout, last = self.net.layers[-1].readout, self._neurons(len(self.net.layers) - 1)
+        readout, last = self.net.layers[-1].readout, self._neurons[-1]
         return self._state.second[:, last].astype(np.int32) if readout else self._state.fired[:, last].astype(np.uint8)
 
     def run(self, x: npt.ArrayLike, *, record: bool = False) -> Run:
@@ -85,11 +123,17 @@ class Simulator:
         Counts and saturations are those since the last reset. Raises `InputError` if `x` does not fit.
         """
         encoded, spikes, states = self._run(check_input(self.net, x), record=record)
-        ends = np.cumsum([layer.size for layer in self.net.layers])
-        columns = [slice(end - layer.size, end) for end, layer in zip(ends, self.net.layers, strict=True)]
+        final = np.array([self._state.first, self._state.second]).astype(np.int32)
+        counts, saturations = self._state.counts.copy(), self._state.saturations.sum(axis=0).tolist()
         runs = tuple(
-            self._layer_run(i, spikes[..., c] if record else None, states[..., c] if record else None)
-            for i, c in enumerate(columns)
+            LayerRun(
+                spikes=spikes[..., columns] if record else None,
+                states=states[..., columns] if record else None,
+                final=final[..., neurons],
+                counts=counts[:, neurons],
+                saturations=saturated,
+            )
+            for neurons, columns, saturated in zip(self._neurons, self._columns, saturations, strict=True)
         )
         return Run(input=encoded, layers=runs, readout=self.net.layers[-1].readout)
 
@@ -97,7 +141,7 @@ class Simulator:
         """The encoded input, and the recorded spikes and states of all layers side by side."""
         if x.shape[1] != self.batch:
             raise InputError(f"input: {x.shape[1]} samples, the simulator was made for {self.batch}")
-        shape = (len(x) if record else 0, self.batch, sum(layer.size for layer in self.net.layers))
+        shape = (len(x) if record else 0, self.batch, self._size)
         spikes, states = np.zeros(shape, np.uint8), np.zeros((2, *shape), np.int32)
         encoded = np.empty(x.shape, np.int16)
         length = max(1, SEGMENT // x[0].size // CHUNK) * CHUNK
@@ -108,21 +152,6 @@ class Simulator:
             in_parts(advance, self._parts, self._parts, self._program, self._state, self._workspace, *streams)
             self._step += len(encoded[now])
         return encoded, spikes, states
-
-    def _neurons(self, i: int) -> slice:
-        """Where the neurons of layer `i` are in the state."""
-        layer = self._program.layers[i]
-        return slice(layer["first"], layer["first"] + layer["size"])
-
-    def _layer_run(self, i: int, spikes: Array | None, states: Array | None) -> LayerRun:
-        state, here = self._state, self._neurons(i)
-        return LayerRun(
-            spikes=spikes,
-            states=states,
-            final=np.stack([state.first[:, here], state.second[:, here]]).astype(np.int32),
-            counts=state.counts[:, here].copy(),
-            saturations=int(state.saturations[:, i].sum()),
-        )
 
 
 def simulate(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = False) -> Run:
