@@ -102,7 +102,12 @@ def samples_a_second(row: Row) -> list[float]:
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.3g} ({min(values):.3g}-{max(values):.3g})"
+    return f"{_digits(statistics.median(values))} ({_digits(min(values))}-{_digits(max(values))})"
+
+
+def _digits(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
@@ -142,7 +147,7 @@ def _bars(axis: Any, group: Sequence[Row], values: Sequence[Sequence[float]]) ->
     axis.barh(labels, medians, color=colours, height=0.65)
     for i, (v, median) in enumerate(zip(values, medians, strict=True)):
         axis.plot([min(v), max(v)], [i, i], color="#222222", linewidth=1)
-        axis.annotate(f"{median:.3g}", (max(v), i), (4, 0), textcoords="offset points", va="center", fontsize=7)
+        axis.annotate(_digits(median), (max(v), i), (4, 0), textcoords="offset points", va="center", fontsize=7)
     axis.set_xlim(0, max(max(map(max, values)), 1e-9) * 1.2)
     axis.invert_yaxis()
     axis.tick_params(labelsize=7)
