@@ -22,7 +22,7 @@ from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, Quantize
 
 # When a matrix is stored sparsely (measured, see docs/simulator.md): a weight of a sparse row takes as long as
 # `SPARSE_COST` of a dense one, which vectors add, and a sparse row itself as long as `SPARSE_ROW` of its weights.
-SPARSE_COST, SPARSE_ROW = 50, 6
+SPARSE_COST, SPARSE_ROW = 60, 12
 
 CACHE_LINE = 64  # bytes
 
