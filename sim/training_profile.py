@@ -15,12 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from sim.bench.contenders import Job
-from sim.bench.measure import wake
-from sim.bench.models import BUILD
-from tclif_neuro.memory import keep_large_blocks
+from sim.bench.measure import training
 from tclif_neuro.neurons import scan, spikes
 from tclif_neuro.threads import in_parts
 
@@ -33,22 +29,6 @@ NAMES = {
     "_fill": "finding events",
     "_set": "finding events",
 }
-
-
-def step_of(job: Job) -> Callable[[], None]:
-    """A training step of the benchmark: forward, backward, Adam, on random input."""
-    torch.manual_seed(0)
-    model = BUILD["tclif"](job.sizes, job.recurrent)
-    wake(model, job)
-    x, target = torch.rand(job.steps, job.batch, job.sizes[0]), torch.randint(job.sizes[-1], (job.batch,))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(x), target).backward()
-        optimizer.step()
-
-    return step
 
 
 def profile(step: Callable[[], None], repeat: int) -> dict[str, float]:
@@ -79,11 +59,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeat", type=int, default=5)
     asked = parser.parse_args()
-    keep_large_blocks()
     for recurrent in (False, True):
         job = Job(work="train", build="tclif", steps=asked.steps, batch=asked.batch, recurrent=recurrent)
         print("recurrent" if recurrent else "feed-forward", *job.sizes, f"T = {job.steps}, batch {job.batch}")
-        for name, seconds in sorted(profile(step_of(job), asked.repeat).items(), key=lambda item: item[1]):
+        *_, step = training(job)
+        for name, seconds in sorted(profile(step, asked.repeat).items(), key=lambda item: item[1]):
             print(f"  {name:36} {seconds:.3f} s")
 
 

@@ -7,17 +7,9 @@ import numpy as np
 import torch
 
 import tclif_neuro as tn
-from tclif_neuro.network import Layer, QuantizedNetwork, Synapses, TCLIFNeuron
+from tclif_neuro.network import Layer, QuantizedNetwork, Synapses
 from tclif_neuro.onchip import LearningSetup, Plasticity, random_network
-
-NEURON = TCLIFNeuron(
-    a1=np.full((1, 1), 4096),
-    a2=np.full((1, 1), 4096),
-    b1=np.array([-2048]),
-    b2=np.array([2048]),
-    vth_mant=2000,
-    gamma_mant=1000,
-)
+from tests.onchip.setups import NEURON
 
 
 def simulator() -> None:

@@ -7,7 +7,6 @@ much the network had to do.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -38,6 +37,12 @@ def timed(run: Callable[[], object], job: Job) -> dict[str, Any]:
 
 def train(job: Job) -> dict[str, Any]:
     """Training steps: forward, backward, Adam. Also the spike rate of the last hidden layer."""
+    model, x, step = training(job)
+    return {**timed(step, job), "rate": _rate(model, x)}
+
+
+def training(job: Job) -> tuple[Any, Any, Callable[[], None]]:
+    """The job's model, its random input [T, B, in], and a step of training on that."""
     import torch
 
     from sim.bench.models import BUILD
@@ -56,7 +61,7 @@ def train(job: Job) -> dict[str, Any]:
         torch.nn.functional.cross_entropy(model(x), target).backward()
         optimizer.step()
 
-    return {**timed(step, job), "rate": _rate(model, x)}
+    return model, x, step
 
 
 def wake(model: Any, job: Job) -> None:
@@ -121,8 +126,9 @@ def simulate(job: Job) -> dict[str, Any]:
 def limit(net: Any, x: Any, job: Job) -> dict[str, Any]:
     """What additions of weights and updates of neurons alone would take on all cores; see `sim/simulator_floor.py`."""
     from sim.simulator_floor import floor
+    from tclif_neuro import threads
 
-    cores = min(job.batch, len(os.sched_getaffinity(0)))
+    cores = min(job.batch, threads.count())
     return {"seconds": [floor(net, x) * job.batch / cores for _ in range(job.timed)], "before": 0.0, "peak": 0.0}
 
 

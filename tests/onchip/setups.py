@@ -3,11 +3,28 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tclif_neuro.network import DECAY_ONE, MANT_MAX, InputCoding, Layer, LIFNeuron, QuantizedNetwork, Synapses
+from tclif_neuro.network import (
+    DECAY_ONE,
+    MANT_MAX,
+    InputCoding,
+    Layer,
+    LIFNeuron,
+    QuantizedNetwork,
+    Synapses,
+    TCLIFNeuron,
+)
 from tclif_neuro.onchip import LearningSetup, Plasticity
 from tests.strategies import biases, decays, integers, tclif_neurons
 
 MAX_SIZE = 5
+NEURON = TCLIFNeuron(
+    a1=np.full((1, 1), 4096),
+    a2=np.full((1, 1), 4096),
+    b1=np.array([-2048]),
+    b2=np.array([2048]),
+    vth_mant=2000,
+    gamma_mant=1000,
+)
 
 
 @st.composite

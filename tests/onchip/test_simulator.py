@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed.run import InputError
-from tclif_neuro.network import FormatError, TCLIFNeuron
+from tclif_neuro.network import FormatError
 from tclif_neuro.onchip import LearningSetup, Plasticity, learn, learn_reference, random_network
-from tests.onchip.setups import samples, setups
+from tests.onchip.setups import NEURON, samples, setups
 
 FIELDS = ("spikes", "states", "posted", "eligibility", "weight")
 
@@ -35,17 +35,9 @@ def test_any_setup_learns_what_the_reference_learns(case):
 def digits_like(**changes):
     """A setup that spikes, learns and is wide enough for every vector instruction, and its samples."""
     rng = np.random.default_rng(4)
-    neuron = TCLIFNeuron(
-        a1=np.full((1, 1), 4096),
-        a2=np.full((1, 1), 4096),
-        b1=np.array([-2048]),
-        b2=np.array([2048]),
-        vth_mant=2000,
-        gamma_mant=1000,
-    )
     rules = Plasticity(rate_shift=8, trace_shift=10, signal_shift=10, surrogate_shift=10)
     values = dict(
-        net=random_network(8, neuron, 37, 10, rng=rng, recurrent=True),
+        net=random_network(8, NEURON, 37, 10, rng=rng, recurrent=True),
         rules=(rules, Plasticity(rate_shift=8, trace_shift=6)),
         target=np.array([200_000]),
         error_shift=11,
