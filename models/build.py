@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from tclif_neuro import lava, simulate
-from tclif_neuro.commands.export import ExportOptions, ExportResult, export_run
+from tclif_neuro.cli.commands.export import ExportOptions, ExportResult, export_run
 from tclif_neuro.data import Task
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import Run
-from tclif_neuro.learning.recipe import Recipe
-from tclif_neuro.learning.recipe_file import load_recipe
-from tclif_neuro.learning.train import TrainResult, train
+from tclif_neuro.learning.recipe.file import load_recipe
+from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.training.train import TrainResult, train
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 

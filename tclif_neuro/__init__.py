@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tclif_neuro.fixed.reference import run_reference as run_reference
     from tclif_neuro.fixed.run import Run as Run
     from tclif_neuro.fixed.simulator import simulate as simulate
-    from tclif_neuro.learning.eprop import EPropLearner as EPropLearner
-    from tclif_neuro.learning.eprop_signal import EPropOptions as EPropOptions
+    from tclif_neuro.learning.eprop.learner import EPropLearner as EPropLearner
+    from tclif_neuro.learning.eprop.signal import EPropOptions as EPropOptions
     from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
     from tclif_neuro.netx import load as load
     from tclif_neuro.netx import save as save
-    from tclif_neuro.neurons.checkpoint import checkpointed as checkpointed
+    from tclif_neuro.neurons.checkpointed import checkpointed as checkpointed
     from tclif_neuro.neurons.liquid import LiquidLIF as LiquidLIF
     from tclif_neuro.neurons.modules import LIF as LIF
     from tclif_neuro.neurons.modules import TCLIF as TCLIF
@@ -45,13 +45,13 @@ _HOME = {
     "run_reference": "fixed.reference",
     "Run": "fixed.run",
     "simulate": "fixed.simulator",
-    "EPropLearner": "learning.eprop",
-    "EPropOptions": "learning.eprop_signal",
+    "EPropLearner": "learning.eprop.learner",
+    "EPropOptions": "learning.eprop.signal",
     "load": "netx",
     "save": "netx",
     "QuantizedNetwork": "network",
     "LiquidLIF": "neurons.liquid",
-    "checkpointed": "neurons.checkpoint",
+    "checkpointed": "neurons.checkpointed",
     "LIF": "neurons.modules",
     "TCLIF": "neurons.modules",
     "AdaptiveTCLIF": "neurons.modules",

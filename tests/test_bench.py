@@ -14,7 +14,7 @@ from sim.bench.__main__ import options, rows, training_jobs
 from sim.bench.contenders import CONTENDERS
 from sim.bench.models import BUILD, StepwiseTCLIF
 from sim.bench.scaling import panels
-from tclif_neuro.commands.bench import run_bench
+from tclif_neuro.cli.commands.bench import run_bench
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -25,7 +25,7 @@ def test_commands_exist():
     assert {"train", "export", "run", "compare", "inspect", "plot"} <= named
     for name in named:
         shown = subprocess.run(
-            [sys.executable, "-m", "tclif_neuro.cli", name, "--help"], capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "tclif_neuro.cli.app", name, "--help"], capture_output=True, text=True, timeout=60
         )
         assert shown.returncode == 0, shown.stderr
 

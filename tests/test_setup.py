@@ -146,7 +146,7 @@ def test_wheel_holds_the_package_alone(tmp_path: Path) -> None:
         entry_points = archive.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert {name.split("/")[0] for name in names} == {"tclif_neuro", "tclif_neuro-0.1.0.dist-info"}
     assert "tclif_neuro/network.py" in names
-    assert "tclif = tclif_neuro.cli:main" in entry_points
+    assert "tclif = tclif_neuro.cli.app:main" in entry_points
 
 
 @pytest.mark.parametrize(("which", "version"), [("full", "3.10"), ("core", "3.12")])

@@ -72,8 +72,8 @@ def measure(job: Job) -> Result:
     changes = {key: value for key, value in job.items() if key not in ("rule", "seed")}
     if job.get("rule") == "float":
         return _float(job["seed"])
-    from tclif_neuro.onchip.learning import run_task
-    from tclif_neuro.onchip.recipe_file import changed, load_learn_recipe
+    from tclif_neuro.onchip.tasks.recipe_file import changed, load_learn_recipe
+    from tclif_neuro.onchip.tasks.run_task import run_task
 
     recipe = changed(
         load_learn_recipe(RECIPE), **{"network.seed": job["seed"], "learning.seed": job["seed"], **changes}
@@ -93,7 +93,7 @@ def _float(seed: int) -> Result:
 
     import tclif_neuro as tn
     from tclif_neuro.data import load_task
-    from tclif_neuro.onchip.recipe_file import load_learn_recipe
+    from tclif_neuro.onchip.tasks.recipe_file import load_learn_recipe
 
     recipe, task = load_learn_recipe(RECIPE), load_task("digits-rows", SPLIT + seed)
     torch.manual_seed(seed)

@@ -29,8 +29,8 @@ def measure(job: Job) -> Result:
     import torch
 
     from tclif_neuro.data import load_task
-    from tclif_neuro.learning.eprop import EPropLearner
-    from tclif_neuro.learning.eprop_signal import EPropOptions
+    from tclif_neuro.learning.eprop.learner import EPropLearner
+    from tclif_neuro.learning.eprop.signal import EPropOptions
 
     task = load_task("smnist")
     generator = torch.Generator().manual_seed(job["seed"])

@@ -78,7 +78,7 @@ def _bptt(recurrent: bool) -> Any:
 def _eprop(recurrent: bool) -> Any:
     import torch
 
-    from tclif_neuro.learning.eprop import EPropLearner
+    from tclif_neuro.learning.eprop.learner import EPropLearner
 
     learner = EPropLearner(_model(recurrent))
     return lambda steps: learner.sequence(chunks(steps), torch.zeros(BATCH).long())

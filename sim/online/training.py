@@ -24,8 +24,8 @@ def job(task: str, neuron: str, rule: str, recurrent: bool, seed: int, **trainin
 
 def train_job(job: Job) -> Result:
     """Train the job's recipe; its test accuracy in per cent after every epoch, and the seconds that it took."""
-    from tclif_neuro.learning.recipe import Recipe
-    from tclif_neuro.learning.train import train
+    from tclif_neuro.learning.recipe.sections import Recipe
+    from tclif_neuro.learning.training.train import train
 
     named = dict(job)
     task, neuron, recurrent = (named.pop(key) for key in ("task", "neuron", "recurrent"))

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from tclif_neuro.fixed.run import Run, check_input
-from tclif_neuro.lava.guard import LavaError, LavaMissing, available, guarded, require
-from tclif_neuro.lava.job import TASK, read_job, total_processes, total_steps, write_job
+from tclif_neuro.lava.guarding.guard import LavaError, LavaMissing, available, guarded, require
+from tclif_neuro.lava.inference.job import TASK, read_job, total_processes, total_steps, write_job
 from tclif_neuro.network import QuantizedNetwork
 
 if TYPE_CHECKING:
-    from tclif_neuro.lava.learning import learn as learn
-    from tclif_neuro.lava.learning_variants import learn_stock as learn_stock
+    from tclif_neuro.lava.learning.engine import learn_stock as learn_stock
+    from tclif_neuro.lava.learning.exact import learn as learn
 
 __all__ = ["LavaError", "LavaMissing", "available", "guarded", "learn", "learn_stock", "run"]
 
-_LEARNING = {"learn": "learning", "learn_stock": "learning_variants"}  # imported when they are asked for
+_LEARNING = {"learn": "learning.exact", "learn_stock": "learning.engine"}  # imported when they are asked for
 
 _START = 60.0  # seconds allowed for the start of Lava
 _STEP = 5e-3  # seconds allowed for a step of a process; it takes about 0.16 ms

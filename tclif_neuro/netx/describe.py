@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.files import StrPath
+from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.network import (
     DECAY_ONE,
     InputCoding,
@@ -22,7 +23,6 @@ from tclif_neuro.network import (
 )
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.read import NetFile, load_file
-from tclif_neuro.netx.stock import neuron_type, why_not_stock
 
 WEIGHT_BYTES = 1  # 8 bits
 NEURON_BYTES = 2 * 3 + 2  # two states of 24 bits, a bias of 13
@@ -160,7 +160,7 @@ def _layer(layer: Layer, number: int, coding: InputCoding | None) -> LayerSummar
     return LayerSummary(
         path=f"layer/{number}",
         type=names.DENSE if layer.recurrent is None else names.RECURRENT,
-        neuron=neuron_type(neuron, stock=not why),
+        neuron=names.neuron_type(neuron, stock=not why),
         neurons=layer.size,
         inputs=layer.inputs,
         synapses=_synapses(layer.synapses),

@@ -55,6 +55,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.network import LIFNeuron, Neuron
 
 FORMAT = "tclif-neuro-net"
 STOCK_FORMAT = "lava-dl netx"  # our name for a file without the attribute `format`
@@ -71,7 +72,6 @@ CUBA = "CUBA"  # the LIF of lava-dl
 LIF = "LIF"  # the same neuron in a layer that lava-dl could not compute
 LOIHI = "LOIHI"  # what older versions of lava-dl call CUBA
 
-STOCK_BIAS_EXP = 6  # lava-dl gives every bias this exponent
 SCALE_BITS = (-64, 64)  # far beyond any sensible scale: states have 24 bits
 
 Datasets = dict[str, npt.NDArray[Any]]  # a file's content: path -> array of integers, floats, booleans or bytes
@@ -93,6 +93,13 @@ def check_texts(classes: Iterable[str], recipe: str) -> None:
     for name in classes:
         check_text("tclif/classes", name)
     check_text("tclif/recipe", recipe, "\t\n\r")
+
+
+def neuron_type(neuron: Neuron, stock: bool) -> str:
+    """The file's name for the neurons of a layer that lava-dl can or cannot compute."""
+    if isinstance(neuron, LIFNeuron):
+        return CUBA if stock else LIF
+    return ATCLIF if neuron.adaptive else TCLIF
 
 
 def digest(datasets: Mapping[str, npt.NDArray[Any]]) -> str:

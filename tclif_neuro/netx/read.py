@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from tclif_neuro.files import StrPath
+from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.network import InputCoding, Layer, QuantizedNetwork, check_range
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.container import Attributes, unpack
 from tclif_neuro.netx.files import read_bytes
 from tclif_neuro.netx.format import Datasets, NetFileError, check_texts, digest
+from tclif_neuro.netx.read_lavadl import decode_stock
 from tclif_neuro.netx.read_layer import read_layer
-from tclif_neuro.netx.read_stock import decode_stock
 from tclif_neuro.netx.section import Section, connected, fields_named, numbered
-from tclif_neuro.netx.stock import why_not_stock
 
 # The hub's names of fields -> the file's.
 INPUT = {"input bits": "inputBits", "input scale": "inputScale", "input": "inputSigned"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from tclif_neuro.lavadl import STOCK_BIAS_EXP, scaled
 from tclif_neuro.network import (
     BIAS_EXP,
     BIAS_MANT,
@@ -19,7 +20,6 @@ from tclif_neuro.network import (
 )
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.section import Section, fields_named
-from tclif_neuro.netx.stock import scaled
 
 # The hub's names of fields -> the file's.
 TCLIF = {"a1": "alpha1", "a2": "alpha2", "a1 and a2": "alpha1", "b1": "beta1", "b2": "beta2", "gamma_mant": "gammaMant"}
@@ -46,7 +46,7 @@ def read_layer(section: Section) -> Layer:
             synapses=synapses,
             recurrent=recurrent,
             neuron=neuron,
-            bias_mant=_mantissas(section, "bias", names.STOCK_BIAS_EXP - bias_exp if stock else 0, BIAS_MANT),
+            bias_mant=_mantissas(section, "bias", STOCK_BIAS_EXP - bias_exp if stock else 0, BIAS_MANT),
             bias_exp=bias_exp,
             scale_bits=_integer(section, "scaleBits", names.SCALE_BITS),
             readout=section.scalar("readout", "b"),

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tclif_neuro.files import StrPath
+from tclif_neuro.lavadl import stock_bias, stock_weights, why_not_stock
 from tclif_neuro.network import FormatError, Layer, LIFNeuron, Neuron, QuantizedNetwork, TCLIFNeuron, check_range
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.container import pack
 from tclif_neuro.netx.files import write_bytes
 from tclif_neuro.netx.format import Datasets, NetFileError, check_texts, digest
-from tclif_neuro.netx.stock import neuron_type, stock_bias, stock_weights, why_not_stock
 
 
 def save(net: QuantizedNetwork, path: StrPath) -> None:
@@ -87,7 +87,7 @@ def _layer(layer: Layer, stock: bool, path: str) -> dict[str, Any]:
 def _neuron(neuron: Neuron, stock: bool) -> dict[str, Any]:
     """The datasets of a layer's neurons."""
     fields = _lif(neuron) if isinstance(neuron, LIFNeuron) else _tclif(neuron)
-    fields["type"] = neuron_type(neuron, stock)
+    fields["type"] = names.neuron_type(neuron, stock)
     return {f"neuron/{name}": value for name, value in fields.items()}
 
 

@@ -7,13 +7,13 @@
 - `learn_stock(setup, x, labels)`: on the stock learning engine as Lava models it, compiled; `run_stock`: no learning
 """
 
-from tclif_neuro.onchip.reference import learn_reference
+from tclif_neuro.onchip.engine.program import StockRun
+from tclif_neuro.onchip.engine.simulator import learn_stock, run_stock
+from tclif_neuro.onchip.exact.reference import learn_reference
+from tclif_neuro.onchip.exact.simulator import learn
+from tclif_neuro.onchip.random_network import random_network
+from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
 from tclif_neuro.onchip.run import LearningRun
-from tclif_neuro.onchip.setup import LearningSetup, Plasticity
-from tclif_neuro.onchip.simulator import learn
-from tclif_neuro.onchip.start import random_network
-from tclif_neuro.onchip.stock import StockRun
-from tclif_neuro.onchip.stock_simulator import learn_stock, run_stock
 
 __all__ = [
     "LearningRun",

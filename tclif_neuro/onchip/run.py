@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.network import QuantizedNetwork
-from tclif_neuro.onchip.setup import LearningSetup
+from tclif_neuro.onchip.rule.setup import LearningSetup
 
 Ints = npt.NDArray[Any]
 

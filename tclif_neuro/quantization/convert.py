@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.network import InputCoding, Layer, QuantizedNetwork, Synapses
-from tclif_neuro.netx.stock import why_not_stock
 from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.quantization.mapping import to_neuron
 from tclif_neuro.quantization.plan import Plan, check_calibration, make_plan

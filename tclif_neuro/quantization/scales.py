@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from tclif_neuro.lavadl import STOCK_BIAS_EXP
 from tclif_neuro.network import (
     ACT_SHIFT,
     ACT_SUM_MAX,
@@ -37,7 +38,6 @@ from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.quantization.grid import Grid, bias_grid, weight_grid
 from tclif_neuro.quantization.stages import ConversionError, Stage
 
-STOCK_BIAS_EXP = 6  # what lava-dl's netx gives every bias
 THRESHOLD_MANT_MIN = 32  # a threshold rounded to a mantissa this large is right to 1/64
 CURRENT_MAX = STATE_MAX >> ACT_SHIFT  # |a_in| up to this does not wrap a 24-bit current around
 

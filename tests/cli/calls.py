@@ -9,7 +9,7 @@ import time
 
 from typer.testing import CliRunner
 
-from tclif_neuro import cli
+from tclif_neuro.cli import app as cli
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `cli.main` does, for the commands in this process
 
@@ -42,7 +42,7 @@ def run(*arguments):
     return json.loads(result.stdout)
 
 
-def process(*arguments, code="from tclif_neuro.cli import main; main()", **options):
+def process(*arguments, code="from tclif_neuro.cli.app import main; main()", **options):
     """The command in a process of its own."""
     command = [sys.executable, "-c", code, *(str(a) for a in arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
@@ -59,7 +59,7 @@ def refused(result, *words, status=2):
 
 def interrupted(name, recipe, out):
     """The command `name` on a recipe, Ctrl-C pressed once it has written its log: exit status, output and errors."""
-    command = [sys.executable, "-c", "from tclif_neuro.cli import main; main()", name, str(recipe), "-o", str(out)]
+    command = [sys.executable, "-c", "from tclif_neuro.cli.app import main; main()", name, str(recipe), "-o", str(out)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 200

@@ -11,7 +11,7 @@ from tests.cli.calls import RECIPE, interrupted, process, run, tclif
 
 def test_help_is_quick_since_it_imports_nothing_heavy():
     code = (
-        "import sys; from tclif_neuro.cli import app; app(['--help'], standalone_mode=False); "
+        "import sys; from tclif_neuro.cli.app import app; app(['--help'], standalone_mode=False); "
         "heavy = {'torch', 'numpy', 'matplotlib', 'numba', 'h5py', 'rich', 'lava'}; "
         "print(sorted({m.split('.')[0] for m in sys.modules} & heavy))"
     )
@@ -25,7 +25,7 @@ def test_version():
     assert tclif("--version").stdout == f"tclif {tn.__version__}\n"
 
 
-NO_LAVA = "import sys; sys.modules['lava'] = None; from tclif_neuro.cli import main; main()"
+NO_LAVA = "import sys; sys.modules['lava'] = None; from tclif_neuro.cli.app import main; main()"
 
 
 def test_without_lava_its_backend_is_refused_and_compare_leaves_it_out(folder, monkeypatch):
@@ -42,7 +42,7 @@ def test_without_lava_its_backend_is_refused_and_compare_leaves_it_out(folder, m
 def test_a_bug_has_a_status_of_its_own(folder):
     code = (
         "import tclif_neuro.netx as n\ndef describe(path): raise ZeroDivisionError\nn.describe = describe\n"
-        "from tclif_neuro.cli import main; main()"
+        "from tclif_neuro.cli.app import main; main()"
     )
     result = process("inspect", folder / "tiny.net", code=code)
     assert result.returncode == 70 and "ZeroDivisionError" in result.stderr
@@ -56,7 +56,7 @@ def test_ctrl_c_ends_training_cleanly_and_it_can_be_resumed(folder, tmp_path):
     assert status == 130 and stdout == ""
     assert stderr.endswith("error: interrupted\n") and "Traceback" not in stderr
     assert sorted(p.name for p in out.iterdir()) == ["checkpoint.pt", "log.csv"]
-    from tclif_neuro.learning.checkpoint import load_checkpoint
+    from tclif_neuro.learning.training.checkpoint import load_checkpoint
 
     assert load_checkpoint(out).epoch >= 1
 

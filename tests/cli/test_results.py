@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 import tclif_neuro as tn
-from tclif_neuro.commands.recipe_text import recipe_text
-from tclif_neuro.learning.recipe_file import load_recipe
+from tclif_neuro.cli.commands.recipe_text import recipe_text
+from tclif_neuro.learning.recipe.file import load_recipe
 from tests.cli.calls import STEPS, run, tclif
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.lava import LavaError, guard, guarded
+from tclif_neuro.lava import LavaError, guarded
+from tclif_neuro.lava.guarding import guard
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tclif_neuro.data.digits import digits_rows
-from tclif_neuro.lava.learning import learn
+from tclif_neuro.lava.learning.exact import learn
 from tclif_neuro.network import (
     DECAY_ONE,
     MANT_MAX,
@@ -17,9 +17,9 @@ from tclif_neuro.network import (
     Synapses,
     TCLIFNeuron,
 )
-from tclif_neuro.onchip.reference import learn_reference
-from tclif_neuro.onchip.setup import LearningSetup, Plasticity
-from tclif_neuro.onchip.start import random_network
+from tclif_neuro.onchip.exact.reference import learn_reference
+from tclif_neuro.onchip.random_network import random_network
+from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
 

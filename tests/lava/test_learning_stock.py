@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tclif_neuro.lava.learning import learn
-from tclif_neuro.lava.learning_variants import learn_stock
+from tclif_neuro.lava.learning.engine import learn_stock
+from tclif_neuro.lava.learning.exact import learn
 from tclif_neuro.network import FormatError
-from tclif_neuro.onchip import stock_simulator
+from tclif_neuro.onchip.engine import simulator as stock_simulator
 from tests.onchip.stock_setups import digits, setup_of
 
 pytestmark = [pytest.mark.lava]

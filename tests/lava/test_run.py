@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError, Run
 from tclif_neuro.lava import guarded, run
-from tclif_neuro.lava.job import read_job, write_job
+from tclif_neuro.lava.inference.job import read_job, write_job
 from tclif_neuro.network import (
     DECAY_ONE,
     MANT_MAX,

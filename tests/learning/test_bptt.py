@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tclif_neuro.data import load_task
 from tclif_neuro.learning import load_trained, losses, train
-from tclif_neuro.learning.bptt import TrainingError, bptt_step, logit_scale, spikes_of
-from tclif_neuro.learning.recipe import TrainingSection
+from tclif_neuro.learning.recipe.sections import TrainingSection
+from tclif_neuro.learning.rules.bptt import TrainingError, bptt_step, logit_scale, spikes_of
 from tclif_neuro.neurons.modules import LIF, TCLIF, Readout
 from tests.learning.toys import toy_recipe
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tclif_neuro.data import load_task
 from tclif_neuro.files import write_atomically
 from tclif_neuro.learning import CheckpointError, load_checkpoint, load_trained
-from tclif_neuro.learning.checkpoint import Checkpoint, save_checkpoint
-from tclif_neuro.learning.run import Run
+from tclif_neuro.learning.training.checkpoint import Checkpoint, save_checkpoint
+from tclif_neuro.learning.training.run import Run
 from tests.learning.toys import toy_recipe
 
 

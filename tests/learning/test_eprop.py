@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.learning.eprop import EPropLearner
-from tclif_neuro.learning.eprop_layer import EligibleLayer
-from tclif_neuro.learning.eprop_signal import EPropOptions, random_feedback
+from tclif_neuro.learning.eprop.layer import EligibleLayer
+from tclif_neuro.learning.eprop.learner import EPropLearner
+from tclif_neuro.learning.eprop.signal import EPropOptions, random_feedback
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
 from tests.learning.eprop_references import eprop_gradients, gradients, models, spikes_of
 

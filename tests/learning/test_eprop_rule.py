@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from tclif_neuro.commands.train import train_recipe
+from tclif_neuro.cli.commands.train import train_recipe
 from tclif_neuro.learning import RecipeError, TrainingError, load_trained, parse_recipe, train
-from tclif_neuro.learning.eprop import EPropLearner
-from tclif_neuro.learning.eprop_rule import eprop_step, options
-from tclif_neuro.learning.eprop_signal import EPropOptions
-from tclif_neuro.learning.recipe import TrainingSection
+from tclif_neuro.learning.eprop.learner import EPropLearner
+from tclif_neuro.learning.eprop.signal import EPropOptions
+from tclif_neuro.learning.recipe.sections import TrainingSection
+from tclif_neuro.learning.rules.eprop import eprop_step, options
 from tclif_neuro.neurons.modules import TCLIF, Readout
 from tests.learning.toys import toy_recipe
 
@@ -118,7 +118,7 @@ def test_a_recipe_with_batch_normalisation_is_refused(toy: Path, tmp_path: Path)
 GROWTH = """
 import resource, sys, torch
 from torch import nn
-from tclif_neuro.learning.eprop import EPropLearner
+from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.neurons.modules import AdaptiveTCLIF, Readout
 
 def peak():

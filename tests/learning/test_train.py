@@ -11,8 +11,8 @@ import torch
 
 from tclif_neuro.data import load_task
 from tclif_neuro.learning import Progress, TrainingError, load_checkpoint, load_trained, train
-from tclif_neuro.learning.recipe import TrainingSection
-from tclif_neuro.learning.run import Run, learning_rate
+from tclif_neuro.learning.recipe.sections import TrainingSection
+from tclif_neuro.learning.training.run import Run, learning_rate
 from tests.learning.toys import toy_recipe
 
 

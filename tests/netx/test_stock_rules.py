@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tclif_neuro.lavadl import scaled, why_not_exact, why_not_stock
 from tclif_neuro.network import InputCoding, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
-from tclif_neuro.netx.stock import scaled, why_not_exact, why_not_stock
 from tclif_neuro.netx.write import encode
 from tests.strategies import networks
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import tclif_neuro as tn
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons.checkpoint import advance, stages_of
+from tclif_neuro.neurons.checkpointed import advance, stages_of
 from tclif_neuro.neurons.liquid import LiquidLIF
 
 KINDS = [

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tclif_neuro.onchip import rule
-from tclif_neuro.onchip.fit import fit_traces, impulse_response
+from tclif_neuro.onchip.engine.fit import fit_traces, impulse_response
+from tclif_neuro.onchip.rule import equations as rule
 
 
 @given(st.floats(0.5, 0.95), st.floats(0.05, 0.4), st.floats(0.2, 1.0))

@@ -11,11 +11,11 @@ import pytest
 
 import tclif_neuro as tn
 from tclif_neuro.onchip import learn
-from tclif_neuro.onchip.checkpoint import LearnCheckpointError
-from tclif_neuro.onchip.learning import run_task
-from tclif_neuro.onchip.recipe_file import changed, parse_learn_recipe
-from tclif_neuro.onchip.session import Session
-from tclif_neuro.onchip.tasks import make_stream
+from tclif_neuro.onchip.tasks.checkpoint import LearnCheckpointError
+from tclif_neuro.onchip.tasks.recipe_file import changed, parse_learn_recipe
+from tclif_neuro.onchip.tasks.run_task import run_task
+from tclif_neuro.onchip.tasks.session import Session
+from tclif_neuro.onchip.tasks.stream import make_stream
 
 TOY = {
     "task": {"name": "cue", "silence": 6, "train": 130, "test": 30},
@@ -97,8 +97,8 @@ def test_a_checkpoint_of_something_else_is_refused(toy, tmp_path):
 
 KILLED = """
 import json, sys
-from tclif_neuro.onchip.learning import run_task
-from tclif_neuro.onchip.recipe_file import parse_learn_recipe
+from tclif_neuro.onchip.tasks.run_task import run_task
+from tclif_neuro.onchip.tasks.recipe_file import parse_learn_recipe
 print("ready", flush=True)
 run_task(parse_learn_recipe(json.loads(sys.argv[1])), sys.argv[2], report=lambda now: print(now.sample, flush=True))
 """

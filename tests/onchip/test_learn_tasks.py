@@ -8,9 +8,9 @@ import pytest
 
 from tclif_neuro.network import FormatError
 from tclif_neuro.netx import save
-from tclif_neuro.onchip.begin import StartError, first_setup
-from tclif_neuro.onchip.recipe_file import LearnRecipeError, changed, load_learn_recipe, parse_learn_recipe
-from tclif_neuro.onchip.tasks import make_stream
+from tclif_neuro.onchip.tasks.first_setup import StartError, first_setup
+from tclif_neuro.onchip.tasks.recipe_file import LearnRecipeError, changed, load_learn_recipe, parse_learn_recipe
+from tclif_neuro.onchip.tasks.stream import make_stream
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "models" / "onchip").glob("*.toml"))
 

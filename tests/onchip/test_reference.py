@@ -10,9 +10,9 @@ from tclif_neuro.data.digits import digits_rows
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.network import FormatError, TCLIFNeuron
-from tclif_neuro.onchip.reference import learn_reference
-from tclif_neuro.onchip.setup import LearningSetup, Plasticity
-from tclif_neuro.onchip.start import random_network
+from tclif_neuro.onchip.exact.reference import learn_reference
+from tclif_neuro.onchip.random_network import random_network
+from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
 from tests.onchip.setups import setups
 
 ONE = np.array([4096])

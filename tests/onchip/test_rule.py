@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.network import DECAY_ONE, MANT_MAX, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
-from tclif_neuro.onchip import rule
-from tclif_neuro.onchip.connection import LearningConnection
-from tclif_neuro.onchip.random_bits import MASK, bits, key, mix
-from tclif_neuro.onchip.reference import Learner
-from tclif_neuro.onchip.setup import LearningSetup, Plasticity
-from tclif_neuro.onchip.start import DIGIT_ROWS
+from tclif_neuro.onchip.exact.reference import Learner
+from tclif_neuro.onchip.random_network import DIGIT_ROWS
+from tclif_neuro.onchip.rule import equations as rule
+from tclif_neuro.onchip.rule.connection import LearningConnection
+from tclif_neuro.onchip.rule.random_bits import MASK, bits, key, mix
+from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
 
 STEPS, INPUTS, HIDDEN, OUTPUTS = 12, 6, 20, 4
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.network import FormatError, InputCoding
-from tclif_neuro.onchip import Plasticity, engine, learn_reference, learn_stock, run_stock
-from tclif_neuro.onchip.stock import matrices, stock_rule
+from tclif_neuro.onchip import Plasticity, learn_reference, learn_stock, run_stock
+from tclif_neuro.onchip.engine import arithmetic as engine
+from tclif_neuro.onchip.engine.program import matrices, stock_rule
 from tests.onchip.stock_setups import HIDDEN, READOUT, digits, setup_of
 
 unit = st.floats(0, 1, exclude_max=True)

@@ -14,8 +14,8 @@ from torch import nn
 
 import tclif_neuro as tn
 from tclif_neuro.fixed.reference import run_reference
+from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.network import ACT_SUM_MAX, STATE_MAX, InputCoding, LIFNeuron
-from tclif_neuro.netx.stock import why_not_stock
 from tclif_neuro.quantization import ConversionError, Options, apply_plan, make_plan, quantize, report
 
 KINDS = {

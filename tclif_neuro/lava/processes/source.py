@@ -16,14 +16,14 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from tclif_neuro.lava.progress import counter
+from tclif_neuro.lava.guarding.progress import counter
 
 
 class Source(AbstractProcess):
     """Plays a sequence of spikes, one row a step, and is silent after its end.
 
     Port: `s_out` [M]. signal: [steps, M] integers, binary or graded. progress: the folder whose step counter it
-    advances (`lava.progress`), or None.
+    advances (`lava.guarding.progress`), or None.
     """
 
     def __init__(self, *, signal: npt.NDArray[Any], progress: Path | None = None, name: str | None = None) -> None:

@@ -19,8 +19,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.dense.process import Dense
 
+from tclif_neuro.lava.guarding.runtime import run_lava
 from tclif_neuro.lava.processes import Source
-from tclif_neuro.lava.runtime import run_lava
 
 STEPS, WHEN = 1000, 7
 
@@ -137,8 +137,8 @@ def segfaults(folder):
 
 def jobs(folder):
     """Not a fault: many runs in one child, to pay for the import of Lava once."""
-    from tclif_neuro.lava.job import run_job
-    from tclif_neuro.lava.progress import create_counter
+    from tclif_neuro.lava.guarding.progress import create_counter
+    from tclif_neuro.lava.inference.job import run_job
 
     for job in sorted(folder.glob("job*")):
         create_counter(job)

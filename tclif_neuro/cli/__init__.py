@@ -1,0 +1,1 @@
+"""The command line: `app` parses and prints, `commands` do the work."""

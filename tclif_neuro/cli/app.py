@@ -1,0 +1,346 @@
+"""The command `tclif`: it parses, calls what is in `commands`, and prints.
+
+Exit status: 0 done; 1 done, and the answer is no (executors of integers differ); 2 the user's to mend, said in one
+line; 70 a bug; 130 interrupted. Results go to standard output (`--json`: one line of JSON), all else to standard error.
+
+What a command needs is imported when it runs, so that `tclif --help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tclif_neuro import __version__
+from tclif_neuro.cli.options import (
+    Backend,
+    DataDir,
+    DataFile,
+    Json,
+    LearnBackend,
+    NetFile,
+    RunFolder,
+    TaskName,
+    Timeout,
+)
+from tclif_neuro.errors import TclifError
+
+USER_ERROR, BUG, INTERRUPTED = 2, 70, 130
+_UsageError: Any = typer.BadParameter.__base__  # of click, which typer carries under a name that changes
+
+
+class _Tclif(TyperGroup):
+    """The group of commands, with one line for an error where click and Python would print many."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command; ends the process with its exit status, or returns that."""
+        standalone = extra.pop("standalone_mode", True)
+        try:
+            status = super().main(*args, **{**extra, "standalone_mode": False}) or 0
+        except _UsageError as error:
+            where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+            status = _fail(" ".join(error.format_message().split()) + where)
+        except TclifError as error:
+            status = _fail(str(error))
+        except OSError as error:
+            status = _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        except MemoryError as error:
+            status = _fail(f"not enough memory: {error}; take fewer samples (--samples) or smaller batches (--batch)")
+        except (typer.Abort, KeyboardInterrupt):
+            status = INTERRUPTED
+        if status == INTERRUPTED:
+            _fail("interrupted")
+        if standalone:
+            sys.exit(status)
+        return status
+
+
+def _fail(message: str) -> int:
+    from tclif_neuro.show.terminal import show_error
+
+    show_error(message)
+    return USER_ERROR
+
+
+app = typer.Typer(
+    cls=_Tclif,
+    rich_markup_mode=None,  # plain help: importing what draws it richly takes half a second
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _tclif(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Two-compartment spiking neurons: train, turn into integers, run bit-exactly, compare, look."""
+    if version:
+        typer.echo(f"tclif {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is trained on what.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's.", show_default=False)
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="How gradients are found, instead of the recipe's.", show_default=False),
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files to DIR/tensorboard.")] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Train a recipe. DIR then holds checkpoint.pt and log.csv, written after every epoch."""
+    from tclif_neuro.cli.commands.train import train_recipe
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.sheets import train_sheet
+
+    with terminal.progress() as bars:
+        result = train_recipe(
+            recipe,
+            out,
+            resume=resume,
+            epochs=epochs,
+            rule=rule,
+            tensorboard=tensorboard,
+            data_dir=data_dir,
+            report=bars.training(),
+        )
+    terminal.deliver(result, [train_sheet(result)], json)
+
+
+@app.command()
+def learn(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is learnt, and how.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
+    backend: Annotated[
+        LearnBackend, typer.Option(help="lava: learn only the first samples, in both, and compare; writes nothing.")
+    ] = LearnBackend.simulator,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="With --backend lava: how many.")] = 10,
+    timeout: Timeout = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Learn online, on the chip's terms: integers, one sample after the other.
+
+    DIR then holds checkpoint.npz and log.csv, and in the end learnt.net. Exit status 1 if Lava learns something else.
+    """
+    from tclif_neuro.cli.commands import learn as command
+    from tclif_neuro.show import terminal
+
+    if backend is LearnBackend.simulator:
+        with terminal.progress() as bars:
+            learned = command.learn_recipe(recipe, out, resume=resume, data_dir=data_dir, report=bars.learning())
+        terminal.deliver(learned, command.learned_parts(learned), json)
+        return
+    with terminal.progress() as bars:
+        confirmed = command.confirm_in_lava(
+            recipe, samples, timeout=timeout, data_dir=data_dir, tell=bars.executor("lava")
+        )
+    terminal.deliver(confirmed, command.confirmed_parts(confirmed), json)
+    if not confirmed.identical:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    trained: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training run.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE.net", help="What to write; replaced if there.", show_default=False),
+    ],
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of a weight.")] = 8,
+    stock: Annotated[
+        bool, typer.Option("--stock", help="For Lava's own LIF: the network must be of LIF layers.")
+    ] = False,
+    qat: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="First train on the integers' grid.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Test samples to measure the loss on.")] = 256,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Turn a trained model into a network of integers, and say what that lost."""
+    from tclif_neuro.cli.commands.export import ExportOptions, export_run
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.sheets import export_parts
+
+    options = ExportOptions(weight_bits=bits, stock=stock, qat_epochs=qat, samples=samples, data_dir=data_dir)
+    with terminal.progress() as bars:
+        result = export_run(trained, out, options, tell=bars.executor("training on the grid"))
+    terminal.deliver(result, export_parts(result), json)
+
+
+@app.command()
+def run(
+    file: NetFile,
+    task: TaskName = None,
+    data: DataFile = None,
+    backend: Annotated[Backend, typer.Option(help="The executor.")] = Backend.simulator,
+    samples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N.", show_default=False)
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Samples at a time.", show_default="256; Lava: all")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.npz", help="Keep spikes, states and logits; replaced if there.", show_default=False),
+    ] = None,
+    timeout: Timeout = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Run a network of integers: accuracy, speed, spikes."""
+    from tclif_neuro.cli.commands.run import run_file
+    from tclif_neuro.cli.commands.samples import Choice
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.sheets import run_sheet
+
+    choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
+    with terminal.progress() as bars:
+        tell = bars.executor(backend.value)
+        result = run_file(file, choice, backend=backend.value, size=batch, record=record, timeout=timeout, tell=tell)
+    terminal.deliver(result, [run_sheet(result)], json)
+
+
+@app.command()
+def compare(
+    file: NetFile,
+    trained: RunFolder = None,
+    task: TaskName = None,
+    data: DataFile = None,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 16,
+    lava: Annotated[bool, typer.Option("--lava/--no-lava", help="Whether to run Lava, if it is installed.")] = True,
+    timeout: Timeout = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Do the executors agree, spike by spike and state by state? Exit status 1 if those of integers do not."""
+    from tclif_neuro.cli.commands.compare import compare_file
+    from tclif_neuro.cli.commands.samples import Choice
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.sheets import compare_parts
+
+    choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
+    with terminal.progress() as bars:
+        result = compare_file(file, choice, trained=trained, lava=lava, timeout=timeout, tell=bars.executor)
+    terminal.deliver(result, compare_parts(result), json)
+    if not result.identical:
+        raise typer.Exit(1)
+
+
+@app.command()
+def inspect(file: NetFile, json: Json = False) -> None:
+    """What is in a .net file."""
+    from tclif_neuro.netx import describe
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.sheets import inspect_parts
+
+    summary = describe(file)
+    terminal.deliver(summary, inspect_parts(summary), json)
+
+
+@app.command()
+def plot(
+    file: NetFile,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="OUT.png", help="Or .svg, .pdf; replaced if there.", show_default=False),
+    ],
+    trained: RunFolder = None,
+    task: TaskName = None,
+    data: DataFile = None,
+    sample: Annotated[int, typer.Option(min=0, metavar="K", help="Which sample, from 0.")] = 0,
+    neurons: Annotated[
+        str | None, typer.Option(metavar="I,J,...", help="Of every layer.", show_default="its busiest two")
+    ] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Draw one sample: the spikes of every layer, and the compartments of some neurons."""
+    from tclif_neuro.cli.commands.plot import plot_file
+    from tclif_neuro.cli.commands.samples import Choice
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.sheets import plot_parts
+
+    choice = Choice(task=task, data=data, data_dir=data_dir)
+    result = plot_file(file, out, choice, trained=trained, index=sample, neurons=_indices(neurons))
+    terminal.deliver(result, plot_parts(result), json)
+
+
+def _indices(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0,5", param_hint="--neurons") from None
+
+
+@app.command()
+def demo(
+    short: Annotated[bool, typer.Option("--short", help="A few epochs and samples: does everything work?")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where everything is kept.")] = Path(
+        "runs/demo"
+    ),
+    json: Json = False,
+) -> None:
+    """The whole way once: train, turn into integers, run on every executor, compare, plot."""
+    from tclif_neuro.cli.commands.demo import demo as whole_way
+    from tclif_neuro.show import terminal
+
+    with terminal.progress(json) as bars:
+        result = whole_way(out, bars, short=short)
+    terminal.deliver(result, [], json)
+    if not result.compare.identical:
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Tables, figures and plots.")] = Path(
+        "out/benchmark"
+    ),
+    short: Annotated[bool, typer.Option("--short", help="Minutes instead of hours: fewer sizes, each once.")] = False,
+    only: Annotated[str, typer.Option(metavar="NAME,...", help="Contenders.", show_default="all")] = "",
+    json: Json = False,
+) -> None:
+    """Measure training and simulation against other libraries on this machine, from the source tree."""
+    from tclif_neuro.cli.commands.bench import bench_parts, run_bench
+    from tclif_neuro.show import terminal
+
+    result = run_bench(out, short=short, only=only)
+    terminal.deliver(result, bench_parts(result), json)
+
+
+def main() -> None:
+    """The entry point. A bug is told from an answer of no by its exit status."""
+    # Before torch is imported. Its idle threads otherwise spin: beside another program, training is ten times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app(prog_name="tclif")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(BUG)
+
+
+if __name__ == "__main__":
+    main()

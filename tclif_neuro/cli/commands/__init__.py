@@ -1,0 +1,4 @@
+"""What the commands of `tclif` do: each module takes plain values, calls the library and returns a frozen result.
+
+Nothing here prints; `tclif_neuro.cli.app` parses before and prints after. Progress is told to a function passed in.
+"""

@@ -1,0 +1,95 @@
+"""`tclif compare`: the float model, the reference, the simulator and Lava on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tclif_neuro.cli.commands.executors import Tell, Timed, execute
+from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
+from tclif_neuro.compare.runs import Comparison, accuracy, compare_float, compare_runs
+from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.netx import load
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorResult:
+    """How one executor did. accuracy: None without labels."""
+
+    name: str
+    accuracy: float | None
+    samples_per_second: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareResult:
+    """Every executor, and each of them against the reference. identical: whether those of integers agree to the bit."""
+
+    file: Path
+    source: str
+    samples: int
+    steps: int
+    identical: bool
+    executors: tuple[ExecutorResult, ...]
+    comparisons: tuple[Comparison, ...]
+    skipped: tuple[str, ...]
+
+
+def compare_file(
+    file: Path,
+    choice: Choice,
+    *,
+    trained: Path | None = None,
+    lava: bool = True,
+    timeout: float | None = None,
+    tell: Callable[[str], Tell] | None = None,
+) -> CompareResult:
+    """Run the network in `file` with every executor and compare; `trained` is the run that has its float model.
+
+    tell: given an executor's name, the function that is told of its progress.
+    """
+    net = load(file)
+    batch = load_batch(net, choice)
+    names, skipped = ["reference", "simulator"], []
+    if lava:
+        from tclif_neuro.lava import available
+
+        if available():
+            names.append("lava")
+        else:
+            skipped.append("lava: it is not installed")
+    runs = {
+        name: execute(name, net, batch, record=True, timeout=timeout, tell=tell(name) if tell else None)
+        for name in names
+    }
+    comparisons = [_exact(net, runs, name, batch) for name in names[1:]]
+    executors = [_executor(name, timed, batch) for name, timed in runs.items()]
+    if trained is not None:
+        from tclif_neuro.cli.commands.floats import trace_floats
+
+        traces = trace_floats(net, trained, batch)
+        names_ = ("float", "reference")
+        floats = compare_float(net, traces, runs["reference"].run, names=names_, labels=batch.y)
+        comparisons.insert(0, floats)
+        first = None if floats.accuracy is None else floats.accuracy[0]
+        executors.insert(0, ExecutorResult(name="float", accuracy=first, samples_per_second=None))
+    return CompareResult(
+        file=file,
+        source=batch.source,
+        samples=len(batch),
+        steps=len(batch.x),
+        identical=all(c.identical for c in comparisons if c.exact),
+        executors=tuple(executors),
+        comparisons=tuple(comparisons),
+        skipped=tuple(skipped),
+    )
+
+
+def _exact(net: QuantizedNetwork, runs: dict[str, Timed], name: str, batch: Batch) -> Comparison:
+    return compare_runs(net, runs["reference"].run, runs[name].run, names=("reference", name), labels=batch.y)
+
+
+def _executor(name: str, timed: Timed, batch: Batch) -> ExecutorResult:
+    right = None if batch.y is None else accuracy(timed.run.predictions, batch.y)
+    return ExecutorResult(name=name, accuracy=right, samples_per_second=len(batch) / timed.seconds)

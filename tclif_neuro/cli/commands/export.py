@@ -1,0 +1,87 @@
+"""`tclif export`: a trained model into a .net file, and what that lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.cli.commands.executors import Tell
+from tclif_neuro.cli.commands.outputs import check_output
+from tclif_neuro.cli.commands.recipe_text import recipe_text
+from tclif_neuro.data import Batches, Task
+from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.training.checkpoint import load_trained
+from tclif_neuro.learning.training.run import OPTIMISERS, RULES
+from tclif_neuro.netx import save
+from tclif_neuro.quantization import LossReport, prepare_qat, quantize, report
+
+CALIBRATION = 256  # training samples that set the scales
+SAMPLES = 256  # test samples that the loss is measured on
+QAT_LR = 0.1  # of the recipe's learning rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """What was written, and what the conversion lost. qat_epochs: of training on the integers' grid before it."""
+
+    file: Path
+    qat_epochs: int
+    report: LossReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How to convert.
+
+    weight_bits: of a weight's mantissa. stock: for Lava's own LIF. qat_epochs: of training on the integers' grid first.
+    samples: how many of the test set the loss is measured on. data_dir: see `load_task`.
+    """
+
+    weight_bits: int = 8
+    stock: bool = False
+    qat_epochs: int = 0
+    samples: int = SAMPLES
+    data_dir: Path | None = None
+
+
+def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell | None = None) -> ExportResult:
+    """Convert the model in the run folder `trained`, write it to `file`, and measure it on the task's test set."""
+    check_output(file, (".net",))
+    model, recipe = load_trained(trained)
+    task = recipe.task.load(options.data_dir)
+    calibration = _time_first(task.x_train, CALIBRATION)
+    if options.qat_epochs:
+        model = _finetune(model, recipe, task, calibration, options, tell)
+    plan: dict[str, Any] = {} if options.qat_epochs else {"weight_bits": options.weight_bits, "stock": options.stock}
+    net = quantize(model, calibration, classes=task.classes, recipe=recipe_text(recipe), **plan)
+    loss = report(
+        model, net, _time_first(task.x_test, options.samples), torch.from_numpy(task.y_test[: options.samples])
+    )
+    save(net, file)
+    return ExportResult(file=file, qat_epochs=options.qat_epochs, report=loss)
+
+
+def _time_first(x: object, samples: int) -> Tensor:
+    return torch.as_tensor(x)[:samples].transpose(0, 1).contiguous()
+
+
+def _finetune(
+    model: nn.Sequential, recipe: Recipe, task: Task, calibration: Tensor, options: ExportOptions, tell: Tell | None
+) -> nn.Sequential:
+    """Go on training on the grid of the integers, at a tenth of the recipe's learning rate."""
+    training, epochs = recipe.training, options.qat_epochs
+    qat = prepare_qat(model, calibration, stock=options.stock, weight_bits=options.weight_bits).train()
+    optimiser = OPTIMISERS[training.optimiser](qat.parameters(), lr=QAT_LR * training.lr)  # type: ignore[call-arg]
+    generator = torch.Generator().manual_seed(training.seed)
+    batches = Batches(task.x_train, task.y_train, training.batch_size)
+    for epoch in range(epochs):
+        for batch, (x, y) in enumerate(batches.shuffled(generator), 1):
+            noise = training.input_noise * torch.randn(x.shape, generator=generator)
+            RULES[training.rule](qat, optimiser, x + noise, y, training)
+            if tell is not None:
+                tell(epoch * len(batches) + batch, epochs * len(batches))
+    return qat.eval()

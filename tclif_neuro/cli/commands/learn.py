@@ -1,0 +1,124 @@
+"""`tclif learn`: a recipe learnt online, into a folder; or its first samples in Lava, compared to the bit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tclif_neuro.onchip import learn
+from tclif_neuro.onchip.tasks.recipe_file import load_learn_recipe
+from tclif_neuro.onchip.tasks.run_task import LOG, NET, run_task
+from tclif_neuro.onchip.tasks.session import LearnReport, Session
+from tclif_neuro.onchip.tasks.stream import make_stream
+from tclif_neuro.show.tables import Sheet, number, share
+
+if TYPE_CHECKING:
+    from tclif_neuro.cli.commands.executors import Tell
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedResult:
+    """What `tclif learn` gave. phases: the accuracy on each test set at the end of each phase, by their names.
+
+    seconds: of this call, without what was learnt before it was resumed.
+    """
+
+    task: str
+    samples: int
+    phases: dict[str, dict[str, float]]
+    accuracy: dict[str, float]
+    seconds: float
+    file: Path
+    log: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmedResult:
+    """What Lava gave for the first samples. identical: whether weights, potentials and errors are the simulator's."""
+
+    task: str
+    samples: int
+    identical: bool
+    weights_differ: int
+    seconds: float
+
+
+def learn_recipe(
+    recipe: Path,
+    out: Path | None = None,
+    *,
+    resume: bool = True,
+    data_dir: Path | None = None,
+    report: LearnReport | None = None,
+) -> LearnedResult:
+    """Learn the recipe in a file in the folder `out` (None: runs/ and the recipe's name)."""
+    described = load_learn_recipe(recipe)
+    folder = RUNS / recipe.stem if out is None else out
+    result = run_task(described, folder, resume=resume, report=report, data_dir=data_dir)
+    return LearnedResult(
+        task=described.task.name,
+        samples=result.samples,
+        phases={phase: result.accuracy_after(phase) for phase in result.ends},
+        accuracy=result.accuracy,
+        seconds=result.seconds,
+        file=folder / NET,
+        log=folder / LOG,
+    )
+
+
+def confirm_in_lava(
+    recipe: Path,
+    samples: int,
+    *,
+    timeout: float | None = None,
+    data_dir: Path | None = None,
+    tell: Tell | None = None,
+) -> ConfirmedResult:
+    """Learn the first `samples` samples of a recipe in Lava and in the simulator."""
+    from tclif_neuro.lava.learning.exact import learn as learn_in_lava
+
+    described = load_learn_recipe(recipe)
+    session = Session(described, make_stream(described, data_dir))
+    samples = min(samples, session.stream.phases[0].samples)
+    x, y = session.stream.part(0, samples)
+    setup = session.setup(0, session.first.net)
+    ours = learn(setup, x, y)
+    begin = time.perf_counter()
+    theirs = learn_in_lava(setup, x, y, timeout=timeout, progress=tell)
+    differ = sum(
+        int((a.weight != b.weight).sum())
+        for left, right in zip(ours.net.layers, theirs.net.layers, strict=True)
+        for a, b in ((left.synapses, right.synapses), (left.recurrent, right.recurrent))
+        if a is not None and b is not None
+    )
+    same = np.array_equal(ours.potential, theirs.potential) and np.array_equal(ours.error, theirs.error)
+    return ConfirmedResult(
+        task=described.task.name,
+        samples=samples,
+        identical=same and not differ,
+        weights_differ=differ,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def learned_parts(result: LearnedResult) -> list[Sheet | str]:
+    """The accuracy after each phase, and where everything is."""
+    tests = tuple(result.accuracy)
+    rows = tuple((phase, *(share(found[name]) for name in tests)) for phase, found in result.phases.items())
+    title = f"learnt {result.task}, {result.samples:,} samples: the accuracy at the end of each phase"
+    sheet = Sheet(title=title, columns=("phase", *tests), rows=rows)
+    return [sheet, f"wrote {result.file} and {result.log}"]
+
+
+def confirmed_parts(result: ConfirmedResult) -> list[Sheet | str]:
+    """Whether Lava learns the same."""
+    what = f"{result.samples} samples of {result.task} learnt in Lava ({number(result.seconds)} s)"
+    if result.identical:
+        return [f"{what}: the simulator's weights, to the bit"]
+    return [f"{what}: DIFFERS from the simulator, in {result.weights_differ} weights"]

@@ -1,0 +1,62 @@
+"""`tclif plot`: one sample in a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tclif_neuro.cli.commands.floats import trace_floats
+from tclif_neuro.cli.commands.outputs import check_output, save_figure
+from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.compare.activity import of_run, of_trace
+from tclif_neuro.fixed.reference import run_reference
+from tclif_neuro.netx import load
+from tclif_neuro.show.plots import Sample, activity_figure
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotResult:
+    """What was drawn, and where. label: None if it is not known."""
+
+    figure: Path
+    source: str
+    sample: int
+    prediction: str
+    label: str | None
+
+
+def plot_file(
+    file: Path,
+    figure: Path,
+    choice: Choice,
+    *,
+    trained: Path | None = None,
+    index: int = 0,
+    neurons: Sequence[int] | None = None,
+) -> PlotResult:
+    """Draw sample `index`: every layer's spikes, and both compartments of `neurons` (None: the busiest two of a layer).
+
+    trained: the run that has the float model, drawn under the integers.
+    """
+    check_output(figure, SUFFIXES, [file])
+    net = load(file)
+    batch = load_batch(net, choice).sample(index)
+    run = run_reference(net, batch.x)
+    label = None if batch.y is None else int(batch.y[0])
+    sample = Sample(
+        input=run.input[:, 0],
+        integers=of_run(net, run),
+        floats=None if trained is None else of_trace(net, trace_floats(net, trained, batch)),
+        index=0,
+        classes=net.classes,
+        label=label,
+    )
+    prediction = sample.name(int(run.predictions[0]))
+    truth = None if label is None else sample.name(label)
+    title = f"{file.name}, sample {index} of {Path(batch.source).name}: predicts {prediction}"
+    title += "" if truth is None else f", {'rightly' if truth == prediction else f'truly {truth}'}"
+    save_figure(figure, activity_figure(sample, title=title, neurons=neurons))
+    return PlotResult(figure=figure, source=batch.source, sample=index, prediction=prediction, label=truth)

@@ -1,0 +1,99 @@
+"""`tclif run`: a .net file on samples, with any executor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tclif_neuro.cli.commands.executors import Tell, execute
+from tclif_neuro.cli.commands.outputs import check_output, save_arrays
+from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.compare.activity import kind
+from tclif_neuro.compare.runs import accuracy
+from tclif_neuro.fixed.run import Run
+from tclif_neuro.netx import load
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerActivity:
+    """A layer's spikes a sample, its rate (spikes a neuron and step), and how often its states left their 24 bits."""
+
+    kind: str
+    neurons: int
+    spikes_per_sample: float
+    rate: float
+    saturations: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What `tclif run` found. accuracy: None without labels."""
+
+    file: Path
+    backend: str
+    source: str
+    samples: int
+    steps: int
+    seconds: float
+    samples_per_second: float
+    accuracy: float | None
+    spikes_per_sample: float
+    layers: tuple[LayerActivity, ...]
+    predictions: tuple[int, ...]
+    recorded: Path | None
+
+
+def run_file(
+    file: Path,
+    choice: Choice,
+    *,
+    backend: str,
+    size: int | None = None,
+    record: Path | None = None,
+    timeout: float | None = None,
+    tell: Tell | None = None,
+) -> RunResult:
+    """Run the network in `file` on the samples of `choice`; `record`: a file for all spikes and states."""
+    if record is not None:
+        check_output(record, (".npz",), [file, *([choice.data] if choice.data else [])])
+    net = load(file)
+    batch = load_batch(net, choice)
+    timed = execute(backend, net, batch, record=record is not None, size=size, timeout=timeout, tell=tell)
+    run, steps = timed.run, len(batch.x)
+    if record is not None:
+        save_arrays(record, arrays(run, batch.y))
+    layers = tuple(
+        LayerActivity(
+            kind=kind(layer),
+            neurons=layer.size,
+            spikes_per_sample=float(done.counts.sum() / len(batch)),
+            rate=float(done.counts.mean() / steps),
+            saturations=None if done.saturations < 0 else done.saturations,
+        )
+        for layer, done in zip(net.layers, run.layers, strict=True)
+    )
+    return RunResult(
+        file=file,
+        backend=backend,
+        source=batch.source,
+        samples=len(batch),
+        steps=steps,
+        seconds=timed.seconds,
+        samples_per_second=len(batch) / timed.seconds,
+        accuracy=None if batch.y is None else accuracy(run.predictions, batch.y),
+        spikes_per_sample=sum(layer.spikes_per_sample for layer in layers),
+        layers=layers,
+        predictions=tuple(run.predictions.tolist()),
+        recorded=record,
+    )
+
+
+def arrays(run: Run, labels: Any) -> dict[str, Any]:
+    """What `--record` keeps: sequences are [T, B, N], states [2, T, B, N], in the integers of the executor."""
+    kept = {"input": run.input, "logits": run.logits, "predictions": run.predictions}
+    if labels is not None:
+        kept["labels"] = labels
+    for i, layer in enumerate(run.layers):
+        kept |= {f"spikes_{i}": layer.spikes, f"states_{i}": layer.states}
+    return kept

@@ -1,4 +1,0 @@
-"""What the commands of `tclif` do: each module takes plain values, calls the library and returns a frozen result.
-
-Nothing here prints; `tclif_neuro.cli` parses before and prints after. Progress is told to a function passed in.
-"""

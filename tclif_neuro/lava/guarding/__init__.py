@@ -1,0 +1,1 @@
+"""Any use of Lava in a child process that ends, whatever Lava does."""

@@ -1,0 +1,186 @@
+"""e-prop: the gradient of spiking layers without backpropagation through time [O 10-22, 33-34].
+
+    learner = EPropLearner(model, optimiser.step)
+    learner.sequence(x, y)                  a batch of whole samples, [T, B, M]
+
+    learner.begin(batch)                    a stream, nothing of which is kept
+    for x_t, y_t in stream:
+        learner.step(x_t, y_t)
+    learner.end()
+
+The gradient of a synapse is the sum over time of a learning signal, L_j[t] = dE_t/dS_j[t], times psi_j[t] and what the
+synapse itself has kept of the past, its eligibility. Exact within a layer; what a spike does to the errors of later
+steps, through the layers above or through recurrent weights, is left out. See docs/eprop.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.learning.eprop.layer import EligibleLayer
+from tclif_neuro.learning.eprop.signal import EPropOptions, ReadoutTrace, random_feedback
+from tclif_neuro.neurons.modules import LIF, Readout, TwoCompartment
+
+CHUNK_STEPS = 64
+CHUNK_VALUES = 2**20  # of the largest array of a chunk, 4 MB; half as many cost a tenth more time
+
+
+class EPropResult(NamedTuple):
+    """loss: the mean over steps that had a target. potential: the readout's after the last step, [B, C]."""
+
+    loss: float
+    potential: Tensor
+
+
+class EPropLearner:
+    """Learns online: memory does not depend on how long a sample is.
+
+    model: an `nn.Sequential` of Linear and spiking layers in turns, and a Readout. update: called whenever the gradient
+    of the mean loss a step is in the parameters' .grad, every `options.update_every` steps and at the end of a sample:
+    an optimiser's `step`, or None to read .grad after each sample.
+
+    Raises `TclifError` on a model of another kind.
+    """
+
+    def __init__(
+        self, model: nn.Sequential, update: Callable[[], object] | None = None, options: EPropOptions | None = None
+    ) -> None:
+        self.options = EPropOptions() if options is None else options
+        self._update = update
+        self.layers, readout = parse(model)
+        self.readout = ReadoutTrace(readout, self.options)
+        self._parts: list[EligibleLayer | ReadoutTrace] = [*self.layers, self.readout]
+        sizes = [layer.neurons.size for layer in self.layers]
+        self._feedback = (
+            random_feedback(readout.out_features, sizes, readout.weight, self.options.seed)
+            if self.options.feedback == "random"
+            else None
+        )
+        self._widest = max(max(linear.weight.shape) for linear in (*(layer.linear for layer in self.layers), readout))
+        self._batch = 0
+
+    def begin(self, batch: int) -> None:
+        """Begin a sample of each of `batch` streams: from rest, nothing accumulated."""
+        self._batch, self._t, self._since, self._loss, self._targets = batch, 0, 0, 0.0, 0
+        for part in self._parts:
+            part.reset(batch)
+
+    def step(self, x: Tensor, target: Tensor | None = None) -> Tensor:
+        """One step: x[t] [B, M] and what is wanted of it -> the readout's potential V[t] [B, C].
+
+        target: classes [B] or floats [B, C], see `step_errors`. None: no error at this step.
+        """
+        return self.chunk(x[None], target)
+
+    def chunk(self, x: Tensor, target: Tensor | None = None) -> Tensor:
+        """Some steps of the sample, x [K, B, M] -> V after the last of them, [B, C].
+
+        target: as in `step`, or one a step, [K, B] or [K, B, C].
+        """
+        self._check(x)
+        per_step = target is not None and target.ndim == (3 if target.is_floating_point() else 2)
+        done = 0
+        while done < len(x):
+            stop = min(len(x), done + self._steps())
+            self._chunk(x[done:stop], target[done:stop] if per_step and target is not None else target)
+            done = stop
+        return self.readout.potential.clone()
+
+    def end(self) -> EPropResult:
+        """End the sample: update by what has accumulated since the last update."""
+        if self._since:
+            self._apply()
+        return EPropResult(self._loss / max(1, self._targets), self.readout.potential)
+
+    def sequence(self, x: Tensor | Iterable[Tensor], target: Tensor) -> EPropResult:
+        """A whole sample of each stream: x [T, B, M], or an iterable of its chunks [K, B, M]. target: as in `step`, or
+        for a tensor x one a step."""
+        parts = [x] if isinstance(x, Tensor) else x
+        begun = False
+        for part in parts:
+            if not begun:
+                self.begin(part.shape[1])
+                begun = True
+            self.chunk(part, target)
+        if not begun:
+            raise TclifError("e-prop: a sequence of no steps")
+        return self.end()
+
+    def _steps(self) -> int:
+        """How many steps to take at once: no more than until the next update, and of bounded memory."""
+        steps = max(1, min(CHUNK_STEPS, CHUNK_VALUES // (self._batch * self._widest)))
+        every = self.options.update_every
+        return min(steps, every - self._since) if every else steps
+
+    @torch.no_grad()
+    def _chunk(self, x: Tensor, target: Tensor | None) -> None:
+        for layer in self.layers:
+            x = layer.forward(x)
+        found = self.readout.learn(x, target)
+        factor = None
+        for i in range(len(self.layers) - 1, -1, -1):
+            signal = None if found is None else self._signal(i, found.error, factor)
+            factor = self.layers[i].learn(signal)
+        self._t += len(x)
+        self._since += len(x)
+        if found is not None:
+            self._loss, self._targets = self._loss + found.loss, self._targets + len(x)
+        if self._since == self.options.update_every:
+            self._apply()
+
+    def _signal(self, i: int, error: Tensor, above: Tensor | None) -> Tensor:
+        """L [K, B, N] of hidden layer i; above: L psi of layer i + 1."""
+        if self._feedback is not None:
+            return error @ self._feedback[i]
+        return self.readout.back(error) if above is None else self.layers[i + 1].back(above)
+
+    def _apply(self) -> None:
+        for part in self._parts:
+            part.take(self._since)
+        self._since = 0
+        if self._update is not None:
+            with torch.enable_grad():
+                self._update()
+
+    def _check(self, x: Tensor) -> None:
+        weight = self.layers[0].linear.weight if self.layers else self.readout.readout.weight
+        if not self._batch:
+            raise TclifError("e-prop: begin(batch) comes before the first step")
+        if x.ndim != 3 or x.shape[1:] != (self._batch, weight.shape[1]):
+            raise TclifError(f"e-prop: input [K, {self._batch}, {weight.shape[1]}] expected, got {list(x.shape)}")
+        if x.dtype != weight.dtype:
+            raise TclifError(f"e-prop: the input is {x.dtype}, the model {weight.dtype}; convert one of them")
+
+
+def parse(model: nn.Sequential) -> tuple[list[EligibleLayer], Readout]:
+    """The hidden layers and the readout of `model`; raises `TclifError` naming the module that has no place in it."""
+    modules = [
+        (name, m) for name, m in model.named_modules() if not isinstance(m, (nn.Sequential, nn.Identity))
+    ]  # fmt: skip
+    modules = [(name, m) for name, m in modules if not name.endswith("recurrent")]
+    layers: list[EligibleLayer] = []
+    linear: nn.Linear | None = None
+    for name, module in modules[:-1]:
+        if linear is None and isinstance(module, nn.Linear) and not isinstance(module, Readout):
+            linear = module
+        elif linear is not None and isinstance(module, (TwoCompartment, LIF)):
+            layers.append(EligibleLayer(linear, module))
+            linear = None
+        else:
+            raise TclifError(f"module {name} ({type(module).__name__}): {_advice(module)}")
+    if not modules or linear is not None or not isinstance(modules[-1][1], Readout):
+        raise TclifError("e-prop: the model ends with something else than a spiking layer and a Readout")
+    return layers, modules[-1][1]
+
+
+def _advice(module: nn.Module) -> str:
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return "e-prop has no batch normalisation, whose statistics are over time; batch_norm = false, or train by bptt"
+    if isinstance(module, nn.Dropout):
+        return "e-prop has no dropout; dropout = 0, or train by bptt"
+    return "e-prop trains Linear and spiking layers in turns, and a Readout"

@@ -1,0 +1,1 @@
+"""What a recipe says, how its file is read, and the model it makes."""

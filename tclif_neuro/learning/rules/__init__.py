@@ -1,0 +1,1 @@
+"""Learning rules: each turns a batch into one update of a model."""

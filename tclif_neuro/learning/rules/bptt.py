@@ -1,0 +1,99 @@
+"""Backpropagation through time: the gradient of a batch's loss through every step of every sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.learning import losses
+from tclif_neuro.learning.recipe.sections import RatesSection, TrainingSection
+from tclif_neuro.neurons.checkpointed import checkpointed
+from tclif_neuro.neurons.modules import Readout, SpikingLayer
+
+
+class TrainingError(TclifError):
+    """Training that cannot go on; the message says where and what to change."""
+
+
+class BatchResult(NamedTuple):
+    """What a batch gave before its update: the mean loss, and how many samples were classified rightly."""
+
+    loss: float
+    correct: int
+
+
+# One batch of training by some rule: model, optimiser, x [T, B, M], y [B], the recipe's section -> BatchResult.
+RuleStep = Callable[[nn.Sequential, torch.optim.Optimizer, Tensor, Tensor, TrainingSection], BatchResult]
+
+
+def bptt_step(
+    model: nn.Sequential, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, training: TrainingSection
+) -> BatchResult:
+    """One update by `training.loss` of the readout's potential, plus what firing rates out of bounds cost.
+
+    x: [T, B, M], y: [B]. Raises `TrainingError`, with the weights as they were, if the loss or its gradient is not
+    finite.
+    """
+    watched: AbstractContextManager[list[Tensor]] = spikes_of(model) if training.rates.weight else nullcontext([])
+    with watched as spikes:
+        loss, logits = _loss(model, x, y, training)
+    loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates) for s in spikes)
+    optimiser.zero_grad()
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip or math.inf)
+    if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+        raise TrainingError(f"the loss is {loss.item():g} and its gradient has the norm {norm.item():g}")
+    optimiser.step()
+    return BatchResult(loss.item(), int((logits.argmax(1) == y).sum()))
+
+
+# Losses of the potential after every step, [T, B, out].
+OVER_TIME = {"ce_rate": losses.ce_rate, "ce_membrane": losses.ce_membrane, "mse_membrane": losses.mse_membrane}
+
+
+def _loss(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
+    """The loss, and the potential at the end of the sample, [B, out], which is what is classified by."""
+    if training.loss == "cross_entropy":
+        logits = checkpointed(model, x, every=training.checkpoint) if training.checkpoint else model(x)
+        scale = logit_scale(model, len(x)) if training.logits == "mean" else 1.0
+        return nn.functional.cross_entropy(scale * logits, y, label_smoothing=training.label_smoothing), logits
+    *hidden, _ = model
+    for module in hidden:
+        x = module(x)
+    potential = _readout(model).sequence(x)
+    return OVER_TIME[training.loss](potential, y), potential[-1]
+
+
+def _out_of_bounds(spikes: Tensor, rates: RatesSection) -> Tensor:
+    return losses.rate_above(spikes, rates.upper) + losses.rate_below(spikes, rates.lower)
+
+
+@contextmanager
+def spikes_of(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Collects the spikes [T, B, N] of every spiking layer of `model`, in the order of its calls inside the block."""
+    spikes: list[Tensor] = []
+    layers = [module for module in model.modules() if isinstance(module, SpikingLayer)]
+    hooks = [layer.register_forward_hook(lambda layer, x, out: spikes.append(out)) for layer in layers]
+    try:
+        yield spikes
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _readout(model: nn.Sequential) -> Readout:
+    readout = model[-1]
+    if not isinstance(readout, Readout):
+        raise TrainingError(f"the model ends with a {type(readout).__name__}; a Readout is needed")
+    return readout
+
+
+def logit_scale(model: nn.Sequential, steps: int) -> float:
+    """What makes the readout's potential a mean over time: one over the sum of the steps' weights, decay^(T-1-t)."""
+    return 1.0 / sum(_readout(model).decay ** age for age in range(steps))

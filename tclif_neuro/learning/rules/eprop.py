@@ -1,0 +1,48 @@
+"""e-prop as a rule of training: a recipe's `rule = "eprop"`."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.learning.eprop.learner import EPropLearner
+from tclif_neuro.learning.eprop.signal import EPropOptions
+from tclif_neuro.learning.recipe.sections import TrainingSection
+from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
+
+
+def eprop_step(
+    model: nn.Sequential, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, training: TrainingSection
+) -> BatchResult:
+    """One batch by e-prop: one update, or one every `training.eprop.update_every` steps.
+
+    x: [T, B, M], y: [B]. Raises `TrainingError` if a loss or a gradient is not finite, with the weights as they were
+    before the update at hand.
+    """
+
+    def update() -> None:
+        norm = nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip or math.inf).item()
+        if not math.isfinite(norm):
+            raise TrainingError(f"the gradient has the norm {norm:g}")
+        optimiser.step()
+
+    result = EPropLearner(model, update, options(training)).sequence(x, y)
+    if not math.isfinite(result.loss):
+        raise TrainingError(f"the loss is {result.loss:g}")
+    return BatchResult(result.loss, int((result.potential.argmax(1) == y).sum()))
+
+
+def options(training: TrainingSection) -> EPropOptions:
+    """The learner's options of a recipe's [training]."""
+    section = training.eprop
+    return EPropOptions(
+        feedback=section.feedback,
+        potential=section.potential,
+        loss=section.loss,
+        mean=training.logits == "mean",
+        label_smoothing=training.label_smoothing,
+        update_every=section.update_every,
+        seed=training.seed,
+    )

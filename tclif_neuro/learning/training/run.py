@@ -1,0 +1,186 @@
+"""One training run in memory: what an epoch does, and what must be kept between two."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tclif_neuro.data import Batches, Task, stratified_split
+from tclif_neuro.learning.recipe.model import build_model
+from tclif_neuro.learning.recipe.sections import Recipe, TrainingSection
+from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step
+from tclif_neuro.learning.rules.eprop import eprop_step
+from tclif_neuro.learning.rules.fptt import fptt_step
+from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
+from tclif_neuro.learning.training.log import EpochRecord
+
+RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
+OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where training is: after `batch` of `batches` in `epoch` of `epochs`, all from 1.
+
+    loss: the mean so far in this epoch. record: the epoch's, once it is over.
+    """
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+    record: EpochRecord | None = None
+
+
+Report = Callable[[Progress], None]
+
+
+def evaluate(model: nn.Sequential, batches: Batches) -> float:
+    """The share of samples that `model`, in evaluation mode, classifies rightly; the mode is then as it was."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        correct = sum(int((model(x).argmax(1) == y).sum()) for x, y in batches)
+    model.train(was_training)
+    return correct / len(batches.x)
+
+
+def learning_rate(training: TrainingSection, epoch: int) -> float:
+    """The learning rate of an epoch, from 0: constant, or half a cosine from lr to 0. It has no state to be kept."""
+    if training.scheduler == "constant":
+        return training.lr
+    return training.lr * (1 + math.cos(math.pi * epoch / training.epochs)) / 2
+
+
+class Run:
+    """Model, optimiser, data and generators of one recipe; `epoch` by `epoch`, with a `checkpoint` in between.
+
+    Dropout draws from torch's default generator, which `checkpoint` and `restore` therefore include.
+    """
+
+    def __init__(self, recipe: Recipe, task: Task) -> None:
+        training = recipe.training
+        self.recipe, self.task, self.digest = recipe, task, task.digest()
+        self.model = build_model(recipe, task.inputs, len(task.classes))
+        self.optimiser = OPTIMISERS[training.optimiser](
+            self.model.parameters(),
+            lr=training.lr,
+            weight_decay=training.weight_decay,  # type: ignore[call-arg]
+        )
+        self.train, self.validation = _training_and_validation(recipe, task)
+        self.test = Batches(task.x_test, task.y_test, EVALUATION_BATCH)
+        self.generator = torch.Generator().manual_seed(training.seed)
+        torch.manual_seed(training.seed)
+        self.log: list[EpochRecord] = []
+        self.best: dict[str, Tensor] | None = None
+        self.best_epoch = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are over."""
+        return len(self.log) >= self.recipe.training.epochs
+
+    def epoch(self, report: Report) -> EpochRecord:
+        """Train on every batch once, and measure. Raises `TrainingError` if the loss or a gradient is not finite."""
+        start, training, number = time.perf_counter(), self.recipe.training, len(self.log) + 1
+        lr = learning_rate(training, number - 1)
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        loss, accuracy = self._train(number, report)
+        record = EpochRecord(
+            epoch=number,
+            lr=lr,
+            loss=loss,
+            train_accuracy=accuracy,
+            validation_accuracy=None if self.validation is None else evaluate(self.model, self.validation),
+            test_accuracy=evaluate(self.model, self.test) if self.validation is None else None,
+            seconds=time.perf_counter() - start,
+        )
+        self._keep_best(record)
+        self.log.append(record)
+        report(self._progress(number, len(self.train), loss, record))
+        return record
+
+    def _train(self, number: int, report: Report) -> tuple[float, float]:
+        training, samples, loss, correct = self.recipe.training, 0, 0.0, 0
+        self.model.train()
+        for batch, (x, y) in enumerate(self.train.shuffled(self.generator), 1):
+            if training.input_noise:
+                x = x + training.input_noise * torch.randn(x.shape, generator=self.generator)
+            try:
+                result = RULES[training.rule](self.model, self.optimiser, x, y, training)
+            except TrainingError as error:
+                raise self._diverged(f"epoch {number}, batch {batch}: {error}") from None
+            samples, loss, correct = samples + len(y), loss + result.loss * len(y), correct + result.correct
+            report(self._progress(number, batch, loss / samples))
+        # A spike hides a NaN in the state before it (NaN >= Vth is false): the loss need not show it.
+        for name, parameter in self.model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise self._diverged(f"epoch {number}: the parameter {name} is no longer finite")
+        return loss / samples, correct / samples
+
+    def _diverged(self, what: str) -> TrainingError:
+        training = self.recipe.training
+        advice = f"lower training.lr ({training.lr:g}) or training.grad_clip ({training.grad_clip:g})"
+        return TrainingError(f"{what}; {advice}")
+
+    def _progress(self, epoch: int, batch: int, loss: float, record: EpochRecord | None = None) -> Progress:
+        epochs, batches = self.recipe.training.epochs, len(self.train)
+        return Progress(epoch=epoch, epochs=epochs, batch=batch, batches=batches, loss=loss, record=record)
+
+    def _keep_best(self, record: EpochRecord) -> None:
+        accuracy = record.validation_accuracy
+        if accuracy is None:
+            return
+        if self.best is None or accuracy > self._best_accuracy():
+            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self.best_epoch = record.epoch
+
+    def _best_accuracy(self) -> float:
+        return self.log[self.best_epoch - 1].validation_accuracy or 0.0
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it is between two epochs."""
+        return Checkpoint(
+            recipe=self.recipe.model_dump(mode="json"),
+            data=self.digest,
+            steps=self.task.steps,
+            inputs=self.task.inputs,
+            classes=list(self.task.classes),
+            model=dict(self.model.state_dict()),
+            optimiser=self.optimiser.state_dict(),
+            rng={"torch": torch.get_rng_state(), "batches": self.generator.get_state()},
+            log=[asdict(record) for record in self.log],
+            best=self.best,
+            best_epoch=self.best_epoch,
+        )
+
+    def restore(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Continue from `checkpoint`, which was read from `path`. Raises `CheckpointError` if it does not fit."""
+        load_state(path, self.model, checkpoint.model)
+        try:
+            self.optimiser.load_state_dict(checkpoint.optimiser)
+            torch.set_rng_state(checkpoint.rng["torch"])
+            self.generator.set_state(checkpoint.rng["batches"])
+            self.log = [EpochRecord(**row) for row in checkpoint.log]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: optimiser, rng or log do not fit the run: {error}") from error
+        self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
+
+
+def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batches | None]:
+    size, share = recipe.training.batch_size, recipe.training.validation
+    if not share:
+        return Batches(task.x_train, task.y_train, size), None
+    kept, held_out = (np.sort(part) for part in stratified_split(task.y_train, share, recipe.task.seed))
+    validation = Batches(task.x_train[held_out], task.y_train[held_out], EVALUATION_BATCH)
+    return Batches(task.x_train[kept], task.y_train[kept], size), validation

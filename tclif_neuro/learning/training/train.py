@@ -1,0 +1,130 @@
+"""Train a recipe, resume it if it was interrupted, and say what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tclif_neuro.data import Batches
+from tclif_neuro.learning.recipe.file import parse_recipe
+from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.rules.bptt import TrainingError
+from tclif_neuro.learning.training.checkpoint import NAME, Checkpoint, load_checkpoint, load_state, save_checkpoint
+from tclif_neuro.learning.training.log import TensorBoard, write_csv
+from tclif_neuro.learning.training.run import EVALUATION_BATCH, Progress, Report, Run, evaluate
+
+LOG = "log.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What came out of training.
+
+    epoch: whose weights were kept: the last, or with `training.validation` the best on the validation set. The
+    accuracies are theirs, without noise or dropout; the test set chose nothing. seconds: of all epochs, resumed or not.
+    """
+
+    epoch: int
+    epochs: int
+    train_accuracy: float
+    validation_accuracy: float | None
+    test_accuracy: float
+    parameters: int
+    seconds: float
+    checkpoint: Path
+
+
+def train(
+    recipe: Recipe,
+    out_dir: str | Path,
+    *,
+    resume: bool = True,
+    progress: Report | None = None,
+    data_dir: str | Path | None = None,
+    tensorboard: bool = False,
+) -> TrainResult:
+    """Train `recipe`, keeping `checkpoint.pt` and `log.csv` in `out_dir` after every epoch.
+
+    resume: go on from the checkpoint in `out_dir`, if there is one; at most the epoch at hand was lost, and the final
+    weights are bit for bit those of an unbroken run with as many threads on the same machine. False: start again.
+    progress: called after every batch and epoch. data_dir: see `load_task`. tensorboard: event files too, in
+    `out_dir/tensorboard`.
+
+    Raises `TrainingError` if the checkpoint is of another recipe or other data, or the loss is not finite (the
+    checkpoint then is of the epoch before), `CheckpointError` if it cannot be read, `DataError`.
+    """
+    task = recipe.task.load(data_dir)
+    out, report = _folder(out_dir), progress or _silent
+    path = out / NAME
+    with torch.random.fork_rng(devices=[]):
+        run = Run(recipe, task)
+        if resume and path.exists():
+            checkpoint = load_checkpoint(path)
+            _check_same(path, checkpoint, run)
+            run.restore(path, checkpoint)
+        with closing(TensorBoard(out / "tensorboard", len(run.log) + 1)) if tensorboard else nullcontext() as board:
+            while not run.done:
+                record = run.epoch(report)
+                save_checkpoint(path, run.checkpoint())
+                write_csv(out / LOG, run.log)
+                if board is not None:
+                    board.add(record)
+        write_csv(out / LOG, run.log)  # it may have been killed between the two files
+        return _result(run, path)
+
+
+def _silent(progress: Progress) -> None:
+    pass
+
+
+def _folder(out_dir: str | Path) -> Path:
+    out = Path(out_dir)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{out}: is not a folder and cannot become one: {error.strerror}") from error
+    return out
+
+
+def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
+    otherwise = "choose another folder, or start again without resuming"
+    ours = run.recipe.model_dump(mode="json")
+    theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json")  # with the keys that are newer than it
+    for key, there, here in _differences(theirs, ours):
+        raise TrainingError(f"{path}: is of another recipe: {key} is {there!r} there and {here!r} here; {otherwise}")
+    if checkpoint.data != run.digest:
+        raise TrainingError(f"{path}: was trained on other data of the name {run.task.name!r}; {otherwise}")
+
+
+def _differences(there: Any, here: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The keys under which two nested containers differ, and their values."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in {**there, **here}:
+            yield from _differences(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for i, pair in enumerate(zip(there, here, strict=True)):
+            yield from _differences(*pair, f"{key}[{i}]")
+    elif there != here:
+        yield key, there, here
+
+
+def _result(run: Run, path: Path) -> TrainResult:
+    if run.best is not None:
+        load_state(path, run.model, run.best)
+    epoch = run.best_epoch or len(run.log)
+    training_set = Batches(run.task.x_train, run.task.y_train, EVALUATION_BATCH)
+    return TrainResult(
+        epoch=epoch,
+        epochs=len(run.log),
+        train_accuracy=evaluate(run.model, training_set),
+        validation_accuracy=run.log[epoch - 1].validation_accuracy,
+        test_accuracy=evaluate(run.model, run.test),
+        parameters=sum(p.numel() for p in run.model.parameters()),
+        seconds=sum(record.seconds for record in run.log),
+        checkpoint=path,
+    )

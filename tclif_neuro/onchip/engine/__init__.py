@@ -1,0 +1,1 @@
+"""Learning on Loihi's stock learning engine, as Lava models it."""

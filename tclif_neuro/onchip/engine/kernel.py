@@ -1,0 +1,294 @@
+"""The compiled steps of the networks on a stock learning engine.
+
+The equations are those of `fixed.step`, `onchip.rule.equations`, `program` and `arithmetic`, compiled from their source
+for int64 scalars. Matrix 0 holds the hidden layer's input synapses, 1 its recurrent ones, 2 the readout's, padded to
+the largest; a row is what one payload reaches, so that what lies together is read and changed together.
+"""
+
+# numba infers the types of what it compiles.
+# mypy: disallow-untyped-defs=False
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tclif_neuro.fixed import step
+from tclif_neuro.network import ACT_SHIFT
+from tclif_neuro.onchip.engine import arithmetic as engine
+from tclif_neuro.onchip.engine import program as stock
+from tclif_neuro.onchip.exact import kernel
+from tclif_neuro.onchip.exact.kernel import _arithmetic, _compiled, _delayed, _eligibility, _narrow, _posted, _surrogate
+from tclif_neuro.onchip.rule import equations as rule
+
+Ints = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+INPUT, RECURRENT, OUTPUT = 0, 1, 2
+PHASES = stock.PHASES
+ADD, OVERWRITE = stock.ADD, stock.OVERWRITE
+
+
+class Program(NamedTuple):
+    """What does not change. N hidden neurons, O outputs, M rows of the largest matrix, K steps of a schedule."""
+
+    filtered: bool  # whether the inputs send their eligibility
+    learns: bool
+    inputs: Ints  # [3], what a matrix has for inputs; 0: there is none
+    halves: Ints  # [3]: the rows of each input
+    size: Ints  # [3]: the neurons that it reaches
+    exponent: Ints  # [3], of the weights
+    coefficients: Ints  # [4, K]: a1, a2, b1, b2 of the hidden neurons
+    readout_keep: int
+    bias: Ints  # [2, max(N, O)]
+    gamma: int
+    vth: int
+    eligibility: Ints  # [3, 4, K]: a1, a2, b1, b2 of the filters
+    payload_shift: Ints  # [3]
+    gated: bool
+    payload_to_x1: Ints  # [3], lava: GradedSpikeCfg
+    arrival: Ints  # [3]: the step of the epoch, from 1, in which inputs arrive
+    use: Ints  # [3]: the step of the epoch of which y1 and y2 are used
+    keep: Floats  # [3, 2], of x1 and x2
+    keep_y: float
+    impulse: Ints  # [3, 2, 2]: whole and fraction
+    terms: Ints  # [3, 2, 3]: trace, from 0, -1: none; k of 2^k; falling
+    feedback: Ints  # [O, N]
+    signal_shift: int
+    surrogate_shift: int
+    target: Ints
+    other: int
+    error_shift: int
+    trace_max: int
+
+
+class Memory(NamedTuple):
+    """What changes: the weights and the engine's x1, x2 for good, all else within a sample."""
+
+    weight: Ints  # [3, M, max(N, O)] int32, mantissas
+    trace: Ints  # [3, 2, M]: x1, x2
+    sent: Ints  # [3, M]: payloads or spikes of this step
+    filters: Ints  # [3, 2, M]: d, e
+    states: Ints  # [2, N]: first, second compartment; of a prefiltered neuron its response to its resets
+    fired: Ints  # [N]
+    psi: Ints  # [N]
+    potential: Ints  # [O]
+    error: Ints  # [O]
+    posted: Ints  # [2, 2, max(N, O)]: hidden neurons, readout; y1, y2
+    total: Ints  # [3, max(N, O)]: what each matrix delivers
+    work: Ints  # [2, max(N, O)]: working space
+
+
+class Record(NamedTuple):
+    """Of each of S samples: the readout's potentials; and, or of length 0, spikes and weights."""
+
+    potential: Ints  # [S, T, O]
+    spikes: Ints  # [S, T, N] uint8
+    weight: Ints  # [S, 3, M, max(N, O)] int16
+
+
+_payload = _compiled(stock.payload, narrow=_narrow)
+_halved = _compiled(engine.halved)
+_decayed = _compiled(engine.decayed)
+_increased = _compiled(engine.increased)
+_accumulated = _compiled(engine.accumulated)
+_rounded = _compiled(engine.rounded)
+_mul, _sat, _int32 = (_arithmetic[name] for name in ("mul", "sat", "int32"))
+
+
+@njit
+def _send(p, m, matrix, x, t):
+    """What inputs `x` [inputs] of a matrix send in step `t`: themselves, or their eligibility in parts."""
+    inputs, sent = p.inputs[matrix], m.sent[matrix]
+    if not p.filtered:
+        for i in range(inputs):
+            sent[i] = x[i]
+        return
+    d, e = m.filters[matrix, 0], m.filters[matrix, 1]
+    row = min(t, p.eligibility.shape[2] - 1)
+    a1, a2 = p.eligibility[matrix, 0, row], p.eligibility[matrix, 1, row]
+    b1, b2 = p.eligibility[matrix, 2, row], p.eligibility[matrix, 3, row]
+    for i in range(inputs):
+        d[i], e[i] = _eligibility(d[i], e[i], x[i], a1, a2, b1, b2)
+        value = _payload(e[i], p.payload_shift[matrix])
+        sent[i] = max(0, value)
+        if p.halves[matrix] == 2:
+            sent[inputs + i] = max(0, -value)
+
+
+@njit
+def _deliver(p, m, matrix):
+    """What the matrix gives to its neurons for what was sent, as a `Dense` has it."""
+    size, total, shift = p.size[matrix], m.total[matrix], p.exponent[matrix]
+    total.fill(0)
+    for i in range(p.inputs[matrix] * p.halves[matrix]):
+        if m.sent[matrix, i] != 0:
+            row, value = m.weight[matrix, i], m.sent[matrix, i]
+            for n in range(size):
+                total[n] += row[n] * value
+    for n in range(size):
+        total[n] = _int32(total[n] << shift if shift >= 0 else total[n] >> -shift)
+
+
+@njit
+def _advance(p, m, t):
+    """One step of the hidden neurons."""
+    row = min(t, p.coefficients.shape[1] - 1)
+    a1, a2, b1, b2 = p.coefficients[0, row], p.coefficients[1, row], p.coefficients[2, row], p.coefficients[3, row]
+    for n in range(len(m.fired)):
+        came = m.total[INPUT, n] + m.total[RECURRENT, n]
+        act = 0 if p.filtered else (came << ACT_SHIFT) + p.bias[0, n]
+        new = _delayed(m.states[0, n], m.states[1, n], m.fired[n], act, a1, a2, b1, b2, p.gamma, p.vth)
+        m.states[0, n], m.states[1, n] = new[0], new[1]
+        soma = _sat(new[1] + came) if p.filtered else new[1]
+        m.fired[n] = soma >= p.vth
+        m.psi[n] = _surrogate(soma, p.vth, p.surrogate_shift, p.trace_max)
+
+
+@njit
+def _compare(p, m, label, t, asked):
+    """One step of the readout, and its error, 0 in a silent step."""
+    for o in range(len(m.error)):
+        came = m.total[OUTPUT, o]
+        kept = _mul(m.potential[o], p.readout_keep) + (came << ACT_SHIFT) + p.bias[1, o]
+        m.potential[o] = came if p.filtered else _sat(kept)
+        target = p.target[min(t, len(p.target) - 1)] if o == label else p.other
+        m.error[o] = _narrow(m.potential[o] - target, p.error_shift, p.trace_max) if asked else 0
+
+
+@njit
+def _post(p, m):
+    """y1, y2 of the errors."""
+    signal = m.work[0]
+    signal.fill(0)
+    for o in range(len(m.error)):
+        if m.error[o] != 0:
+            for n in range(len(m.fired)):
+                signal[n] += p.feedback[o, n] * m.error[o]
+        m.posted[1, 0, o], m.posted[1, 1, o] = max(0, m.error[o]), max(0, -m.error[o])
+    for n in range(len(m.fired)):
+        m.posted[0, 0, n], m.posted[0, 1, n] = _posted(m.psi[n], signal[n], p.signal_shift, p.trace_max)
+
+
+@njit
+def _remember(p, m, matrix, draw):
+    """The engine's x1, x2 of a matrix after this epoch."""
+    for i in range(p.inputs[matrix] * p.halves[matrix]):
+        sent = m.sent[matrix, i]
+        if p.payload_to_x1[matrix] == OVERWRITE and sent != 0:
+            m.trace[matrix, 0, i] = _halved(sent)
+        elif p.payload_to_x1[matrix] == ADD:
+            m.trace[matrix, 0, i] = min(engine.TRACE_MAX, m.trace[matrix, 0, i] + _halved(sent))
+        for k in range(2):
+            trace = m.trace[matrix, k, i]
+            for tick in range(1, PHASES + 1):
+                trace = _decayed(trace, p.keep[matrix, k], draw[1])
+                if tick == p.arrival[matrix] and sent != 0:
+                    trace = _increased(trace, p.impulse[matrix, k, 0], p.impulse[matrix, k, 1], draw[2])
+            m.trace[matrix, k, i] = trace
+
+
+@njit
+def _learn(p, m, matrix, draw):
+    """The end of an epoch: the traces meet what was posted, and move the weights. Without a product they stay."""
+    _remember(p, m, matrix, draw)
+    size, posted = p.size[matrix], m.posted[matrix // OUTPUT]
+    y = m.work[:, :size]
+    for n in range(size):
+        for k in range(2):
+            y[k, n] = posted[k, n]
+            for _ in range(p.use[matrix]):
+                y[k, n] = _decayed(y[k, n], p.keep_y, draw[3])
+    for i in range(p.inputs[matrix] * p.halves[matrix]):
+        x1, x2 = m.trace[matrix, 0, i], m.trace[matrix, 1, i]
+        if (m.sent[matrix, i] != 0 or not p.gated) and (x1 != 0 or x2 != 0):
+            _move(p.terms[matrix], m.weight[matrix, i, :size], x1, x2, y, int(draw[0]))
+
+
+@njit
+def _move(terms, weight, x1, x2, y, dither):
+    """The rule's products with traces x1, x2 for a row of weights."""
+    for n in range(len(weight)):
+        total = np.int64(weight[n]) << engine.ACCUMULATOR
+        for k in range(2):
+            x = x1 if terms[k, 0] == 0 else x2
+            if terms[k, 0] >= 0:
+                total = _accumulated(total, x, y[1 - terms[k, 2], n], terms[k, 1])
+                total = _accumulated(total, -x, y[terms[k, 2], n], terms[k, 1])
+        weight[n] = _rounded(total, dither)
+
+
+@njit
+def _start(m):
+    """The first step of a sample. The engine's traces stay."""
+    m.filters.fill(0)
+    m.states.fill(0)
+    m.fired.fill(0)
+    m.potential.fill(0)
+
+
+@njit
+def _keep(m, record, t, i):
+    """Record step `t` of sample `i`."""
+    for o in range(len(m.potential)):
+        record.potential[i, t, o] = m.potential[o]
+    if len(record.spikes) > 0:
+        for n in range(len(m.fired)):
+            record.spikes[i, t, n] = m.fired[n]
+
+
+@njit
+def _keep_weights(m, record, i):
+    """Record the weights after sample `i`."""
+    for matrix in range(3):
+        for j in range(m.weight.shape[1]):
+            for n in range(m.weight.shape[2]):
+                record.weight[i, matrix, j, n] = m.weight[matrix, j, n]
+
+
+def _sources() -> int:
+    """A digest of what the kernel is compiled from: numba's cache itself looks at one file only."""
+    files = (__file__, kernel.__file__, step.__file__, rule.__file__, stock.__file__, engine.__file__)
+    return int.from_bytes(hashlib.sha256(b"".join(Path(str(f)).read_bytes() for f in files)).digest()[:6], "big")
+
+
+def _driver(sources: int) -> Callable[..., None]:
+    """`run_samples(...)`, recompiled when `sources` changes, since it refers to it."""
+
+    @njit(cache=True, nogil=True)
+    def run_samples(p, m, x, labels, draws, record):
+        """Run, and if the program says so learn, samples `x` [S, T + idle, M] of classes `labels` [S].
+
+        draws: [3, S (T + idle), 4], see `engine.draws`. record: the results.
+        """
+        steps, idle = record.potential.shape[1], x.shape[1] - record.potential.shape[1] + 0 * sources
+        for i in range(len(x)):
+            _start(m)
+            for t in range(steps + idle):
+                _send(p, m, RECURRENT, m.fired[: p.inputs[RECURRENT]], t)
+                _send(p, m, INPUT, x[i, t], t)
+                _deliver(p, m, INPUT)
+                _deliver(p, m, RECURRENT)
+                _advance(p, m, t)
+                _send(p, m, OUTPUT, m.fired, t)
+                _deliver(p, m, OUTPUT)
+                _compare(p, m, labels[i], t, t < steps)
+                if p.learns:
+                    _post(p, m)
+                    for matrix in range(3):
+                        _learn(p, m, matrix, draws[matrix, i * (steps + idle) + t])
+                if t < steps:
+                    _keep(m, record, t, i)
+            if len(record.weight) > 0:
+                _keep_weights(m, record, i)
+
+    return run_samples
+
+
+run_samples = _driver(_sources())

@@ -1,0 +1,1 @@
+"""The exact rule run: its reference in NumPy, and compiled."""

@@ -1,0 +1,322 @@
+"""The compiled steps of the learner.
+
+The equations are those of `fixed.step` and `onchip.rule`, compiled from their source for int64 scalars.
+
+What a matrix sums up between two updates are products of two times 7 bits: exact, and faster to add up, in
+float64. All layers lie side by side in arrays padded to the largest, so that one compiled kernel serves every network.
+Matrix 2 l holds the input synapses of layer l, matrix 2 l + 1 its recurrent ones; a row is an input, so that a spike
+reads, and a trace changes, what lies together. A silent input or trace costs nothing.
+"""
+
+# numba infers the types of what it compiles.
+# mypy: disallow-untyped-defs=False
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tclif_neuro.fixed import step
+from tclif_neuro.network import ACT_SHIFT
+from tclif_neuro.onchip.rule import equations as rule
+from tclif_neuro.onchip.rule import random_bits
+
+Ints = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+DELAYED, IMMEDIATE, STOCK = 0, 1, 2
+
+
+class Program(NamedTuple):
+    """What does not change. L layers, N the largest number of neurons, M of inputs, K of steps in a schedule."""
+
+    size: Ints  # [L], neurons
+    inputs: Ints  # [2 L], of each matrix; 0: there is none
+    learns: Ints  # [2 L], whether the matrix does
+    exponent: Ints  # [2 L], of the weights
+    kind: Ints  # [L]
+    coefficients: Ints  # [L, 4, K, N]: a1, a2, b1, b2; of a stock LIF the two decays first
+    bias: Ints  # [L, N]
+    gamma: Ints  # [L]
+    vth: Ints  # [L]
+    eligibility: Ints  # [L, 4, K]: a1, a2, b1, b2 of the traces
+    shift: Ints  # [2 L, 4]: rate, trace, signal and surrogate
+    delay: Ints  # [L], D
+    feedback: Ints  # [L, outputs, N], where it is fixed
+    symmetric: bool
+    target: Ints
+    other: int
+    error_shift: int
+    trace_max: int
+    weight_shift: int
+    low: int
+    high: int
+    epoch: int  # 0: at the end of a sample
+    stochastic: bool
+    seed: int
+
+
+class Memory(NamedTuple):
+    """What changes: the weights for good, all else within a sample. R: how many steps posted traces are kept."""
+
+    weight: Ints  # [2 L, M, N], mantissas
+    change: Floats  # [2 L, M, N], integers below 2^53
+    feedback: Ints  # [L, outputs, N]
+    states: Ints  # [3, L, N]: first, second compartment, spikes
+    psi: Ints  # [L, N]
+    posted: Ints  # [R, L, 2, N]
+    traces: Ints  # [2 L, 2, M]: d, e
+    kept: Ints  # [R, 2 L, M]
+    total: Ints  # [2, N]: working space
+    third_factor: Floats  # [N], y2 - y1
+    error: Ints  # [outputs]
+
+
+class Record(NamedTuple):
+    """Every step of every sample, or arrays of length 0. T steps, S samples."""
+
+    spikes: Ints  # [L, T, S, N] uint8
+    states: Ints  # [L, 2, T, S, N] int32
+    posted: Ints  # [L, 2, T, S, N] int16
+    traces: Ints  # [2 L, 2, T, S, M] int32
+    weight: Ints  # [2 L, S, M, N] int16
+
+
+def _compiled(function: Callable[..., Any], **inner: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, compiled, in which the names `inner` are these compiled functions."""
+    return njit(FunctionType(function.__code__, {**function.__globals__, **inner}))
+
+
+_arithmetic = {name: _compiled(getattr(step, name)) for name in ("mul", "sat", "int32")}
+_delayed = _compiled(step.tclif_delayed, **_arithmetic)
+_immediate = _compiled(step.tclif_immediate, **_arithmetic)
+_lif = _compiled(step.lif, **_arithmetic)
+_narrow = _compiled(rule.narrow)
+_surrogate = _compiled(rule.surrogate)
+_eligibility = _compiled(rule.eligibility, **_arithmetic)
+_posted = _compiled(rule.posted, narrow=_narrow)
+_weight = _compiled(rule.update)
+_mix = _compiled(random_bits.mix)
+_key = _compiled(random_bits.key, mix=_mix)
+_bits = _compiled(random_bits.bits, mix=_mix)
+
+
+@njit
+def _deliver(weight, exponent, x, total):
+    """total[0, n] += what the input `x` [M] gives to neuron n through `weight` [M, N]; total[1]: working space."""
+    product = total[1]
+    product.fill(0)
+    for m in range(len(x)):
+        if x[m] != 0:
+            row, value = weight[m], x[m]
+            for n in range(len(row)):
+                product[n] += row[n] * value
+    for n in range(len(product)):
+        total[0, n] += product[n] << exponent if exponent >= 0 else product[n] >> -exponent
+
+
+@njit
+def _advance_neurons(p, m, layer, t):
+    """One step of a layer's neurons on the delivered input in `m.total`, and their surrogates."""
+    size, kind, gamma, vth = p.size[layer], p.kind[layer], p.gamma[layer], p.vth[layer]
+    first, second, fired = m.states[0, layer], m.states[1, layer], m.states[2, layer]
+    row = min(t, p.coefficients.shape[2] - 1)
+    a1, a2, b1, b2 = (
+        p.coefficients[layer, 0, row],
+        p.coefficients[layer, 1, row],
+        p.coefficients[layer, 2, row],
+        p.coefficients[layer, 3, row],
+    )
+    psi, shift, bias = m.psi[layer], p.shift[2 * layer, 3], p.bias[layer]
+    for n in range(size):
+        act = m.total[0, n] << ACT_SHIFT
+        if kind == STOCK:
+            new = _lif(first[n], second[n], act, bias[n], a1[n], a2[n], vth)
+        elif kind == DELAYED:
+            new = _delayed(first[n], second[n], fired[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
+        else:
+            new = _immediate(first[n], second[n], fired[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
+        first[n], second[n], fired[n] = new[0], new[1], new[2]
+        before = new[1] + (vth * new[2] if kind == IMMEDIATE else 0)
+        psi[n] = _surrogate(before, vth, shift, p.trace_max)
+
+
+@njit
+def _remember(p, m, matrix, x, t):
+    """Advance the eligibility of a matrix that learns by its input `x` [M] at step `t`."""
+    layer = matrix // 2
+    row = min(t, p.eligibility.shape[2] - 1)
+    a1, a2, b1, b2 = (
+        p.eligibility[layer, 0, row],
+        p.eligibility[layer, 1, row],
+        p.eligibility[layer, 2, row],
+        p.eligibility[layer, 3, row],
+    )
+    d, e, kept = m.traces[matrix, 0], m.traces[matrix, 1], m.kept[t % len(m.kept), matrix]
+    for i in range(len(x)):
+        d[i], e[i] = _eligibility(d[i], e[i], x[i], a1, a2, b1, b2)
+        kept[i] = _narrow(e[i], p.shift[matrix, 1], p.trace_max)
+
+
+@njit
+def _step(p, m, x, label, t):
+    """All layers at step `t` of the sample on its input `x` [M], and what they post. Returns the squared error."""
+    signal = x
+    for layer in range(len(p.size)):
+        size = p.size[layer]
+        total, own = m.total[:, :size], m.states[2, layer, :size]
+        total[0].fill(0)
+        for matrix, source in ((2 * layer, signal), (2 * layer + 1, own)):
+            if p.inputs[matrix] > 0:
+                _deliver(m.weight[matrix, : p.inputs[matrix], :size], p.exponent[matrix], source, total)
+                if p.learns[matrix]:
+                    _remember(p, m, matrix, source, t)
+        _advance_neurons(p, m, layer, t)
+        signal = own
+    squares = 0
+    potential = m.states[1, len(p.size) - 1]
+    for o in range(len(m.error)):
+        target = p.target[min(t, len(p.target) - 1)] if o == label else p.other
+        m.error[o] = _narrow(potential[o] - target, p.error_shift, p.trace_max)
+        squares += m.error[o] ** 2
+    for layer in range(len(p.size)):
+        if p.learns[2 * layer]:
+            _post(p, m, layer, t)
+    return squares
+
+
+@njit
+def _post(p, m, layer, t):
+    """Make y1, y2 of step `t` from the errors."""
+    posted, signal = m.posted[t % len(m.posted), layer], m.total[0]
+    if layer == len(p.size) - 1:
+        for o in range(len(m.error)):
+            posted[0, o], posted[1, o] = max(0, m.error[o]), max(0, -m.error[o])
+        return
+    signal.fill(0)
+    for o in range(len(m.error)):
+        if m.error[o] != 0:
+            row = m.feedback[layer, o]
+            for n in range(p.size[layer]):
+                signal[n] += row[n] * m.error[o]
+    for n in range(p.size[layer]):
+        posted[0, n], posted[1, n] = _posted(m.psi[layer, n], signal[n], p.shift[2 * layer, 2], p.trace_max)
+
+
+@njit
+def _learn(p, m, matrix, t, sample, last):
+    """A matrix uses what its neurons posted about step `t`; last: whether it is the sample's last step."""
+    layer = matrix // 2
+    size, posted, kept = p.size[layer], m.posted[t % len(m.posted), layer], m.kept[t % len(m.kept), matrix]
+    y = m.third_factor
+    for n in range(size):
+        y[n] = posted[1, n] - posted[0, n]
+    for i in range(p.inputs[matrix]):
+        if kept[i] != 0:
+            row, trace = m.change[matrix, i], float(kept[i])
+            for n in range(size):
+                row[n] += trace * y[n]
+    if last or (p.epoch > 0 and (t + 1) % p.epoch == 0):
+        _update(p, m, matrix, _key(p.seed, matrix, sample, t))
+
+
+@njit
+def _update(p, m, matrix, key):
+    """Move the weights by what was summed. Where that is 0, so is what any dither makes of it."""
+    layer, inputs = matrix // 2, p.inputs[matrix]
+    shift = p.shift[matrix, 0]
+    for i in range(inputs):
+        change, weight = m.change[matrix, i], m.weight[matrix, i]
+        for n in range(p.size[layer]):
+            if change[n] != 0:
+                dither = (1 << shift) >> 1
+                if p.stochastic:
+                    dither = _bits(key, n * inputs + i) & ((1 << shift) - 1)
+                new = _weight(weight[n] >> p.weight_shift, np.int64(change[n]), shift, dither, p.low, p.high)
+                weight[n] = new << p.weight_shift
+                change[n] = 0
+
+
+@njit
+def _start(p, m):
+    """The first step of a sample."""
+    m.states.fill(0)
+    m.posted.fill(0)
+    m.traces.fill(0)
+    m.kept.fill(0)
+    if p.symmetric and len(p.size) > 1:
+        readout = m.weight[2 * len(p.size) - 2]
+        for o in range(len(m.error)):
+            for n in range(p.size[-2]):
+                m.feedback[len(p.size) - 2, o, n] = readout[n, o]
+
+
+@njit
+def _keep(p, m, record, t, i):
+    """Record step `t` of sample `i`."""
+    for layer in range(len(p.size)):
+        for n in range(p.size[layer]):
+            record.spikes[layer, t, i, n] = m.states[2, layer, n]
+            for row in range(2):
+                record.states[layer, row, t, i, n] = m.states[row, layer, n]
+                record.posted[layer, row, t, i, n] = m.posted[t % len(m.posted), layer, row, n]
+    for matrix in range(len(p.inputs)):
+        for j in range(p.inputs[matrix]):
+            for row in range(2):
+                record.traces[matrix, row, t, i, j] = m.traces[matrix, row, j]
+
+
+@njit
+def _keep_weights(p, m, record, i):
+    """Record the weights after sample `i`."""
+    for matrix in range(len(p.inputs)):
+        for j in range(p.inputs[matrix]):
+            for n in range(p.size[matrix // 2]):
+                record.weight[matrix, i, j, n] = m.weight[matrix, j, n]
+
+
+def _sources() -> int:
+    """A digest of what the kernel is compiled from: numba's cache itself looks at one file only."""
+    files = (__file__, step.__file__, rule.__file__, random_bits.__file__)
+    return int.from_bytes(hashlib.sha256(b"".join(Path(str(f)).read_bytes() for f in files)).digest()[:6], "big")
+
+
+def _driver(sources: int) -> Callable[..., None]:
+    """`learn_samples(...)`, recompiled when `sources` changes, since it refers to it."""
+
+    @njit(cache=True, nogil=True)
+    def learn_samples(p, m, x, labels, number, potential, errors, record):
+        """Learn the samples `x` [S, T, M] of classes `labels` [S], the first of which has the number `number`.
+
+        potential: [S, outputs], errors: [S], results. record: see `Record`.
+        """
+        steps, readout = x.shape[1], len(p.size) - 1 + 0 * sources
+        longest = p.delay.max()
+        for i in range(len(x)):
+            _start(p, m)
+            for t in range(steps + longest + 1):
+                if t < steps:
+                    errors[i] += _step(p, m, x[i, t], labels[i], t)
+                    if record.spikes.shape[2] > 0:
+                        _keep(p, m, record, t, i)
+                if t == steps - 1:
+                    for o in range(potential.shape[1]):
+                        potential[i, o] = m.states[1, readout, o]
+                for matrix in range(len(p.inputs)):
+                    about = t - 1 - p.delay[matrix // 2]
+                    if p.learns[matrix] and 0 <= about < steps:
+                        _learn(p, m, matrix, about, number + i, about == steps - 1)
+            if record.spikes.shape[2] > 0:
+                _keep_weights(p, m, record, i)
+
+    return learn_samples
+
+
+learn_samples = _driver(_sources())

@@ -1,0 +1,183 @@
+"""Learning in plain NumPy, sample by sample: slow enough to be read, and what every other executor is measured by.
+
+    setup = LearningSetup(net=random_network(...), rules=(Plasticity(...), Plasticity(...)), target=..., error_shift=12)
+    run = learn_reference(setup, x, labels)       # x [T, S, M], labels [S]: the samples one after the other
+    more = learn_reference(run.setup, x, labels)  # goes on where it stopped, with the next random bits
+
+The time at which things happen is that of the Lava network. Layer l sees step t of the sample at its own step t. The
+learning signal about step t reaches it at its step t + D, and psi and the traces of step t were kept until then; the
+weights that it changes deliver the input of step t + D + 2. So with updates in mid-sample the input of step t is
+weighed by what the steps up to t - D - 2 taught; after the last step nothing is missing: the chip idles until the last
+signal is used. Every state and trace starts every sample at 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.fixed.reference import LayerState
+from tclif_neuro.fixed.run import InputError, check_input
+from tclif_neuro.onchip.rule.connection import LearningConnection
+from tclif_neuro.onchip.rule.posting import Posting, post_error
+from tclif_neuro.onchip.rule.setup import LearningSetup
+from tclif_neuro.onchip.run import LayerTrace, LearningRun, learned, stacked
+
+Ints = npt.NDArray[Any]
+
+
+class LearningLayer:
+    """One layer of a setup over one sample of T steps after the other: its connections, neurons and posted traces.
+
+    What it keeps of a sample is as in `LayerTrace`, with `y1`, `y2` [T, N]; row t is that of step t.
+    """
+
+    def __init__(self, setup: LearningSetup, index: int, steps: int) -> None:
+        self.setup, self.steps, self.delay = setup, steps, setup.delay(index)
+        self.layer, self.rule = setup.net.layers[index], setup.rules[index]
+        self.forward = LearningConnection(setup, index)
+        self.recurrent = LearningConnection(setup, index, recurrent=True) if self.layer.recurrent else None
+        self.connections = [c for c in (self.forward, self.recurrent) if c is not None]
+        self.feedback = None if self.layer.readout else setup.feedback_weights(index)
+        self.posting = Posting(setup, index) if self.rule and not self.layer.readout else None
+        self.start()
+
+    def start(self) -> None:
+        """The first step of a sample."""
+        self.neurons = LayerState(self.layer, 1)
+        for connection in self.connections:
+            connection.start()
+        self.y1, self.y2 = np.zeros((2, self.steps, self.layer.size), np.int64)
+        self.spikes = np.zeros((self.steps, self.layer.size), np.uint8)
+        self.states = np.zeros((2, self.steps, self.layer.size), np.int32)
+        self.eligibility = np.zeros((2, self.steps, sum(len(c.e) for c in self.connections)), np.int32)
+
+    def advance(self, x: Ints, step: int) -> Ints:
+        """Step `step` on the input `x` [M]; returns the spikes [N]."""
+        inputs = [x, self.neurons.spikes[0]]
+        a_in = sum(c.deliver(i) for c, i in zip(self.connections, inputs, strict=False))
+        for connection, signal in zip(self.connections, inputs, strict=False):
+            connection.remember(signal, step)
+        spikes: Ints = self.neurons.advance(np.asarray(a_in)[None])[0]
+        if self.posting:
+            self.posting.remember(self.soma, spikes, step)
+        self.spikes[step] = spikes
+        self.states[:, step] = self.neurons.first[0], self.neurons.second[0]
+        for row, name in enumerate("de"):
+            self.eligibility[row, step] = np.concatenate([getattr(c, name) for c in self.connections])
+        return spikes
+
+    def trace(self) -> LayerTrace:
+        """What the layer did in this sample."""
+        return LayerTrace(
+            spikes=self.spikes,
+            states=self.states,
+            posted=np.stack([self.y1, self.y2]).astype(np.int16),
+            eligibility=self.eligibility,
+            weight=np.concatenate(self.weights, axis=1).astype(np.int16),
+        )
+
+    @property
+    def weights(self) -> list[Ints]:
+        """The mantissas of the input synapses and, if there are any, of the recurrent ones."""
+        return [c.weight for c in self.connections]
+
+    @property
+    def soma(self) -> Ints:
+        """[N], the soma's or the readout's potential."""
+        return self.neurons.second[0]
+
+    def post(self, error: Ints, step: int) -> None:
+        """Make y1, y2 of step `step` from what the error neurons sent about it, [outputs]."""
+        if self.posting and self.feedback is not None:
+            self.y1[step], self.y2[step] = self.posting.post(self.feedback @ error, step)
+        elif self.rule:
+            self.y1[step], self.y2[step] = post_error(error)
+
+    def learn(self, now: int, sample: int) -> None:
+        """What the connections do at the layer's step `now`, when y1 and y2 of step `now - 1 - D` have come."""
+        step = now - 1 - self.delay
+        if 0 <= step < self.steps:
+            for connection in self.connections:
+                connection.learn(self.y1[step], self.y2[step], step, sample=sample, last=step == self.steps - 1)
+
+
+class Learner:
+    """All layers of `setup`, for samples of `steps` steps."""
+
+    def __init__(self, setup: LearningSetup, steps: int) -> None:
+        self.setup, self.steps = setup, steps
+        self.layers = [LearningLayer(setup, i, steps) for i in range(len(setup.net.layers))]
+        self.error = 0
+
+    def sample(self, x: Ints, label: int, number: int) -> Ints:
+        """Learn the sample `x` [T, M], encoded, of class `label`; number: its number, for the random bits.
+
+        Returns the readout's potential at its end, [outputs].
+        """
+        *hidden, readout = self.layers
+        if self.setup.feedback == "symmetric" and hidden:
+            hidden[-1].feedback = readout.forward.weight.T
+        for layer in self.layers:
+            layer.start()
+        self.error = 0
+        targets = self.setup.targets(label, self.steps)
+        for t in range(self.steps + max(layer.delay for layer in self.layers) + 1):
+            if t < self.steps:
+                self._step(x[t], targets[t], t)
+            if t == self.steps - 1:
+                potential = readout.soma.copy()
+            for layer in self.layers:
+                layer.learn(t, number)
+        return potential
+
+    def _step(self, x: Ints, target: Ints, step: int) -> None:
+        signal = x.astype(np.int64)
+        for layer in self.layers:
+            signal = layer.advance(signal, step)
+        error = self.setup.error(self.layers[-1].soma, target)
+        self.error += int((error**2).sum())
+        for layer in self.layers:
+            layer.post(error, step)
+
+
+def learn_reference(
+    setup: LearningSetup, x: npt.ArrayLike, labels: npt.ArrayLike, *, record: bool = False
+) -> LearningRun:
+    """Learn the samples of the float input `x` [T, S, M], of classes `labels` [S], one after the other.
+
+    record: keep every step's spikes, states and traces, and the weights after every sample.
+
+    Raises `InputError` if an input does not fit, `FormatError` for a variant other than "exact".
+    """
+    setup.check_exact()
+    encoded = setup.net.input.encode(check_input(setup.net, x))
+    classes = check_labels(setup, labels, encoded.shape[1])
+    learner = Learner(setup, len(encoded))
+    potentials, errors = np.zeros((len(classes), setup.net.outputs), np.int64), np.zeros(len(classes), np.int64)
+    records: list[tuple[LayerTrace, ...]] = []
+    for i, label in enumerate(classes):
+        potentials[i] = learner.sample(encoded[:, i], int(label), setup.samples + i)
+        errors[i] = learner.error
+        if record:
+            records.append(tuple(layer.trace() for layer in learner.layers))
+    return LearningRun(
+        setup=learned(setup, [layer.weights for layer in learner.layers], len(classes)),
+        potential=potentials,
+        error=errors,
+        layers=tuple(stacked(traces) for traces in zip(*records, strict=True)),
+    )
+
+
+def check_labels(setup: LearningSetup, labels: npt.ArrayLike, samples: int) -> npt.NDArray[np.int64]:
+    """`labels` as int64 [samples]; raises `InputError` unless each names an output of the network."""
+    array = np.asarray(labels)
+    if array.shape != (samples,) or array.dtype.kind not in "ui":
+        raise InputError(f"labels: {samples} integers expected, got {array.dtype} of shape {list(array.shape)}")
+    outside = np.flatnonzero((array < 0) | (array >= setup.net.outputs))
+    if outside.size:
+        i = int(outside[0])
+        raise InputError(f"labels: {array[i]} of sample {i} is outside [0, {setup.net.outputs - 1}]")
+    return array.astype(np.int64)

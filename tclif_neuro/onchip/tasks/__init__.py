@@ -1,0 +1,1 @@
+"""Learning tasks: their recipe, their stream of samples, their run."""

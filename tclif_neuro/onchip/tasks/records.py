@@ -1,0 +1,60 @@
+"""What is measured while learning, and the CSV file of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.files import write_atomically
+from tclif_neuro.fixed.simulator import simulate
+from tclif_neuro.network import QuantizedNetwork, Synapses
+from tclif_neuro.onchip.rule.setup import LearningSetup
+from tclif_neuro.onchip.tasks.stream import Stream
+
+Row = dict[str, float | int | str | None]
+
+
+def measure(stream: Stream, net: QuantizedNetwork) -> dict[str, float]:
+    """The accuracy of `net` on each of the stream's test sets."""
+    return {name: float((simulate(net, x).predictions == y).mean()) for name, (x, y) in stream.tests.items()}
+
+
+def matrices(net: QuantizedNetwork) -> dict[str, Synapses]:
+    """All synapses by name, "0", "0_recurrent", "1", ..."""
+    found = {}
+    for i, layer in enumerate(net.layers):
+        found[str(i)] = layer.synapses
+        if layer.recurrent is not None:
+            found[f"{i}_recurrent"] = layer.recurrent
+    return found
+
+
+def weight_statistics(setup: LearningSetup, before: QuantizedNetwork) -> Row:
+    """Of each matrix: the mean |w| in steps, the share at a limit, and the share that differs from `before`."""
+    low, high = setup.weight_range
+    row: Row = {}
+    for (name, now), then in zip(matrices(setup.net).items(), matrices(before).values(), strict=True):
+        weight = now.weight.astype(np.int64) >> setup.weight_shift
+        row[f"weight_{name}"] = float(np.abs(weight).mean())
+        row[f"limit_{name}"] = float(((weight == low) | (weight == high)).mean())
+        row[f"changed_{name}"] = float((now.weight != then.weight).mean())
+    return row
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """`rows`, which have the same keys, as a table; replaces the file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def column(rows: Sequence[Row], name: str) -> npt.NDArray[np.float64]:
+    """A column of numbers; NaN where there is none."""
+    return np.array([np.nan if row[name] is None else row[name] for row in rows], np.float64)

@@ -1,0 +1,118 @@
+"""A task learnt sample by sample, in pieces: what happens between two looks at it, and what must be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.onchip.exact.simulator import learn
+from tclif_neuro.onchip.rule.setup import LearningSetup
+from tclif_neuro.onchip.tasks.first_setup import first_setup, rules
+from tclif_neuro.onchip.tasks.recipe import LearnRecipe
+from tclif_neuro.onchip.tasks.records import Row, measure, weight_statistics
+from tclif_neuro.onchip.tasks.stream import Stream
+
+PIECE = 100  # samples, at most, between two looks
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moment:
+    """Between two samples, everything that the rest depends on.
+
+    net: with the weights of now. measured: the network of the last record. correct, error: since then, of the samples
+    before they were learnt. rows: the records.
+    """
+
+    position: int
+    net: QuantizedNetwork
+    measured: QuantizedNetwork
+    correct: int = 0
+    error: int = 0
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def since(self) -> int:
+        """How many samples were learnt since the last record."""
+        return self.position - (int(self.rows[-1]["sample"] or 0) if self.rows else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnProgress:
+    """Where learning is: after `sample` of `samples`. phase: its name. online: the share of the samples since the last
+    record that were known before they were learnt. row: the record, if there is one at this sample."""
+
+    sample: int
+    samples: int
+    phase: str
+    online: float | None
+    row: Row | None
+
+
+LearnReport = Callable[[LearnProgress], None]
+
+
+class Session:
+    """A recipe and its stream; `advance` from moment to moment."""
+
+    def __init__(self, recipe: LearnRecipe, stream: Stream) -> None:
+        self.recipe, self.stream = recipe, stream
+        self.samples = len(stream.order)
+        self.first = first_setup(recipe, stream)
+
+    def start(self) -> Moment:
+        """Before the first sample; the network as it is then is measured."""
+        begun = Moment(position=0, net=self.first.net, measured=self.first.net)
+        return replace(begun, rows=(self._row(begun),))
+
+    def setup(self, position: int, net: QuantizedNetwork) -> LearningSetup:
+        """How sample number `position`, from 0, is learnt by `net`."""
+        done = position // self.stream.size
+        slower = sum(done >= passes for passes in self.recipe.learning.slower)
+        chosen = rules(self.recipe, net, self.stream.phase(position).hidden, slower)
+        return replace(self.first, net=net, rules=chosen, samples=position)
+
+    def advance(self, moment: Moment) -> Moment:
+        """Up to the next look at it: a record, a checkpoint, another rule, or `PIECE` samples."""
+        stop = self._next(moment.position)
+        x, y = self.stream.part(moment.position, stop)
+        run = learn(self.setup(moment.position, moment.net), x, y)
+        after = replace(
+            moment,
+            position=stop,
+            net=run.net,
+            correct=moment.correct + int((run.predictions == y).sum()),
+            error=moment.error + int(run.error.sum()),
+        )
+        if stop % self.recipe.learning.test_every and stop not in self.stream.ends:
+            return after
+        return replace(after, measured=after.net, correct=0, error=0, rows=(*moment.rows, self._row(after)))
+
+    def is_checkpoint(self, position: int) -> bool:
+        """Whether everything is kept at `position`."""
+        return position % self.recipe.learning.checkpoint_every == 0 or position == self.samples
+
+    def _next(self, position: int) -> int:
+        learning = self.recipe.learning
+        steps = (learning.test_every, learning.checkpoint_every, self.stream.size, PIECE)
+        multiples = [(position // step + 1) * step for step in steps]
+        return min(*multiples, *(end for end in self.stream.ends if end > position))
+
+    def _row(self, moment: Moment) -> Row:
+        """The record at a moment."""
+        since, accuracy = moment.since, measure(self.stream, moment.net)
+        row: Row = {
+            "sample": moment.position,
+            "phase": self.stream.phase(max(0, moment.position - 1)).name,
+            "online_accuracy": moment.correct / since if since else None,
+            "error": moment.error / since if since else None,
+        }
+        row |= {f"accuracy_{name}": value for name, value in accuracy.items()}
+        return row | weight_statistics(self.setup(moment.position, moment.net), moment.measured)
+
+    def progress(self, moment: Moment) -> LearnProgress:
+        """For a progress bar."""
+        row = moment.rows[-1] if moment.since == 0 else None
+        known = moment.correct / moment.since if moment.since else None
+        phase = self.stream.phase(max(0, moment.position - 1)).name
+        return LearnProgress(sample=moment.position, samples=self.samples, phase=phase, online=known, row=row)

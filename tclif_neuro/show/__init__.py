@@ -1,0 +1,1 @@
+"""Drawing: tables, plots and the terminal, of results that were computed elsewhere."""

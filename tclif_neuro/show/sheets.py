@@ -1,0 +1,182 @@
+"""What is shown of each command's result: tables of words, made of the results alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tclif_neuro.show.tables import Sheet, comparison_sheet, difference_text, number, pair, share
+
+if TYPE_CHECKING:
+    from tclif_neuro.cli.commands.compare import CompareResult
+    from tclif_neuro.cli.commands.export import ExportResult
+    from tclif_neuro.cli.commands.plot import PlotResult
+    from tclif_neuro.cli.commands.run import RunResult
+    from tclif_neuro.learning.training.train import TrainResult
+    from tclif_neuro.netx.describe import LayerSummary, NetSummary, SynapsesSummary
+    from tclif_neuro.quantization import LossReport
+
+
+def train_sheet(result: TrainResult) -> Sheet:
+    """What training gave."""
+    rows = [
+        ("epoch kept", f"{result.epoch} of {result.epochs}"),
+        ("training accuracy", share(result.train_accuracy)),
+        ("validation accuracy", share(result.validation_accuracy)),
+        ("test accuracy", share(result.test_accuracy)),
+        ("parameters", f"{result.parameters:,}"),
+        ("seconds", f"{result.seconds:.1f}"),
+        ("checkpoint", str(result.checkpoint)),
+    ]
+    return Sheet(title="trained", columns=(), rows=tuple(row for row in rows if row[1] != share(None)))
+
+
+def export_parts(result: ExportResult) -> list[Sheet | str]:
+    """What a conversion lost, and where it is."""
+    return [loss_sheet(result.report), f"wrote {result.file}"]
+
+
+def loss_sheet(report: LossReport) -> Sheet:
+    """What a conversion lost, layer by layer."""
+    columns = (
+        "layer",
+        "neurons",
+        "scale",
+        "weight error",
+        "clipped",
+        "states use",
+        "saturated",
+        "rates",
+        "spikes differ",
+    )
+    rows = []
+    for i, layer in enumerate(report.layers):
+        matrices = [layer.weight] if layer.recurrent is None else [layer.weight, layer.recurrent]
+        rows.append(
+            (
+                f"{i} {layer.kind}",
+                str(layer.neurons),
+                f"2^{layer.scale_bits}",
+                share(max(matrix.error for matrix in matrices)),
+                share(max(matrix.clipped for matrix in matrices)),
+                share(layer.state_used),
+                number(layer.saturations),
+                pair(layer.float_rate, layer.integer_rate),
+                share(layer.spikes_differ),
+            )
+        )
+    return Sheet(title=f"converted; {loss_verdict(report)}", columns=columns, rows=tuple(rows))
+
+
+def loss_verdict(report: LossReport) -> str:
+    """The accuracy before and after, in one phrase."""
+    text = f"the same class for {share(report.agreement)} of {report.samples} samples"
+    if report.float_accuracy is None:
+        return text
+    return f"accuracy {share(report.float_accuracy)} in float, {share(report.integer_accuracy)} in integers; {text}"
+
+
+def run_sheet(result: RunResult) -> Sheet:
+    """What a run gave, layer by layer."""
+    title = (
+        f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), {result.backend}: "
+        f"accuracy {share(result.accuracy)}, {number(result.spikes_per_sample)} spikes a sample, "
+        f"{number(result.samples_per_second)} samples/s"
+    )
+    rows = tuple(
+        (
+            f"{i} {layer.kind}",
+            str(layer.neurons),
+            number(layer.spikes_per_sample),
+            number(layer.rate),
+            number(layer.saturations),
+        )
+        for i, layer in enumerate(result.layers)
+    )
+    return Sheet(title=title, columns=("layer", "neurons", "spikes a sample", "rate", "saturated"), rows=rows)
+
+
+def compare_parts(result: CompareResult) -> list[Sheet | str]:
+    """Every executor's accuracy and speed, each comparison and its first difference, and the verdict."""
+    rows = tuple((e.name, share(e.accuracy), number(e.samples_per_second)) for e in result.executors)
+    title = f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps)"
+    parts: list[Sheet | str] = [Sheet(title=title, columns=("executor", "accuracy", "samples/s"), rows=rows)]
+    for comparison in result.comparisons:
+        parts.append(comparison_sheet(comparison))
+        if comparison.first is not None:
+            parts.append(difference_text(comparison.first, comparison.left, comparison.right))
+    parts += [f"left out: {reason}" for reason in result.skipped]
+    names = " = ".join(["reference", *(c.right for c in result.comparisons if c.exact)])
+    parts.append(f"{names}, to the bit" if result.identical else "executors of integers DIFFER")
+    return parts
+
+
+def plot_parts(result: PlotResult) -> list[Sheet | str]:
+    """What was drawn."""
+    truth = "" if result.label is None else f", truly {result.label}"
+    return [f"wrote {result.figure}: sample {result.sample} of {result.source}, predicts {result.prediction}{truth}"]
+
+
+def inspect_parts(summary: NetSummary) -> list[Sheet | str]:
+    """What is in a .net file: its facts, and its layers side by side."""
+    return [_facts(summary), _layers(summary)]
+
+
+def _facts(summary: NetSummary) -> Sheet:
+    graded = f"{'signed' if summary.input_signed else 'unsigned'} 8 bits"
+    classes = ", ".join(summary.classes[:12]) + (", ..." if len(summary.classes) > 12 else "")
+    coding = f"{graded if summary.input_bits else 'spikes'}, the value times {summary.input_scale:g}"
+    rows = (
+        ("format", f"{summary.format} {summary.version or ''}".strip()),
+        ("inputs", f"{summary.inputs}: {coding}"),
+        ("outputs", f"{summary.outputs}{': ' if classes else ''}{classes}"),
+        ("steps a sample", number(summary.steps) if summary.steps else "any"),
+        ("synapses", number(summary.synapses)),
+        ("parameters", number(summary.parameters)),
+        ("memory, packed", f"{number(summary.memory_bytes)} bytes"),
+        ("unmodified lava-dl", "can run it" if summary.stock else f"cannot run it: {summary.why_not_stock}"),
+        ("recipe", f"{len(summary.recipe.splitlines())} lines (--json shows it)" if summary.recipe else "none"),
+    )
+    return Sheet(title=summary.file, columns=(), rows=rows)
+
+
+def _layers(summary: NetSummary) -> Sheet:
+    """A column a layer, a row for everything that any of them has."""
+    columns = [_layer(layer) for layer in summary.layers]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = tuple((name, *(column.get(name, "–") for column in columns)) for name in names)
+    return Sheet(title="layers, in integers", columns=("", *(layer.path for layer in summary.layers)), rows=rows)
+
+
+def _layer(layer: LayerSummary) -> dict[str, str]:
+    """What there is to say of a layer, by name."""
+    found = {
+        "neuron": layer.neuron,
+        "neurons": number(layer.neurons),
+        "inputs": number(layer.inputs),
+        "weights": _weights(layer.synapses),
+        "zero weights": share(layer.synapses.sparsity),
+    }
+    if layer.recurrent is not None:
+        found["recurrent weights"] = _weights(layer.recurrent)
+    found["bias"] = _range(*layer.bias)
+    if layer.readout:
+        found["read"] = "at the end"
+    else:
+        found["threshold"] = f"{layer.threshold:,} = {layer.threshold_decimal:g}"
+    if layer.gamma is not None:
+        found["gamma"] = f"{layer.gamma:,} = {layer.gamma_decimal:g}"
+    found["1.0 is"] = f"2^{layer.scale_bits}"
+    if layer.reset is not None:
+        found["reset"] = layer.reset
+    for c in layer.coefficients:
+        decimal = f"{c.low_decimal:.4f}" if c.low == c.high else f"{c.low_decimal:.3f} .. {c.high_decimal:.3f}"
+        found[c.name] = f"{_range(c.low, c.high)} = {decimal}" + (f", {c.steps} steps" if c.steps > 1 else "")
+    return found
+
+
+def _weights(synapses: SynapsesSummary) -> str:
+    return f"{_range(synapses.low, synapses.high)}, 2^{synapses.exponent}"
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} .. {high:,}"
