@@ -20,7 +20,7 @@ from tclif_neuro.files import write_atomically
 Job = Mapping[str, Any]
 Result = dict[str, Any]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#000000")  # Okabe and Ito
 
 
 def options(text: str, seeds: int) -> argparse.Namespace:

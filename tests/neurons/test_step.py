@@ -114,7 +114,12 @@ def test_without_decay_and_below_threshold_the_neuron_is_an_undamped_rotation(c1
 
 
 def test_schedule_falls_from_one_and_its_table_length_is_exact_in_12_bits():
-    for schedule in (Schedule(), Schedule(form="density", k=3.0, theta=5.0), Schedule(k=0.5, theta=3.0)):
+    for schedule in (
+        Schedule(),
+        Schedule(form="density", k=3.0, theta=5.0),
+        Schedule(k=0.5, theta=3.0),
+        Schedule(form="power"),
+    ):
         g = schedule.g(2000)
         assert g[0] == 1 and (g.diff() <= 1e-12).all() and (g >= 0).all()
         length = schedule.length()

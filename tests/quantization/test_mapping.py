@@ -90,13 +90,14 @@ def test_readout_is_an_integrator() -> None:
 
 @settings(max_examples=40)
 @given(
-    st.sampled_from(["survival", "density"]),
+    st.sampled_from(["survival", "density", "power"]),
     st.floats(1, 4),
     st.floats(0.5, 30),
     st.floats(0.05, 0.999),
     st.floats(0.05, 0.999),
 )
 def test_a_schedule_is_followed_to_half_a_unit_for_ever(form, k: float, theta: float, a1: float, a2: float) -> None:
+    k = max(k, 2.0) if form == "power" else k  # a power law of exponent 1 needs more rows than a table may have
     neurons = tn.AdaptiveTCLIF(3, schedule=tn.Schedule(form=form, k=k, theta=theta), a1=a1, a2=a2).double()
     neuron = neuron_of(neurons)
     steps = len(neuron.a1) + 500
