@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
-from tclif_neuro.files import StrPath, write_atomically
+from tclif_neuro.files import StrPath, read_regular, write_atomically
 from tclif_neuro.netx.format import NetFileError
 
 MAX_BYTES = 2**30  # a thousand layers of 1024 x 1024 weights; what claims more is no .net file
@@ -17,13 +14,7 @@ def read_bytes(path: StrPath) -> bytes:
     Raises `NetFileError` (without the path) if it is missing, no regular file, empty, too large or unreadable.
     """
     try:
-        status = os.stat(path)  # before opening: a pipe would wait for a writer for ever
-        if not stat.S_ISREG(status.st_mode):
-            raise NetFileError("is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise NetFileError(f"has {status.st_size} bytes, the limit is {MAX_BYTES}")
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_regular(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         raise NetFileError(f"cannot be read: {reason(error)}") from error
     if not data:

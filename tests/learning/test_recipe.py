@@ -152,7 +152,7 @@ def test_a_file_is_read_and_named_in_errors(tmp_path: Path) -> None:
         load_recipe(path)
     with pytest.raises(RecipeError, match="absent.toml: cannot be read: No such file"):
         load_recipe(tmp_path / "absent.toml")
-    with pytest.raises(RecipeError, match="cannot be read: Is a directory"):
+    with pytest.raises(RecipeError, match="cannot be read: it is a folder"):
         load_recipe(tmp_path)
 
 

@@ -138,16 +138,16 @@ def test_what_is_no_file_of_ours_is_refused_at_once(tmp_path):
         "missing.net": "cannot be read: No such file or directory",
         "empty.net": "is empty",
         "text.net": "is not an HDF5 file",
-        "pipe.net": "is not a regular file",
-        "large.net": "has 2147483648 bytes, the limit is",
-        ".": "is not a regular file",
+        "pipe.net": "cannot be read: it is not a regular file",
+        "large.net": "cannot be read: it has 2147483648 bytes, the limit is",
+        ".": "cannot be read: it is a folder",
         "text.net/x": "cannot be read: Not a directory",
         "a\0.net": "cannot be read: embedded null byte",
     }
     for name, message in messages.items():
         with pytest.raises(NetFileError, match=re.escape(f"{tmp_path}/{name}: {message}".replace("/.:", ":"))):
             load(tmp_path / name)
-    with pytest.raises(NetFileError, match="/dev/zero: is not a regular file"):
+    with pytest.raises(NetFileError, match="/dev/zero: cannot be read: it is not a regular file"):
         load("/dev/zero")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data import DataError, load_samples
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tclif_neuro.data.toml import parse_toml
 
 if TYPE_CHECKING:
     from tclif_neuro.learning.recipe.sections import TaskSection
@@ -105,7 +100,5 @@ def _trained_on(net: QuantizedNetwork) -> TaskSection | None:
 
     if not net.recipe:
         return None
-    try:
-        return parse_recipe(tomllib.loads(net.recipe), "the recipe in the network").task
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"the recipe in the network is not TOML: {error}") from error
+    source = "the recipe in the network"
+    return parse_recipe(parse_toml(net.recipe, source, DataError), source).task
