@@ -18,7 +18,7 @@ import numpy as np
 
 from tclif_neuro import lava, simulate
 from tclif_neuro.cli.commands.export import ExportOptions, ExportResult, export_run
-from tclif_neuro.data import Task
+from tclif_neuro.data import Task, load_task
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import Run
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--lava", type=int, default=100, help="how many test samples Lava confirms")
     options = parser.parse_args()
     recipe = load_recipe(HERE / f"{options.name}.toml")
-    task = recipe.task.load()
+    task = load_task(recipe.task)
     options.runs.mkdir(parents=True, exist_ok=True)
     folder = options.runs / options.name
     trained = train(recipe, folder, progress=lambda p: print(p.record, flush=True) if p.record else None)

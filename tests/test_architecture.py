@@ -93,3 +93,25 @@ print([name for name in sys.modules if name.split(".")[0] == "lava"])
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_has_outgrown_its_room(source: Path) -> None:
     assert len(source.read_text().splitlines()) <= 400
+
+
+def test_running_a_network_loads_neither_torch_nor_the_training() -> None:
+    """`tclif run` on the simulator: integers need neither, and importing them takes most of a second."""
+    code = """
+import sys
+from pathlib import Path
+from tclif_neuro.cli.commands.run import run_file
+from tclif_neuro.cli.commands.samples import Choice
+result = run_file(Path(sys.argv[1]), Choice(limit=4), backend="simulator")
+print(result.samples, [name for name in sys.modules if name.split(".")[0] == "torch" or ".learning" in name])
+"""
+    net = PACKAGE.parent / "models" / "digits-rows.net"
+    done = subprocess.run([sys.executable, "-c", code, str(net)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "4 []"
+
+
+def test_reading_a_recipes_task_needs_no_torch() -> None:
+    code = "import sys, tclif_neuro.data.spec, tclif_neuro.data.load; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "False", done.stderr

@@ -6,20 +6,16 @@ The equations: Eshraghian et al., Training spiking neural networks using lessons
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from tclif_neuro.data.spec import EncodingSpec, LatencyCurve, OffSpikes, TaskSpec
 from tclif_neuro.data.task import DataError, Floats, Task
 
-# A code with its options chosen: x [T, B, M] and what to draw from -> spikes, time first too.
-Code = Callable[[Tensor, torch.Generator], Tensor]
-LatencyCurve = Literal["linear", "log"]
-OffSpikes = Literal["none", "signed", "channel"]
 _EPSILON = 1e-7  # how close to the threshold the log curve is cut off
 
 
@@ -86,16 +82,30 @@ def delta(x: Tensor, *, threshold: float = 0.1, off: OffSpikes = "channel") -> T
     return torch.cat((spikes.clamp(min=0), (-spikes).clamp(min=0)), dim=-1) if off == "channel" else spikes
 
 
-def encode(x: Floats, code: Code, generator: torch.Generator) -> Floats:
-    """Samples [n, T, M], all in one go, as spikes of the same layout. Raises `DataError`."""
-    return code(torch.from_numpy(x).transpose(0, 1), generator).transpose(0, 1).contiguous().numpy()
+def spikes_of(x: Tensor, code: EncodingSpec, generator: torch.Generator) -> Tensor:
+    """Sequences [T, B, M] in the code of a recipe; what it draws is drawn from `generator`. Raises `DataError`."""
+    if code.type == "rate":
+        return rate(x, generator=generator, **code.options)
+    return latency(x, **code.options) if code.type == "latency" else delta(x, **code.options)
 
 
-def encode_task(task: Task, code: Code, seed: int) -> Task:
+def encoded(x: Floats, spec: TaskSpec) -> Floats:
+    """Samples [n, T, M], in spikes if the task's are, drawn from its seed. Raises `DataError`."""
+    return _encoded(x, spec, torch.Generator().manual_seed(spec.seed))
+
+
+def encode_task(task: Task, spec: TaskSpec) -> Task:
     """`task` in spikes, drawn once: the training set first, then the test set. Raises `DataError`."""
-    generator = torch.Generator().manual_seed(seed)
-    x_train = encode(task.x_train, code, generator)
-    return replace(task, x_train=x_train, x_test=encode(task.x_test, code, generator))
+    generator = torch.Generator().manual_seed(spec.seed)
+    x_train = _encoded(task.x_train, spec, generator)
+    return replace(task, x_train=x_train, x_test=_encoded(task.x_test, spec, generator))
+
+
+def _encoded(x: Floats, spec: TaskSpec, generator: torch.Generator) -> Floats:
+    if spec.encoding is None:
+        return x
+    spikes = spikes_of(torch.from_numpy(x).transpose(0, 1), spec.encoding, generator)
+    return spikes.transpose(0, 1).contiguous().numpy()
 
 
 def _check_sequence(x: Tensor, what: str) -> None:

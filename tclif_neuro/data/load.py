@@ -10,6 +10,7 @@ import numpy as np
 from tclif_neuro.data.digits import TEST_FRACTION, digits_pixels, digits_rows
 from tclif_neuro.data.mnist import mnist_permuted, mnist_pixels, mnist_rows
 from tclif_neuro.data.npz import load_samples
+from tclif_neuro.data.spec import TaskSpec
 from tclif_neuro.data.split import stratified_split
 from tclif_neuro.data.task import DataError, Task
 
@@ -18,17 +19,28 @@ _MNIST = {"smnist-rows": mnist_rows, "smnist": mnist_pixels, "psmnist": mnist_pe
 TASKS = (*_DIGITS, *_MNIST)
 
 
-def load_task(name: str, seed: int = 0, data_dir: str | Path | None = None) -> Task:
+def load_task(task: str | TaskSpec, seed: int = 0, data_dir: str | Path | None = None) -> Task:
     """The task of that name, or one made of the user's own file.
 
-    name: one of `TASKS`, or the path of an .npz file with `x` [n, T, M] and `y` [n], of which a fifth becomes the test
-    set, stratified. seed: of the split (digits, .npz) or of the permutation (psmnist). data_dir: where MNIST is, see
-    `load_mnist`. Raises `DataError`.
+    task: one of `TASKS`, or the path of an .npz file with `x` [n, T, M] and `y` [n], of which a fifth becomes the test
+    set, stratified; or the [task] of a recipe, which has a seed of its own and may have a code. seed: of the split
+    (digits, .npz) or of the permutation (psmnist). data_dir: where MNIST is, see `load_mnist`. Raises `DataError`.
     """
+    if isinstance(task, str):
+        return _plain_task(task, seed, None if data_dir is None else Path(data_dir))
+    plain = _plain_task(task.name, task.seed, None if data_dir is None else Path(data_dir))
+    if task.encoding is None:
+        return plain
+    from tclif_neuro.data.encode import encode_task  # imports torch
+
+    return encode_task(plain, task)
+
+
+def _plain_task(name: str, seed: int, data_dir: Path | None) -> Task:
     if name in _DIGITS:
         return _DIGITS[name](name, seed)
     if name in _MNIST:
-        return _MNIST[name](name, seed, None if data_dir is None else Path(data_dir))
+        return _MNIST[name](name, seed, data_dir)
     if name.endswith(".npz"):
         return _own_task(name, seed)
     near = difflib.get_close_matches(name, TASKS, n=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from tclif_neuro.data import DataError, load_task
+from tclif_neuro.data import DataError, EncodingSpec, TaskSpec, load_task
 from tclif_neuro.data.encode import delta, encode_task, latency, rate
 
 sequences = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)).flatmap(
@@ -128,11 +128,8 @@ def test_gradients_are_not_needed_through_a_code() -> None:
 
 def test_a_task_in_spikes_is_drawn_from_its_seed_and_keeps_its_classes() -> None:
     task = load_task("digits-rows")
-
-    def code(x: Tensor, generator: torch.Generator) -> Tensor:
-        return rate(x, 3, generator=generator)
-
-    a, b, c = encode_task(task, code, 5), encode_task(task, code, 5), encode_task(task, code, 6)
+    code = EncodingSpec(type="rate", steps=3)
+    a, b, c = (encode_task(task, TaskSpec(name="digits-rows", seed=seed, encoding=code)) for seed in (5, 5, 6))
     assert (a.steps, a.inputs, a.classes) == (24, 8, task.classes)
     assert a.digest() == b.digest() != c.digest()
     assert set(np.unique(a.x_test)) == {0.0, 1.0}

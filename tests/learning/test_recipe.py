@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tclif_neuro.data import load_task
+from tclif_neuro.data.encode import encoded
 from tclif_neuro.learning import RecipeError, build_model, load_recipe, parse_recipe
 from tclif_neuro.learning.recipe import sections
 from tclif_neuro.neurons.liquid import LiquidLIF
@@ -170,13 +171,13 @@ def test_a_file_is_read_and_named_in_errors(tmp_path: Path) -> None:
 )
 def test_a_task_is_loaded_in_its_code(encoding: dict[str, Any] | None, shape: tuple[int, int]) -> None:
     section = parse_recipe({**GOOD, "task": {"name": "digits-rows", "encoding": encoding}}).task
-    task = section.load()
+    task = load_task(section)
     assert (task.steps, task.inputs) == shape
     plain = load_task("digits-rows")
     assert (task.digest() == plain.digest()) == (encoding is None)
-    assert section.load().digest() == task.digest()
-    assert section.encoded(plain.x_test[:3]).shape == (3, *shape)
-    assert (section.encoded(plain.x_train) == task.x_train).all()
+    assert load_task(section).digest() == task.digest()
+    assert encoded(plain.x_test[:3], section).shape == (3, *shape)
+    assert (encoded(plain.x_train, section) == task.x_train).all()
 
 
 def _defaults(*kinds: type) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.recipe_text import recipe_text
-from tclif_neuro.data import Batches, Task
+from tclif_neuro.data import Batches, Task, load_task
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.learning.training.run import OPTIMISERS, RULES
@@ -52,7 +52,7 @@ def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell 
     """Convert the model in the run folder `trained`, write it to `file`, and measure it on the task's test set."""
     check_output(file, (".net",))
     model, recipe = load_trained(trained)
-    task = recipe.task.load(options.data_dir)
+    task = load_task(recipe.task, data_dir=options.data_dir)
     calibration = _time_first(task.x_train, CALIBRATION)
     if options.qat_epochs:
         model = _finetune(model, recipe, task, calibration, options, tell)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.data import DataError, load_samples
+from tclif_neuro.data import DataError, TaskSpec, load_samples, load_task
+from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.toml import parse_toml
 
 if TYPE_CHECKING:
-    from tclif_neuro.learning.recipe.sections import TaskSection
     from tclif_neuro.network import QuantizedNetwork
 
 
@@ -68,24 +68,24 @@ def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Any, Any]:
     if trained is None or trained.encoding is None:
         own = load_samples(path, inputs=net.inputs, classes=net.outputs)
         return str(path), own.x, own.y
+    from tclif_neuro.data.encode import encoded  # imports torch
+
     own = load_samples(path, classes=net.outputs)
-    x = trained.encoded(own.x)
+    x = encoded(own.x, trained)
     if x.shape[2] != net.inputs:
         raise DataError(f"{path}: x has {x.shape[2]} inputs a step once it is in spikes, the network {net.inputs}")
     return str(path), x, own.y
 
 
 def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
-    from tclif_neuro.learning.recipe.sections import TaskSection  # slow to import
-
     trained = _trained_on(net)
     if trained is None and choice.task is None:
         raise DataError("this network does not say what it was trained on: choose samples with --task or --data")
     # The split or permutation is the training's: another would test on what was trained on. The code is always its own.
-    section = trained or TaskSection(name=choice.task or "")
+    section = trained or TaskSpec(name=choice.task or "")
     if choice.task is not None and choice.task != section.name:
         section = section.model_copy(update={"name": choice.task, "seed": 0})
-    name, task = section.name, section.load(choice.data_dir)
+    name, task = section.name, load_task(section, data_dir=choice.data_dir)
     if (task.inputs, len(task.classes)) != (net.inputs, net.outputs):
         raise DataError(
             f"task {name}: has {task.inputs} inputs a step and {len(task.classes)} classes, "
@@ -94,11 +94,9 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
     return name, task.x_test, task.y_test
 
 
-def _trained_on(net: QuantizedNetwork) -> TaskSection | None:
+def _trained_on(net: QuantizedNetwork) -> TaskSpec | None:
     """The [task] of the network's recipe, None if it has none."""
-    from tclif_neuro.learning.recipe.file import parse_recipe
-
     if not net.recipe:
         return None
     source = "the recipe in the network"
-    return parse_recipe(parse_toml(net.recipe, source, DataError), source).task
+    return parse_task(parse_toml(net.recipe, source, DataError), source)

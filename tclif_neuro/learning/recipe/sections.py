@@ -16,81 +16,16 @@ A key that is left out has the value it has below.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
+from pydantic import Field, model_validator
 
-from tclif_neuro.data import Task, load_task
-from tclif_neuro.data.encode import LatencyCurve, OffSpikes, delta, encode, encode_task, latency, rate
-from tclif_neuro.data.task import Floats
+from tclif_neuro.data.spec import Count, Fraction, NonNegative, Positive, Section, Seed, Share, TaskSpec
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.modules import ResetGrad
 from tclif_neuro.neurons.schedule import Form, Schedule
 from tclif_neuro.neurons.step import LIFReset, Reset
 from tclif_neuro.neurons.surrogate import SurrogateName
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator in use takes
-
-
-class Section(BaseModel):
-    """A table of a recipe: no key but its own, no value of another type than the key's."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class EncodingSection(Section):
-    """encoding = { ... } of the task: its numbers become spikes by the function that `type` names; see `data.encode`.
-
-    steps: of rate and latency. threshold: of latency and delta. curve: of latency. off: of delta. A key left out has
-    the value that it has in the function.
-    """
-
-    type: Literal["rate", "latency", "delta"]
-    steps: Count | None = None
-    threshold: Positive | None = None
-    curve: LatencyCurve | None = None
-    off: OffSpikes | None = None
-
-    def code(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Sequences [T, B, M] in spikes. Raises `DataError`."""
-        options = self.model_dump(exclude={"type"}, exclude_none=True)
-        if self.type == "rate":
-            return rate(x, generator=generator, **options)
-        return latency(x, **options) if self.type == "latency" else delta(x, **options)
-
-    @model_validator(mode="after")
-    def _own_keys_alone(self) -> EncodingSection:
-        own = {"rate": {"steps"}, "latency": {"steps", "threshold", "curve"}, "delta": {"threshold", "off"}}[self.type]
-        for key in self.model_dump(exclude={"type", *own}, exclude_none=True):
-            raise ValueError(f"{key} is no key of a {self.type} code; allowed are {', '.join(sorted(own))}")
-        return self
-
-
-class TaskSection(Section):
-    """[task]: the data. seed: of the split or permutation, see `load_task`, and of spikes that are drawn."""
-
-    name: str
-    seed: Seed = 0
-    encoding: EncodingSection | None = None
-
-    def load(self, data_dir: str | Path | None = None) -> Task:
-        """The task, in spikes if `encoding` says so. data_dir: see `load_task`. Raises `DataError`."""
-        task = load_task(self.name, self.seed, data_dir)
-        return task if self.encoding is None else encode_task(task, self.encoding.code, self.seed)
-
-    def encoded(self, x: Floats) -> Floats:
-        """Other samples [n, T, M], in spikes if the task's are. Raises `DataError`."""
-        generator = torch.Generator().manual_seed(self.seed)
-        return x if self.encoding is None else encode(x, self.encoding.code, generator)
-
 
 class LayerSection(Section):
     """[[model.layers]]: a `Linear`, the batch normalisation of its currents, the neurons, the dropout of their spikes.
@@ -304,7 +239,7 @@ class TrainingSection(Section):
 class Recipe(Section):
     """A whole recipe: [task], [model] and [training]."""
 
-    task: TaskSection
+    task: TaskSpec
     model: ModelSection
     training: TrainingSection
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tclif_neuro.data import Batches
+from tclif_neuro.data import Batches, load_task
 from tclif_neuro.learning.recipe.file import parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.rules.bptt import TrainingError
@@ -58,7 +58,7 @@ def train(
     Raises `TrainingError` if the checkpoint is of another recipe or other data, or the loss is not finite (the
     checkpoint then is of the epoch before), `CheckpointError` if it cannot be read, `DataError`.
     """
-    task = recipe.task.load(data_dir)
+    task = load_task(recipe.task, data_dir=data_dir)
     out, report = _folder(out_dir), progress or _silent
     path = out / NAME
     with torch.random.fork_rng(devices=[]):

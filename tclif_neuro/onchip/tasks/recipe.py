@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tclif_neuro.learning.recipe.sections import Count, Section
+from tclif_neuro.data.spec import Count, Section
 from tclif_neuro.onchip.rule.setup import EPOCH, RATE_SHIFT, SEED, SHIFT, TRACE_BITS, WEIGHT_BITS
 
 Seed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
