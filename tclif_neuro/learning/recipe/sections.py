@@ -27,6 +27,7 @@ from tclif_neuro.neurons.schedule import Form, Schedule
 from tclif_neuro.neurons.step import LIFReset, Reset
 from tclif_neuro.neurons.surrogate import SurrogateName
 
+
 class LayerSection(Section):
     """[[model.layers]]: a `Linear`, the batch normalisation of its currents, the neurons, the dropout of their spikes.
 
