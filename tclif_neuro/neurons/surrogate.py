@@ -22,7 +22,9 @@ class Surrogate:
         arctan:        psi = 1 / (1 + (pi k x)^2)         [Eshraghian et al. 2023]
         fast_sigmoid:  psi = 1 / (1 + k |x|)^2            [Eshraghian et al. 2023]
 
-    name: which one; k: its slope, positive. Raises `TclifError` on anything else.
+    name: which one; k: its slope, positive. All have psi(0) = 1. The arctan is snnTorch's (its alpha is 2k); the
+    survey has it times 1 / pi. snnTorch's fast sigmoid has k = 25 by default, here 1: psi(0.2) is 0.028 there and 0.69
+    here, so set k when a recipe moves over. Raises `TclifError` on anything else.
     """
 
     name: SurrogateName = "triangle"
