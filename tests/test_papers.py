@@ -1,5 +1,6 @@
 """docs/papers.md: what the papers leave open or print otherwise, each shown by a computation."""
 
+import itertools
 import math
 
 import numpy as np
@@ -54,9 +55,9 @@ def test_equation_15_is_the_second_rows_sum_and_table_7_has_a_slip():
 
 
 def count(sizes: list[int], recurrent: int, bias: bool) -> int:
-    """Parameters of an all TC-LIF network whose first `recurrent` hidden layers are recurrent, with biases or without."""
+    """Parameters of a TC-LIF network whose first `recurrent` hidden layers are recurrent, with or without a bias there."""
     layers: list[nn.Module] = []
-    for i, (m, n) in enumerate(zip(sizes[:-2], sizes[1:-1], strict=True)):
+    for i, (m, n) in enumerate(itertools.pairwise(sizes[:-1])):
         layers += [nn.Linear(m, n), tn.TCLIF(n, recurrent=i < recurrent)]
     model = nn.Sequential(*layers, tn.Readout(sizes[-2], sizes[-1]))
     biases = sum(sizes[1 : 1 + recurrent]) if bias else 0  # one for each neuron of a recurrent layer
