@@ -55,7 +55,7 @@ def test_equation_15_is_the_second_rows_sum_and_table_7_has_a_slip():
 
 
 def count(sizes: list[int], recurrent: int, bias: bool) -> int:
-    """Parameters of a TC-LIF network whose first `recurrent` hidden layers are recurrent, with or without a bias there."""
+    """Parameters of a TC-LIF network whose first `recurrent` hidden layers are recurrent, `bias`: with one."""
     layers: list[nn.Module] = []
     for i, (m, n) in enumerate(itertools.pairwise(sizes[:-1])):
         layers += [nn.Linear(m, n), tn.TCLIF(n, recurrent=i < recurrent)]
