@@ -14,13 +14,13 @@ times faster than those of integers. Two things make it exact:
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from tclif_neuro.compiled import inlined, over_reals
 from tclif_neuro.fixed import step
 from tclif_neuro.network import STATE_MAX
 
@@ -64,26 +64,8 @@ def _int32_as(x: Any) -> Callable[..., Any]:
     return same if x == types.float32 else wrapped
 
 
-def _over(function: Callable[..., Any], **names: Any) -> FunctionType:
-    """`function` of `fixed.step` over `_mul`, `_sat` and `_int32`, and with other global `names`."""
-    return FunctionType(function.__code__, {**vars(step), "mul": njit(_mul), "sat": _sat, "int32": _int32, **names})
+_ARITHMETIC = {"mul": njit(_mul), "sat": _sat, "int32": _int32}
 
-
-def _typed(function: Callable[..., Any], real: type) -> FunctionType:
-    """`_over` with the integers of its source as `real`, since a float32 that meets an integer becomes a float64."""
-    made = _over(function, STATE_MAX=real(STATE_MAX))
-    constants = (real(c) if type(c) is int else c for c in made.__code__.co_consts)
-    return FunctionType(made.__code__.replace(co_consts=tuple(constants)), made.__globals__)
-
-
-tclif_delayed = njit(_over(step.tclif_delayed))
-tclif_immediate = njit(_over(step.tclif_immediate))
-
-
-def lif(u: Any, v: Any, act: Any, bias: Any, u_decay: Any, v_decay: Any, vth: Any) -> Any:
-    """`step.lif`, for compiled code only."""
-    raise NotImplementedError("tclif_neuro.fixed.exact.lif: call it from compiled code, or fixed.step.lif")
-
-
-_lif = {types.float32: _typed(step.lif, np.float32), types.float64: _typed(step.lif, np.float64)}
-overload(lif)(lambda u, v, act, bias, u_decay, v_decay, vth: _lif[u])
+tclif_delayed = inlined(step.tclif_delayed, **_ARITHMETIC)
+tclif_immediate = inlined(step.tclif_immediate, **_ARITHMETIC)
+lif = over_reals(step.lif, **_ARITHMETIC, STATE_MAX=STATE_MAX)

@@ -8,9 +8,6 @@ In the loop over steps, arrays are cut by `stretch`: a slice, with its checks, c
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,8 @@ import numpy.typing as npt
 from numba import njit
 from numba.core.compiler import Compiler
 
-from tclif_neuro.fixed import exact, intrinsics, program, step
+from tclif_neuro.compiled import kernel
+from tclif_neuro.fixed import exact
 from tclif_neuro.fixed.intrinsics import (
     LANES,
     TO_NEAREST,
@@ -261,34 +259,17 @@ def _chunk(p, m, w, part, b, t0, values, row, spikes, states):
         _layer(p, m, w, part, b, i, t0, values, row, spikes, states)
 
 
-def _sources() -> int:
-    """A digest of what the kernels are compiled from: numba's cache itself looks at one file only."""
-    text = b"".join(
-        Path(str(module)).read_bytes()
-        for module in (__file__, *(m.__file__ for m in (exact, intrinsics, program, step)))
-    )
-    return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
+@kernel(_nrt=False)
+def advance(part, parts, p, m, w, t0, values, row, spikes, states):
+    """One of the `parts` of a batch over the encoded input `values` [T, B, M], from step `t0` of the samples on.
 
-
-def _driver(sources: int) -> Callable[..., None]:
-    """`advance(part, parts, ...)`, recompiled when `sources` changes, since it refers to it."""
-
-    @njit(cache=True, nogil=True, _nrt=False)
-    def advance(part, parts, p, m, w, t0, values, row, spikes, states):
-        """One of the `parts` of a batch over the encoded input `values` [T, B, M], from step `t0` of the samples on.
-
-        Recorded are, unless they have length 0, `spikes` [T, B, all neurons] and `states` [2, T, B, all neurons], from
-        their `row` on.
-        """
-        batch = m.first.shape[0] + 0 * sources
-        set_rounding(TOWARDS_ZERO)
-        for b in range(batch * part // parts, batch * (part + 1) // parts):
-            for start in range(0, values.shape[0], CHUNK):
-                now = values[start : start + CHUNK, b]
-                _chunk(p, m, w, part, b, t0 + start, now, row + start, spikes, states)
-        set_rounding(TO_NEAREST)
-
-    return advance
-
-
-advance = _driver(_sources())
+    Recorded are, unless they have length 0, `spikes` [T, B, all neurons] and `states` [2, T, B, all neurons], from
+    their `row` on.
+    """
+    batch = m.first.shape[0]
+    set_rounding(TOWARDS_ZERO)
+    for b in range(batch * part // parts, batch * (part + 1) // parts):
+        for start in range(0, values.shape[0], CHUNK):
+            now = values[start : start + CHUNK, b]
+            _chunk(p, m, w, part, b, t0 + start, now, row + start, spikes, states)
+    set_rounding(TO_NEAREST)

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from tclif_neuro.compiled import kernel
+
 SEGMENT = 16  # steps between kept states
 BLOCK = 1024  # neurons (of one or several samples) in a task: their states stay in the first-level cache
 TINY = 1e-30
@@ -134,7 +136,7 @@ def _add_recurrent(current, weight, spikes, events, out):
         i += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forward(task, p, current, state, spikes, kept, total):
     """Fill `spikes` [T, B, N] and `kept` [segments, 2, B, N], the states before each segment, for one block of samples.
 
@@ -248,7 +250,7 @@ def _accumulate(total, part, row, factor, source, i):
         total[part, row, n] += factor[n] * source[i, n]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def backward(task, p, current, kept, grad, state_grad, out, a_grad, b_grad):
     """Fill `out` [T, B, N] = dE/dI from `grad` [T, B, N] = dE/dS, for one block of samples.
 

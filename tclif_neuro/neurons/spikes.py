@@ -17,6 +17,7 @@ from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
+from tclif_neuro.compiled import kernel
 from tclif_neuro.memory import empty
 from tclif_neuro.threads import in_parts
 
@@ -69,7 +70,7 @@ def _share(part, rows):
     return rows * part // PARTS, rows * (part + 1) // PARTS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(part, rows, counts):
     for r in range(*_share(part, rows.shape[0])):
         count = 0
@@ -78,7 +79,7 @@ def _count(part, rows, counts):
         counts[r] = count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(part, rows, start, index):
     for r in range(*_share(part, rows.shape[0])):
         i, stop = start[r], start[r + 1]
@@ -88,14 +89,14 @@ def _fill(part, rows, start, index):
                 i += rows[r, n] != 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _set(part, index, start, out):
     for r in range(*_share(part, out.shape[0])):
         for i in range(start[r], start[r + 1]):
             out[r, index[i]] = 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gather(part, index, start, weight, out):
     """out[r] += the rows of `weight` [M, N] that row r's events name; four at a time."""
     for r in range(*_share(part, out.shape[0])):
@@ -113,7 +114,7 @@ def _gather(part, index, start, weight, out):
             i += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scatter(part, index, start, grad, out):
     """out[part, m] = the sum of the part's rows of `grad` [rows, N] whose events name m; out [PARTS, M, N]."""
     mine = out[part]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from tclif_neuro.compiled import rebind
 from tclif_neuro.fixed import step
 from tclif_neuro.lava.recording import RecordingRequest, sample_step
 from tclif_neuro.network import ACT_SHIFT, BIAS_EXP, BIAS_MANT, DECAY_ONE, FormatError, TCLIFNeuron, check_range
@@ -97,11 +97,7 @@ def _check(
         raise FormatError(f"reset_interval: {reset_interval} steps; a sample has at least 1")
 
 
-def _real(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `fixed.step` over the real numbers: the same source, `mul` without rounding and no saturation."""
-    arithmetic = {"mul": lambda x, k: x * k / DECAY_ONE, "sat": lambda x: x}
-    assert isinstance(function, FunctionType)
-    return FunctionType(function.__code__, {**function.__globals__, **arithmetic})
+_REAL = {"mul": lambda x, k: x * k / DECAY_ONE, "sat": lambda x: x}  # neither rounds nor saturates
 
 
 class _Model(PyLoihiProcessModel):
@@ -164,7 +160,7 @@ class PyTCLIFFixed(_Model):
 class PyTCLIFFloat(_Model):
     """The same equations over the real numbers: no rounding, no saturation."""
 
-    STEPS = {"delayed": _real(step.tclif_delayed), "immediate": _real(step.tclif_immediate)}  # noqa: RUF012
+    STEPS = {"delayed": rebind(step.tclif_delayed, **_REAL), "immediate": rebind(step.tclif_immediate, **_REAL)}  # noqa: RUF012
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     dendrite: Array = LavaPyType(np.ndarray, float)

@@ -1,9 +1,9 @@
 """The passes of e-prop, compiled: a chunk of K steps each, states and traces carried from one chunk to the next.
 
-The equations are those of `eprop_equations`; the neuron's step is that of `neurons.kernels` (numba's cache does not
-notice a change there: touch this file). A gradient over a chunk is the sum over t of factor[t] e[t], and e is linear in
-what entered it: the chunk's inputs x[s] and the traces before it. So `adjoint` finds, once for all inputs of a neuron,
-the derivative by each of these, and only they meet the synapses: the inputs where they spiked, the traces once a chunk.
+The equations are those of `eprop.equations`; the neuron's step is that of `neurons.kernels`. A gradient over a chunk is
+the sum over t of factor[t] e[t], and e is linear in what entered it: the chunk's inputs x[s] and the traces before it.
+So `adjoint` finds, once for all inputs of a neuron, the derivative by each of these, and only they meet the synapses:
+the inputs where they spiked, the traces once a chunk.
 
 The innermost loop is over what lies side by side in memory, which vectorises. A task's share is fixed by the shapes,
 never by the number of threads, and no two tasks add to the same number.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tclif_neuro.compiled import kernel
 from tclif_neuro.neurons.kernels import _add_recurrent, _advance, _fill_psi, _flush
 
 
@@ -24,7 +25,7 @@ def _share(task, group, total):
     return range(task * group, min(total, (task + 1) * group))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def advance(task, group, p, current, state, spikes, psi, soma, before, dendrite):
     """K steps of `group` samples, from `state` [3, B, N] (UD, US, S), which is left as the last step leaves it.
 
@@ -64,7 +65,7 @@ def _at(coefficient, t, b):
     return min(t, coefficient.shape[0] - 1), min(b, coefficient.shape[1] - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def adjoint(task, group, p, couple, decay, factor, ends):
     """A sum over the chunk, sum_t factor[t] e[t], as a sum of what entered the traces; `group` samples.
 
@@ -84,7 +85,7 @@ def adjoint(task, group, p, couple, decay, factor, ends):
                 ends[1, b, n] = couple[ct, cb, n] * by_d + decay[et, eb, n] * by_e
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def input_traces(task, group, p, x, trace):
     """The traces of `group` samples over K steps of x [K, B, I], kept once for all neurons; trace: [2, B, I]."""
     steps, batch, inputs = x.shape
@@ -99,7 +100,7 @@ def input_traces(task, group, p, x, trace):
                 trace[0, b, i] = d
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scatter(task, width, index, start, grad, out):
     """out [M, N] += x^T grad for `width` neurons; grad: [rows, N]; x: 1 at index[start[r] : start[r + 1]] of row r."""
     first, last = task * width, min(grad.shape[1], (task + 1) * width)
@@ -121,7 +122,7 @@ def _carry(dendrite, soma, row, ends, ahead_d, ahead_s, b, j, zero, tiny):
         soma[i] = _flush(ahead_s[0, b, j] * d + ahead_s[1, b, j] * e, zero, tiny)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def synapses(task, group, x, index, start, sums, ends, trace, grad, one, tiny):
     """The traces of all synapses of `group` neurons over a chunk, and their gradient.
 
@@ -148,7 +149,7 @@ def synapses(task, group, x, index, start, sums, ends, trace, grad, one, tiny):
                         soma[index[k]] += to_e
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def coefficient_gradient(task, group, p, slopes, couple, decay, factor, before, dendrite, trace, grad):
     """The traces of the neurons of `group` samples for one parameter of the layer, and its gradient.
 

@@ -10,22 +10,17 @@ the largest; a row is what one payload reaches, so that what lies together is re
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from tclif_neuro.fixed import step
+from tclif_neuro.compiled import inlined, kernel
 from tclif_neuro.network import ACT_SHIFT
 from tclif_neuro.onchip.engine import arithmetic as engine
 from tclif_neuro.onchip.engine import program as stock
-from tclif_neuro.onchip.exact import kernel
-from tclif_neuro.onchip.exact.kernel import _arithmetic, _compiled, _delayed, _eligibility, _narrow, _posted, _surrogate
-from tclif_neuro.onchip.rule import equations as rule
+from tclif_neuro.onchip.exact.kernel import _arithmetic, _delayed, _eligibility, _narrow, _posted, _surrogate
 
 Ints = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -93,12 +88,12 @@ class Record(NamedTuple):
     weight: Ints  # [S, 3, M, max(N, O)] int16
 
 
-_payload = _compiled(stock.payload, narrow=_narrow)
-_halved = _compiled(engine.halved)
-_decayed = _compiled(engine.decayed)
-_increased = _compiled(engine.increased)
-_accumulated = _compiled(engine.accumulated)
-_rounded = _compiled(engine.rounded)
+_payload = inlined(stock.payload, narrow=_narrow)
+_halved = inlined(engine.halved)
+_decayed = inlined(engine.decayed)
+_increased = inlined(engine.increased)
+_accumulated = inlined(engine.accumulated)
+_rounded = inlined(engine.rounded)
 _mul, _sat, _int32 = (_arithmetic[name] for name in ("mul", "sat", "int32"))
 
 
@@ -252,43 +247,29 @@ def _keep_weights(m, record, i):
                 record.weight[i, matrix, j, n] = m.weight[matrix, j, n]
 
 
-def _sources() -> int:
-    """A digest of what the kernel is compiled from: numba's cache itself looks at one file only."""
-    files = (__file__, kernel.__file__, step.__file__, rule.__file__, stock.__file__, engine.__file__)
-    return int.from_bytes(hashlib.sha256(b"".join(Path(str(f)).read_bytes() for f in files)).digest()[:6], "big")
+@kernel
+def run_samples(p, m, x, labels, draws, record):
+    """Run, and if the program says so learn, samples `x` [S, T + idle, M] of classes `labels` [S].
 
-
-def _driver(sources: int) -> Callable[..., None]:
-    """`run_samples(...)`, recompiled when `sources` changes, since it refers to it."""
-
-    @njit(cache=True, nogil=True)
-    def run_samples(p, m, x, labels, draws, record):
-        """Run, and if the program says so learn, samples `x` [S, T + idle, M] of classes `labels` [S].
-
-        draws: [3, S (T + idle), 4], see `engine.draws`. record: the results.
-        """
-        steps, idle = record.potential.shape[1], x.shape[1] - record.potential.shape[1] + 0 * sources
-        for i in range(len(x)):
-            _start(m)
-            for t in range(steps + idle):
-                _send(p, m, RECURRENT, m.fired[: p.inputs[RECURRENT]], t)
-                _send(p, m, INPUT, x[i, t], t)
-                _deliver(p, m, INPUT)
-                _deliver(p, m, RECURRENT)
-                _advance(p, m, t)
-                _send(p, m, OUTPUT, m.fired, t)
-                _deliver(p, m, OUTPUT)
-                _compare(p, m, labels[i], t, t < steps)
-                if p.learns:
-                    _post(p, m)
-                    for matrix in range(3):
-                        _learn(p, m, matrix, draws[matrix, i * (steps + idle) + t])
-                if t < steps:
-                    _keep(m, record, t, i)
-            if len(record.weight) > 0:
-                _keep_weights(m, record, i)
-
-    return run_samples
-
-
-run_samples = _driver(_sources())
+    draws: [3, S (T + idle), 4], see `engine.draws`. record: the results.
+    """
+    steps, idle = record.potential.shape[1], x.shape[1] - record.potential.shape[1]
+    for i in range(len(x)):
+        _start(m)
+        for t in range(steps + idle):
+            _send(p, m, RECURRENT, m.fired[: p.inputs[RECURRENT]], t)
+            _send(p, m, INPUT, x[i, t], t)
+            _deliver(p, m, INPUT)
+            _deliver(p, m, RECURRENT)
+            _advance(p, m, t)
+            _send(p, m, OUTPUT, m.fired, t)
+            _deliver(p, m, OUTPUT)
+            _compare(p, m, labels[i], t, t < steps)
+            if p.learns:
+                _post(p, m)
+                for matrix in range(3):
+                    _learn(p, m, matrix, draws[matrix, i * (steps + idle) + t])
+            if t < steps:
+                _keep(m, record, t, i)
+        if len(record.weight) > 0:
+            _keep_weights(m, record, i)

@@ -13,16 +13,13 @@ reads, and a trace changes, what lies together. A silent input or trace costs no
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
-from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tclif_neuro.compiled import inlined, kernel
 from tclif_neuro.fixed import step
 from tclif_neuro.network import ACT_SHIFT
 from tclif_neuro.onchip.rule import equations as rule
@@ -89,23 +86,18 @@ class Record(NamedTuple):
     weight: Ints  # [2 L, S, M, N] int16
 
 
-def _compiled(function: Callable[..., Any], **inner: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, compiled, in which the names `inner` are these compiled functions."""
-    return njit(FunctionType(function.__code__, {**function.__globals__, **inner}))
-
-
-_arithmetic = {name: _compiled(getattr(step, name)) for name in ("mul", "sat", "int32")}
-_delayed = _compiled(step.tclif_delayed, **_arithmetic)
-_immediate = _compiled(step.tclif_immediate, **_arithmetic)
-_lif = _compiled(step.lif, **_arithmetic)
-_narrow = _compiled(rule.narrow)
-_surrogate = _compiled(rule.surrogate)
-_eligibility = _compiled(rule.eligibility, **_arithmetic)
-_posted = _compiled(rule.posted, narrow=_narrow)
-_weight = _compiled(rule.update)
-_mix = _compiled(random_bits.mix)
-_key = _compiled(random_bits.key, mix=_mix)
-_bits = _compiled(random_bits.bits, mix=_mix)
+_arithmetic = {name: inlined(getattr(step, name)) for name in ("mul", "sat", "int32")}
+_delayed = inlined(step.tclif_delayed, **_arithmetic)
+_immediate = inlined(step.tclif_immediate, **_arithmetic)
+_lif = inlined(step.lif, **_arithmetic)
+_narrow = inlined(rule.narrow)
+_surrogate = inlined(rule.surrogate)
+_eligibility = inlined(rule.eligibility, **_arithmetic)
+_posted = inlined(rule.posted, narrow=_narrow)
+_weight = inlined(rule.update)
+_mix = inlined(random_bits.mix)
+_key = inlined(random_bits.key, mix=_mix)
+_bits = inlined(random_bits.bits, mix=_mix)
 
 
 @njit
@@ -282,41 +274,27 @@ def _keep_weights(p, m, record, i):
                 record.weight[matrix, i, j, n] = m.weight[matrix, j, n]
 
 
-def _sources() -> int:
-    """A digest of what the kernel is compiled from: numba's cache itself looks at one file only."""
-    files = (__file__, step.__file__, rule.__file__, random_bits.__file__)
-    return int.from_bytes(hashlib.sha256(b"".join(Path(str(f)).read_bytes() for f in files)).digest()[:6], "big")
+@kernel
+def learn_samples(p, m, x, labels, number, potential, errors, record):
+    """Learn the samples `x` [S, T, M] of classes `labels` [S], the first of which has the number `number`.
 
-
-def _driver(sources: int) -> Callable[..., None]:
-    """`learn_samples(...)`, recompiled when `sources` changes, since it refers to it."""
-
-    @njit(cache=True, nogil=True)
-    def learn_samples(p, m, x, labels, number, potential, errors, record):
-        """Learn the samples `x` [S, T, M] of classes `labels` [S], the first of which has the number `number`.
-
-        potential: [S, outputs], errors: [S], results. record: see `Record`.
-        """
-        steps, readout = x.shape[1], len(p.size) - 1 + 0 * sources
-        longest = p.delay.max()
-        for i in range(len(x)):
-            _start(p, m)
-            for t in range(steps + longest + 1):
-                if t < steps:
-                    errors[i] += _step(p, m, x[i, t], labels[i], t)
-                    if record.spikes.shape[2] > 0:
-                        _keep(p, m, record, t, i)
-                if t == steps - 1:
-                    for o in range(potential.shape[1]):
-                        potential[i, o] = m.states[1, readout, o]
-                for matrix in range(len(p.inputs)):
-                    about = t - 1 - p.delay[matrix // 2]
-                    if p.learns[matrix] and 0 <= about < steps:
-                        _learn(p, m, matrix, about, number + i, about == steps - 1)
-            if record.spikes.shape[2] > 0:
-                _keep_weights(p, m, record, i)
-
-    return learn_samples
-
-
-learn_samples = _driver(_sources())
+    potential: [S, outputs], errors: [S], results. record: see `Record`.
+    """
+    steps, readout = x.shape[1], len(p.size) - 1
+    longest = p.delay.max()
+    for i in range(len(x)):
+        _start(p, m)
+        for t in range(steps + longest + 1):
+            if t < steps:
+                errors[i] += _step(p, m, x[i, t], labels[i], t)
+                if record.spikes.shape[2] > 0:
+                    _keep(p, m, record, t, i)
+            if t == steps - 1:
+                for o in range(potential.shape[1]):
+                    potential[i, o] = m.states[1, readout, o]
+            for matrix in range(len(p.inputs)):
+                about = t - 1 - p.delay[matrix // 2]
+                if p.learns[matrix] and 0 <= about < steps:
+                    _learn(p, m, matrix, about, number + i, about == steps - 1)
+        if record.spikes.shape[2] > 0:
+            _keep_weights(p, m, record, i)
