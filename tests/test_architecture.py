@@ -30,7 +30,7 @@ def modules_of(source: Path) -> set[str]:
     return imported(ast.parse(source.read_text()))
 
 
-GROUND = {"compiled", "dynamics", "errors", "files", "memory", "text", "threads"}
+GROUND = {"compiled", "dynamics", "errors", "files", "memory", "text", "arrays", "threads"}
 
 
 def room(name: str) -> str:
@@ -153,3 +153,11 @@ def test_reading_a_recipes_task_needs_no_torch() -> None:
     code = "import sys, tclif_neuro.data.spec, tclif_neuro.data.load; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "False", done.stderr
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_that_could_hold_a_program_is_read_or_written(source: Path) -> None:
+    text = source.read_text()
+    packages = {name.split(".")[0] for name in modules_of(source)}
+    assert not packages & {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+    assert not re.search(r"torch\.(load|save)\b|torch\.jit|allow_pickle=True", text)

@@ -106,7 +106,7 @@ def train(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Train a recipe. DIR then holds checkpoint.pt and log.csv, written after every epoch."""
+    """Train a recipe. DIR then holds checkpoint.npz and log.csv, written after every epoch."""
     from tclif_neuro.cli.commands.train import train_recipe
     from tclif_neuro.show import terminal
     from tclif_neuro.show.sheets import train_sheet

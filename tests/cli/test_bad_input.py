@@ -145,11 +145,11 @@ def test_a_recipe_with_a_mistake_is_refused_by_key(folder, tmp_path, text, words
 
 def test_a_run_that_is_damaged_or_of_another_recipe_is_refused(folder, tmp_path):
     refused(tclif("export", tmp_path, "-o", tmp_path / "a.net"), tmp_path, "no such file")
-    (tmp_path / "checkpoint.pt").write_bytes((folder / "run" / "checkpoint.pt").read_bytes()[:1000])
-    refused(tclif("export", tmp_path, "-o", tmp_path / "a.net"), "checkpoint.pt")
-    refused(tclif("train", folder / "tiny.toml", "-o", tmp_path), "checkpoint.pt")
+    (tmp_path / "checkpoint.npz").write_bytes((folder / "run" / "checkpoint.npz").read_bytes()[:1000])
+    refused(tclif("export", tmp_path, "-o", tmp_path / "a.net"), "checkpoint.npz")
+    refused(tclif("train", folder / "tiny.toml", "-o", tmp_path), "checkpoint.npz")
     refused(tclif("train", folder / "tiny.toml", "-o", folder / "run", "--epochs", 9), "epochs")
-    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.npz"]
 
 
 def test_a_run_of_another_model_is_refused(folder, tmp_path):

@@ -55,7 +55,7 @@ def test_ctrl_c_ends_training_cleanly_and_it_can_be_resumed(folder, tmp_path):
     status, stdout, stderr = interrupted("train", recipe, out)
     assert status == 130 and stdout == ""
     assert stderr.endswith("error: interrupted\n") and "Traceback" not in stderr
-    assert sorted(p.name for p in out.iterdir()) == ["checkpoint.pt", "log.csv"]
+    assert sorted(p.name for p in out.iterdir()) == ["checkpoint.npz", "log.csv"]
     from tclif_neuro.learning.training.checkpoint import load_checkpoint
 
     assert load_checkpoint(out).epoch >= 1
@@ -75,7 +75,7 @@ def test_the_demonstration(tmp_path):
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["compare"]["identical"] and found["train"]["epochs"] == 3
-    assert {"checkpoint.pt", "log.csv", "digits.net", "digits.png"} == {p.name for p in (tmp_path / "demo").iterdir()}
+    assert {"checkpoint.npz", "log.csv", "digits.net", "digits.png"} == {p.name for p in (tmp_path / "demo").iterdir()}
     assert "4/4" in result.stderr
 
 

@@ -30,7 +30,7 @@ def start(recipe: str, out: Path) -> "subprocess.Popen[bytes]":
 
 
 def epochs_in(out: Path) -> int:
-    return load_checkpoint(out).epoch if (out / "checkpoint.pt").exists() else 0
+    return load_checkpoint(out).epoch if (out / "checkpoint.npz").exists() else 0
 
 
 def wait_until_epoch(process: "subprocess.Popen[bytes]", out: Path, epoch: int) -> None:
@@ -66,7 +66,7 @@ def test_killed_at_random_moments_the_weights_are_those_of_an_unbroken_run(toy: 
     a, b = load_checkpoint(out), load_checkpoint(whole)
     assert a.epoch == b.epoch == EPOCHS
     assert all(torch.equal(a.model[name], b.model[name]) for name in b.model)
-    assert sorted(path.name for path in out.iterdir()) == ["checkpoint.pt", "log.csv"]
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint.npz", "log.csv"]
 
 
 def test_an_interrupt_leaves_a_checkpoint_and_ends_the_process(toy: Path, tmp_path: Path) -> None:

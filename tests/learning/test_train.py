@@ -18,7 +18,7 @@ from tests.learning.toys import toy_recipe
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     checkpoint = load_checkpoint(folder)
-    moments = {f"{i}.{name}": v for i, s in checkpoint.optimiser["state"].items() for name, v in s.items()}
+    moments = checkpoint.optimiser
     return {**checkpoint.model, **(checkpoint.best or {}), **moments, **checkpoint.rng}
 
 

@@ -1,24 +1,32 @@
-"""Checkpoints: everything the next epoch depends on, as tensors and plain containers in one file."""
+"""Checkpoints: everything the next epoch depends on, as arrays and JSON in one .npz file."""
 
 from __future__ import annotations
 
-import pickle
-import zipfile
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
+from tclif_neuro.arrays import ArraysError, read_arrays, write_arrays
+from tclif_neuro.data.toml import explain
 from tclif_neuro.errors import TclifError
-from tclif_neuro.files import write_atomically
 from tclif_neuro.learning.recipe.file import parse_recipe
 from tclif_neuro.learning.recipe.model import build_model
 from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.text import cut
 
-NAME = "checkpoint.pt"
-FORMAT = "tclif-neuro checkpoint 1"
+NAME = "checkpoint.npz"
+OLD_NAME = "checkpoint.pt"  # of versions that pickled; reading one could execute what is in it
+FORMAT = "tclif-neuro checkpoint 2"
+
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class CheckpointError(TclifError):
@@ -30,8 +38,9 @@ class Checkpoint:
     """A run after an epoch.
 
     recipe: as nested containers. data: the digest of the task's arrays. steps, inputs, classes: of the task.
-    model, optimiser: state dicts. rng: the state of each random generator. log: a record an epoch, as dicts.
-    best: the weights that did best on the validation set, and None without one. best_epoch: whose they are.
+    model: the state dict; besides tensors it holds what modules keep as JSON (`get_extra_state`). optimiser: the state
+    of each parameter, by "number/name". rng: the state of each random generator. log: a record per epoch, as dicts.
+    best: the weights that did best on the validation set, and None without one. best_epoch: whose they are, else 0.
     """
 
     recipe: dict[str, Any]
@@ -39,11 +48,11 @@ class Checkpoint:
     steps: int
     inputs: int
     classes: list[str]
-    model: dict[str, Tensor]
-    optimiser: dict[str, Any]
+    model: dict[str, Any]
+    optimiser: dict[str, Tensor]
     rng: dict[str, Tensor]
     log: list[dict[str, Any]]
-    best: dict[str, Tensor] | None
+    best: dict[str, Any] | None
     best_epoch: int
 
     @property
@@ -52,54 +61,88 @@ class Checkpoint:
         return len(self.log)
 
     @property
-    def weights(self) -> dict[str, Tensor]:
+    def weights(self) -> dict[str, Any]:
         """The model's state dict to use: the best on the validation set if there is one, else the last."""
         return self.model if self.best is None else self.best
 
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "recipe": dict,
-    "data": str,
-    "steps": int,
-    "inputs": int,
-    "classes": list,
-    "model": dict,
-    "optimiser": dict,
-    "rng": dict,
-    "log": list,
-    "best": (dict, type(None)),
-    "best_epoch": int,
-}
+class _Facts(BaseModel):
+    """The JSON in a checkpoint. model, best: what their state dicts hold besides tensors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    format: Literal["tclif-neuro checkpoint 2"]
+    recipe: dict[str, Any]
+    data: str
+    steps: Count
+    inputs: Count
+    classes: Annotated[list[str], Field(min_length=1)]
+    log: list[dict[str, float | int | None]]
+    best_epoch: Annotated[int, Field(ge=0)]
+    model: dict[str, Any]
+    best: dict[str, Any] | None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint`, whole or not at all."""
-    content = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
+    content = vars(checkpoint)
+    facts = {"format": FORMAT} | {name: content[name] for name in _Facts.model_fields if name != "format"}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name in ("model", "best", "optimiser", "rng"):
+        state = content[name] or {}
+        arrays |= {f"{name}/{key}": value.numpy() for key, value in state.items() if isinstance(value, Tensor)}
+    for name in ("model", "best"):
+        facts[name] = content[name] and {k: v for k, v in content[name].items() if not isinstance(v, Tensor)}
+    write_arrays(path, arrays, facts)
 
-    def write(file: BinaryIO) -> None:
-        torch.save({"format": FORMAT, **content}, file)
 
-    write_atomically(path, write)
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a run has left a checkpoint in `folder`, be it one that can be read or not."""
+    return (folder / NAME).exists() or (folder / OLD_NAME).exists()
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """The checkpoint in a file, or in a run's folder. Nothing in the file is executed. Raises `CheckpointError`."""
     path = Path(path)
-    path = path / NAME if path.is_dir() else path
+    folder = path.is_dir() and path.name != NAME
+    if path.name == OLD_NAME or (folder and (path / OLD_NAME).exists() and not (path / NAME).exists()):
+        raise CheckpointError(
+            f"{path / OLD_NAME if folder else path}: is a checkpoint of an older version, in a format that can hold "
+            "programs, and is not read; train again, in another folder or with --fresh"
+        )
+    path = path / NAME if folder else path
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged: {reason}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise CheckpointError(f"{path}: {FORMAT!r} expected, found {found!r}")
-    for name, kind in _TYPES.items():
-        if not isinstance(content.get(name, ...), kind):
-            raise CheckpointError(f"{path}: {name}: is missing or of the wrong type")
-    return Checkpoint(**{name: content[name] for name in _TYPES})
+        return _checkpoint(path)
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: is not a checkpoint: {explain(error, _Facts)}") from error
+    except ArraysError as error:
+        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged: {error}") from error
+
+
+def _checkpoint(path: Path) -> Checkpoint:
+    stored = read_arrays(path)
+    facts = dict(_Facts.model_validate(stored.facts))
+    del facts["format"]
+    tensors: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimiser": {}, "rng": {}}
+    for name, array in stored.arrays.items():
+        part, _, key = name.partition("/")
+        if part not in tensors or array.dtype.kind not in "biuf":
+            raise ArraysError(f"{cut(name)}: is no array of a checkpoint")
+        tensors[part][key] = _tensor(name, array)
+    if (facts["best"] is None) != (facts["best_epoch"] == 0) or facts["best_epoch"] > len(facts["log"]):
+        raise ArraysError(f"best_epoch {facts['best_epoch']} of {len(facts['log'])} does not fit the weights")
+    facts["model"] = {**tensors["model"], **facts["model"]}
+    facts["best"] = None if facts["best"] is None else {**tensors["best"], **facts["best"]}
+    return Checkpoint(**facts, optimiser=tensors["optimiser"], rng=tensors["rng"])
+
+
+def _tensor(name: str, array: npt.NDArray[Any]) -> Tensor:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ArraysError(f"{cut(name)}: holds NaN or infinity")
+    try:
+        return torch.from_numpy(array)
+    except TypeError as error:
+        raise ArraysError(f"{cut(name)}: {array.dtype} is no type of a tensor") from error
 
 
 def load_trained(path: str | Path) -> tuple[nn.Sequential, Recipe]:
@@ -109,14 +152,28 @@ def load_trained(path: str | Path) -> tuple[nn.Sequential, Recipe]:
     """
     checkpoint = load_checkpoint(path)
     recipe = parse_recipe(checkpoint.recipe, str(path))
+    _check_size(path, recipe, checkpoint)
     model = build_model(recipe, checkpoint.inputs, len(checkpoint.classes))
     load_state(path, model, checkpoint.weights)
     return model.eval(), recipe
 
 
-def load_state(path: str | Path, model: nn.Sequential, weights: dict[str, Tensor]) -> None:
+def _check_size(path: str | Path, recipe: Recipe, checkpoint: Checkpoint) -> None:
+    """Raise `CheckpointError` if the recipe's model has more weights than the file: before memory is asked for."""
+    sizes = [checkpoint.inputs, *(layer.size for layer in recipe.model.layers), len(checkpoint.classes)]
+    needed = sum(a * b for a, b in pairwise(sizes))
+    needed += sum(layer.size**2 for layer in recipe.model.layers if layer.recurrent)
+    held = sum(value.numel() for value in checkpoint.weights.values() if isinstance(value, Tensor))
+    if needed > held:
+        raise CheckpointError(f"{path}: its recipe's model has {needed} weights, the file holds {held} numbers")
+
+
+def load_state(path: str | Path, model: nn.Sequential, weights: Mapping[str, Any]) -> None:
     """Put `weights` into `model`; raises `CheckpointError` naming `path` if they do not fit."""
     try:
         model.load_state_dict(weights)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: the weights do not fit the recipe's model: {error}") from error
+    except TclifError:
+        raise
+    except Exception as error:  # what is not a tensor reaches each module's own reading
+        reason = cut(" ".join(str(error).split()), 400)
+        raise CheckpointError(f"{path}: the weights do not fit the recipe's model: {reason}") from error

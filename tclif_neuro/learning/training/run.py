@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from tclif_neuro.data import Batches, Task, stratified_split
@@ -17,13 +18,16 @@ from tclif_neuro.learning.recipe.model import build_model
 from tclif_neuro.learning.recipe.sections import Recipe, TrainingSection
 from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step
 from tclif_neuro.learning.rules.eprop import eprop_step
-from tclif_neuro.learning.rules.fptt import fptt_step
+from tclif_neuro.learning.rules.fptt import DUAL, MEAN, fptt_step
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
 from tclif_neuro.learning.training.log import EpochRecord
+from tclif_neuro.text import cut
 
 RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 EVALUATION_BATCH = 256
+_RECORD = TypeAdapter(EpochRecord)
+_ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what it keeps of each parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +161,7 @@ class Run:
             inputs=self.task.inputs,
             classes=list(self.task.classes),
             model=dict(self.model.state_dict()),
-            optimiser=self.optimiser.state_dict(),
+            optimiser=_by_name(self.optimiser),
             rng={"torch": torch.get_rng_state(), "batches": self.generator.get_state()},
             log=[asdict(record) for record in self.log],
             best=self.best,
@@ -168,13 +172,38 @@ class Run:
         """Continue from `checkpoint`, which was read from `path`. Raises `CheckpointError` if it does not fit."""
         load_state(path, self.model, checkpoint.model)
         try:
-            self.optimiser.load_state_dict(checkpoint.optimiser)
+            _restore_optimiser(self.optimiser, checkpoint.optimiser)
             torch.set_rng_state(checkpoint.rng["torch"])
             self.generator.set_state(checkpoint.rng["batches"])
-            self.log = [EpochRecord(**row) for row in checkpoint.log]
+            self.log = [_RECORD.validate_python(row) for row in checkpoint.log]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: optimiser, rng or log do not fit the run: {error}") from error
+            reason = cut(" ".join(str(error).split()))
+            raise CheckpointError(f"{path}: optimiser, rng or log do not fit the run: {reason}") from error
         self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
+
+
+def _by_name(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the optimiser keeps of each parameter, by "number/name". Its options are the recipe's."""
+    state = optimiser.state_dict()["state"]
+    return {f"{number}/{name}": value for number, kept in state.items() for name, value in kept.items()}
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tensor]) -> None:
+    """Give `optimiser` what `_by_name` found. Raises `ValueError` if it is of other parameters."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    names: dict[int, set[str]] = {}
+    for first, _, name in (key.partition("/") for key in stored):
+        names.setdefault(int(first), set()).add(name)
+    state: dict[int, dict[str, Tensor]] = {}
+    for number, kept in names.items():
+        if kept not in (_ADAM, _ADAM | {MEAN, DUAL}) or not 0 <= number < len(parameters):
+            raise ValueError(f"parameter {number} of {len(parameters)} has the state {', '.join(sorted(kept))}")
+        state[number] = {name: stored[f"{number}/{name}"] for name in kept}
+        for name, value in state[number].items():
+            shape = torch.Size() if name == "step" else parameters[number].shape
+            if value.shape != shape or value.dtype != torch.float32:
+                raise ValueError(f"{name} of parameter {number}: {value.dtype} {list(value.shape)}, not {list(shape)}")
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batches | None]:

@@ -14,9 +14,17 @@ from tclif_neuro.data import Batches, load_task
 from tclif_neuro.learning.recipe.file import parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.rules.bptt import TrainingError
-from tclif_neuro.learning.training.checkpoint import NAME, Checkpoint, load_checkpoint, load_state, save_checkpoint
+from tclif_neuro.learning.training.checkpoint import (
+    NAME,
+    Checkpoint,
+    is_checkpoint,
+    load_checkpoint,
+    load_state,
+    save_checkpoint,
+)
 from tclif_neuro.learning.training.log import TensorBoard, write_csv
 from tclif_neuro.learning.training.run import EVALUATION_BATCH, Progress, Report, Run, evaluate
+from tclif_neuro.text import quoted
 
 LOG = "log.csv"
 
@@ -48,7 +56,7 @@ def train(
     data_dir: str | Path | None = None,
     tensorboard: bool = False,
 ) -> TrainResult:
-    """Train `recipe`, keeping `checkpoint.pt` and `log.csv` in `out_dir` after every epoch.
+    """Train `recipe`, keeping `checkpoint.npz` and `log.csv` in `out_dir` after every epoch.
 
     resume: go on from the checkpoint in `out_dir`, if there is one; at most the epoch at hand was lost, and the final
     weights are bit for bit those of an unbroken run with as many threads on the same machine. False: start again.
@@ -63,8 +71,8 @@ def train(
     path = out / NAME
     with torch.random.fork_rng(devices=[]):
         run = Run(recipe, task)
-        if resume and path.exists():
-            checkpoint = load_checkpoint(path)
+        if resume and is_checkpoint(out):
+            checkpoint = load_checkpoint(out)
             _check_same(path, checkpoint, run)
             run.restore(path, checkpoint)
         with closing(TensorBoard(out / "tensorboard", len(run.log) + 1)) if tensorboard else nullcontext() as board:
@@ -96,7 +104,9 @@ def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
     ours = run.recipe.model_dump(mode="json")
     theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json")  # with the keys that are newer than it
     for key, there, here in _differences(theirs, ours):
-        raise TrainingError(f"{path}: is of another recipe: {key} is {there!r} there and {here!r} here; {otherwise}")
+        raise TrainingError(
+            f"{path}: is of another recipe: {key} is {quoted(there)} there and {quoted(here)} here; {otherwise}"
+        )
     if checkpoint.data != run.digest:
         raise TrainingError(f"{path}: was trained on other data of the name {run.task.name!r}; {otherwise}")
 

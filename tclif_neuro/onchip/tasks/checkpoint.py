@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tclif_neuro.arrays import ArraysError, read_arrays, write_arrays
+from tclif_neuro.data.toml import explain
 from tclif_neuro.errors import TclifError
-from tclif_neuro.files import write_atomically
 from tclif_neuro.network import FormatError, QuantizedNetwork
 from tclif_neuro.onchip.tasks.records import matrices
 from tclif_neuro.onchip.tasks.session import Moment, Session
+from tclif_neuro.text import cut, quoted
 
 NAME = "checkpoint.npz"
 FORMAT = "tclif-neuro learning 1"
@@ -36,14 +36,10 @@ def save_moment(path: Path, session: Session, moment: Moment) -> None:
         "error": moment.error,
         "rows": moment.rows,
     }
-    arrays = {"facts": np.array(json.dumps(facts))}
+    arrays: dict[str, Any] = {}
     for kind, net in (("now", moment.net), ("measured", moment.measured), ("first", session.first.net)):
         arrays |= {f"{kind}_{name}": synapses.weight for name, synapses in matrices(net).items()}
-
-    def write(file: BinaryIO) -> None:
-        np.savez_compressed(file, **arrays)
-
-    write_atomically(path, write)
+    write_arrays(path, arrays, facts)
 
 
 def load_moment(path: Path, session: Session) -> Moment:
@@ -52,35 +48,53 @@ def load_moment(path: Path, session: Session) -> Moment:
     _check_same(path, facts, arrays, session)
     try:
         nets = [_with_weights(session.first.net, arrays, kind) for kind in ("now", "measured")]
-        position, correct, error = (int(facts[name]) for name in ("position", "correct", "error"))
-        rows = tuple({**row} for row in facts["rows"])
-        if not 0 <= position <= session.samples or not rows:
-            raise ValueError(f"sample {position} of {session.samples}, {len(rows)} records")
-        return Moment(position=position, net=nets[0], measured=nets[1], correct=correct, error=error, rows=rows)
-    except (KeyError, TypeError, ValueError, FormatError) as error:
-        raise LearnCheckpointError(f"{path}: does not fit its own recipe: {error}") from error
+        kept = _Kept.model_validate({key: value for key, value in facts.items() if key in _Kept.model_fields})
+        _check_rows(kept, session)
+    except (KeyError, ValueError, FormatError) as error:
+        raise LearnCheckpointError(f"{path}: does not fit its own recipe: {_reason(error)}") from error
+    rows = tuple(kept.rows)
+    return Moment(
+        position=kept.position, net=nets[0], measured=nets[1], correct=kept.correct, error=kept.error, rows=rows
+    )
+
+
+class _Kept(BaseModel):
+    """What a checkpoint tells of a moment besides the networks."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    position: Annotated[int, Field(ge=0)]
+    correct: Annotated[int, Field(ge=0)]
+    error: Annotated[int, Field(ge=0)]
+    rows: Annotated[list[dict[str, float | int | str | None]], Field(min_length=1)]
+
+
+def _check_rows(kept: _Kept, session: Session) -> None:
+    """Raise `ValueError` unless the records are those that `session` has up to that position."""
+    if kept.position > session.samples:
+        raise ValueError(f"sample {kept.position} of {session.samples}")
+    columns, every, ends = session.columns(), session.recipe.learning.test_every, session.stream.ends
+    expected = [n for n in range(kept.position + 1) if n % every == 0 or n in ends]
+    if [row.get("sample") for row in kept.rows] != expected or any(row.keys() != columns for row in kept.rows):
+        raise ValueError("its records are not those of the samples that it has learnt")
+    for row in kept.rows:
+        for key, value in row.items():
+            if isinstance(value, str) != (key == "phase"):
+                raise ValueError(f"{key} = {quoted(value)} in a record")
+
+
+def _reason(error: Exception) -> str:
+    return explain(error, _Kept) if isinstance(error, ValidationError) else cut(str(error))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        facts = json.loads(str(arrays.pop("facts")))
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise LearnCheckpointError(f"{path}: is not a checkpoint, or is damaged: {reason}") from error
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        stored = read_arrays(path)
+    except ArraysError as error:
+        raise LearnCheckpointError(f"{path}: is not a checkpoint, or is damaged: {error}") from error
+    if stored.facts.get("format") != FORMAT:
         raise LearnCheckpointError(f"{path}: is not a checkpoint: {FORMAT!r} expected")
-    return arrays, facts
+    return stored.arrays, stored.facts
 
 
 def _check_same(path: Path, facts: dict[str, Any], arrays: dict[str, Any], session: Session) -> None:
@@ -90,7 +104,7 @@ def _check_same(path: Path, facts: dict[str, Any], arrays: dict[str, Any], sessi
         theirs, ours = there.get(key), here.get(key)
         if theirs != ours:
             raise LearnCheckpointError(
-                f"{path}: is of another recipe: {key} is {theirs!r} there and {ours!r} here; {otherwise}"
+                f"{path}: is of another recipe: {key} is {quoted(theirs)} there and {quoted(ours)} here; {otherwise}"
             )
     if facts.get("data") != session.stream.digest():
         raise LearnCheckpointError(f"{path}: learnt other data of the same name; {otherwise}")

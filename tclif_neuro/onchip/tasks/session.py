@@ -110,6 +110,12 @@ class Session:
         row |= {f"accuracy_{name}": value for name, value in accuracy.items()}
         return row | weight_statistics(self.setup(moment.position, moment.net), moment.measured)
 
+    def columns(self) -> set[str]:
+        """The keys of every record."""
+        accuracies = {f"accuracy_{name}" for name in self.stream.tests}
+        weights = weight_statistics(self.setup(0, self.first.net), self.first.net).keys()
+        return {"sample", "phase", "online_accuracy", "error", *accuracies, *weights}
+
     def progress(self, moment: Moment) -> LearnProgress:
         """For a progress bar."""
         row = moment.rows[-1] if moment.since == 0 else None
