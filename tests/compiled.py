@@ -29,7 +29,7 @@ def online_in_integers() -> None:
     rules = Plasticity(rate_shift=8, trace_shift=10, signal_shift=10, surrogate_shift=10)
     setup = LearningSetup(
         net=random_network(2, NEURON, 4, 2, rng=rng, recurrent=True),
-        rules=(rules, rules),
+        plasticity=(rules, rules),
         target=np.array([1000]),
         error_shift=11,
     )

@@ -20,11 +20,11 @@ GROUPS: dict[str, dict[str, Changes]] = {
     "rule": {
         "float e-prop": {"rule": "float"},
         "exact": {},
-        "exact, epoch 1, random feedback": {"learning.epoch": 1, "learning.feedback": "random"},
+        "exact, epoch 1, random feedback": {"learning.update_every": 1, "learning.feedback": "random"},
     },
     "update": {
-        "every step": {"learning.epoch": 1},
-        "every 4 steps": {"learning.epoch": 4},
+        "every step": {"learning.update_every": 1},
+        "every 4 steps": {"learning.update_every": 4},
         "at the end of the sample": {},
     },
     "rounding": {"stochastic": {}, "to the nearest": {"learning.rounding": "nearest"}},

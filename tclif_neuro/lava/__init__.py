@@ -1,8 +1,7 @@
 """Lava: the same network as Lava processes, run in a guarded child process. Importing this does not import Lava.
 
 - `tclif_neuro.lava.run(net, x)`: bit-exact with `run_reference` and `simulate`
-- `tclif_neuro.lava.learn(setup, x, labels)`: on-chip learning, bit-exact with `onchip.learn`
-- `tclif_neuro.lava.learn_stock(setup, x, labels)`: the variants that Lava's own learning engine can run
+- `tclif_neuro.onchip.learn(setup, x, y, backend="lava")`: on-chip learning
 - `from tclif_neuro.lava.processes import TCLIF`: the neuron, for Lava networks of your own
 - `from tclif_neuro.lava.loader import Network`: a .net file as a Lava process
 - `tclif_neuro.lava.guarded("my_module:main", folder, timeout=60)`: any use of Lava, without its hangs
@@ -10,35 +9,19 @@
 
 from __future__ import annotations
 
-import importlib
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from tclif_neuro.fixed.run import Run, check_input
-from tclif_neuro.lava.guarding.guard import LavaError, LavaMissing, available, guarded, require
+from tclif_neuro.lava.guarding.guard import LavaError, LavaMissing, available, guarded
+from tclif_neuro.lava.guarding.job import Job
 from tclif_neuro.lava.inference.job import TASK, read_job, total_processes, total_steps, write_job
 from tclif_neuro.network import QuantizedNetwork
 
-if TYPE_CHECKING:
-    from tclif_neuro.lava.learning.engine import learn_stock as learn_stock
-    from tclif_neuro.lava.learning.exact import learn as learn
+__all__ = ["LavaError", "LavaMissing", "available", "guarded", "run"]
 
-__all__ = ["LavaError", "LavaMissing", "available", "guarded", "learn", "learn_stock", "run"]
-
-_LEARNING = {"learn": "learning.exact", "learn_stock": "learning.engine"}  # imported when they are asked for
-
-_START = 60.0  # seconds allowed for the start of Lava
 _STEP = 5e-3  # seconds allowed for a step of a process; it takes about 0.16 ms
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LEARNING:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LEARNING[name]}"), name)
 
 
 def run(
@@ -59,13 +42,13 @@ def run(
 
     Raises `LavaMissing`; `InputError` and `FormatError` for an input that does not fit; `LavaError` if Lava fails.
     """
-    require()
     encoded = net.input.encode(check_input(net, x))
     steps = total_steps(net, *encoded.shape[:2])
-    limit = _START + _STEP * steps * total_processes(net) if timeout is None else timeout
-    with tempfile.TemporaryDirectory(prefix="tclif-lava-") as name:
-        folder = Path(name)
-        write_job(folder, net, encoded, record)
-        guarded(TASK, folder, timeout=limit, steps=steps, progress=progress)
-        layers = read_job(folder, len(net.layers))
+    job = Job(task=TASK, steps=steps, seconds=_STEP * steps * total_processes(net))
+    layers = job.done(
+        lambda folder: write_job(folder, net, encoded, record),
+        lambda folder: read_job(folder, len(net.layers)),
+        timeout=timeout,
+        progress=progress,
+    )
     return Run(input=encoded, layers=layers, readout=net.layers[-1].readout)

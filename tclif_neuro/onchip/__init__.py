@@ -1,28 +1,25 @@
 """On-chip learning: three-factor e-prop in integers.
 
 - `LearningSetup`, `Plasticity`: a network of integers and how it learns, checked when made
+- `learn(setup, x, y)`: learn samples one after the other, in the simulator, the NumPy reference or Lava
+- `potentials(setup, x)`: what the network answers, without learning
 - `random_network`: a network to start from
-- `learn(setup, x, labels)`: compiled, thousands of samples a second
-- `learn_reference(setup, x, labels)`: the same in NumPy, by which all others are measured
-- `learn_stock(setup, x, labels)`: on the stock learning engine as Lava models it, compiled; `run_stock`: no learning
 """
 
-from tclif_neuro.onchip.engine.program import StockRun
-from tclif_neuro.onchip.engine.simulator import learn_stock, run_stock
-from tclif_neuro.onchip.exact.reference import learn_reference
-from tclif_neuro.onchip.exact.simulator import learn
+from tclif_neuro.onchip.backends import learn, potentials
 from tclif_neuro.onchip.random_network import random_network
-from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
-from tclif_neuro.onchip.run import LearningRun
+from tclif_neuro.onchip.rule.matrices import Matrix
+from tclif_neuro.onchip.rule.setup import EngineState, LearningSetup, Plasticity
+from tclif_neuro.onchip.run import LayerTrace, LearningRun
 
 __all__ = [
+    "EngineState",
+    "LayerTrace",
     "LearningRun",
     "LearningSetup",
+    "Matrix",
     "Plasticity",
-    "StockRun",
     "learn",
-    "learn_reference",
-    "learn_stock",
+    "potentials",
     "random_network",
-    "run_stock",
 ]

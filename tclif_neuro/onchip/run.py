@@ -1,15 +1,18 @@
-"""What learning gave, whoever did it."""
+"""The result of learning, common to all variants and backends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.fixed.run import InputError
+from tclif_neuro.network import FormatError, QuantizedNetwork
+from tclif_neuro.onchip.rule.losses import Losses
+from tclif_neuro.onchip.rule.matrices import Matrix, weights_of, with_weights
 from tclif_neuro.onchip.rule.setup import LearningSetup
 
 Ints = npt.NDArray[Any]
@@ -17,13 +20,15 @@ Ints = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerTrace:
-    """One layer's every step. T steps, S samples, N neurons, M inputs; time is the sample's own.
+    """Every step of one layer. T steps, S samples, N neurons, M inputs; time is the sample's own.
 
-    spikes: [T, S, N] uint8. states: [2, T, S, N] int32, as in `LayerRun`. posted: [2, T, S, N] int16, y1 and y2 of step
-    t (whenever they reach the synapses), 0 in a layer that does not learn. eligibility: [2, T, S, M] int32, d and e of
-    the inputs; in a recurrent layer of the inputs and then of the layer's own neurons, [2, T, S, M + N]; empty (no
-    channels) in a layer that does not learn. weight: [S, N, M], the weights after each sample, with those of the
-    recurrent synapses, if any, to the right of them: [S, N, M + N].
+    spikes: [T, S, N] uint8. states: [2, T, S, N] int32, dendrite and soma as in `LayerRun`; the soma of a prefiltered
+    layer is what is compared with the threshold. posted: [2, T, S, N] int16, y1 and y2 of step t (whenever they reach
+    the synapses), 0 in a layer that does not learn. eligibility: [2, T, S, M] int32, d and e of the inputs; in a
+    recurrent layer of the inputs and then of the layer's own neurons, [2, T, S, M + N]; empty (no channels) in a layer
+    that does not learn, and in a learning engine, whose traces are its own. weight: [S, N, M], the weights after each
+    sample, with those of the recurrent synapses, if any, to the right of them: [S, N, M + N] (each twice as wide where
+    an engine has two weights for each input, see `EngineState`).
     """
 
     spikes: Ints
@@ -32,24 +37,50 @@ class LayerTrace:
     eligibility: Ints
     weight: Ints
 
+    @property
+    def dendrite(self) -> Ints:
+        """[T, S, N], of a LIF the current."""
+        dendrite: Ints = self.states[0]
+        return dendrite
+
+    @property
+    def soma(self) -> Ints:
+        """[T, S, N], of a readout its potential."""
+        soma: Ints = self.states[1]
+        return soma
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LearningRun:
-    """A network that has learnt a sequence of samples.
+    """A network that has learnt a sequence of samples. K outputs.
 
-    setup: the setup to go on with: its network has the weights after the last sample. potential: [S, outputs] int64,
-    the readout's at the end of each sample, before that sample's last update. error: [S] int64, the sum of the squared
-    errors of a sample, in units of the error neurons. layers: what was recorded, or ().
+    setup: the setup to go on with, and all that is needed for it. potential: [S, K] int64, the readout's at the end of
+    each sample, before that sample's last update. error: [S] int64, the sum of the squared errors of a sample, in units
+    of the error neurons. layers: what was recorded, or (). losses: what the limits took (`rule.losses`); counted for
+    the variant "exact", but not in Lava, otherwise empty. fit_error: for each matrix of a learning engine the distance
+    of the engine's traces from the eligibility, relative, 0 where they are the same; empty for the variant "exact".
     """
 
     setup: LearningSetup
     potential: npt.NDArray[np.int64]
     error: npt.NDArray[np.int64]
     layers: tuple[LayerTrace, ...] = ()
+    losses: Losses = field(default_factory=dict)
+    fit_error: Mapping[Matrix, float] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Mapping[Matrix, Ints]:
+        """The mantissas after the last sample: [N, M] of each matrix, or as `EngineState` has them."""
+        return weights_of(self.setup.net) if self.setup.engine is None else self.setup.engine.weights
 
     @property
     def net(self) -> QuantizedNetwork:
-        """The network with the weights after the last sample."""
+        """The network with the weights after the last sample; `FormatError` where no network can hold them."""
+        if self.setup.engine is not None:
+            raise FormatError(
+                f"net: the weights of the variant {self.setup.variant!r} are no network's: some are odd, a prefiltered "
+                "input has two; they are in run.weights, and onchip.potentials(run.setup, x) runs them"
+            )
         return self.setup.net
 
     @property
@@ -69,12 +100,18 @@ def stacked(samples: Sequence[LayerTrace]) -> LayerTrace:
     )
 
 
-def learned(setup: LearningSetup, weights: Sequence[Sequence[Ints]], samples: int) -> LearningSetup:
-    """`setup` after `samples` more samples. weights: for each layer the mantissas of its input synapses [N, M] and, if
-    it is recurrent, of the recurrent ones [N, N].
-    """
-    layers = []
-    for layer, (forward, *own) in zip(setup.net.layers, weights, strict=True):
-        recurrent = layer.recurrent and replace(layer.recurrent, weight=own[0])
-        layers.append(replace(layer, synapses=replace(layer.synapses, weight=forward), recurrent=recurrent))
-    return replace(setup, net=replace(setup.net, layers=tuple(layers)), samples=setup.samples + samples)
+def after(setup: LearningSetup, weights: Mapping[Matrix, Ints], samples: int) -> LearningSetup:
+    """`setup` of the variant "exact", `samples` samples later."""
+    return replace(setup, net=with_weights(setup.net, weights), learnt=setup.learnt + samples)
+
+
+def check_labels(setup: LearningSetup, labels: npt.ArrayLike, samples: int) -> npt.NDArray[np.int64]:
+    """`labels` as int64 [samples]; raises `InputError` unless each names an output of the network."""
+    array = np.asarray(labels)
+    if array.shape != (samples,) or array.dtype.kind not in "ui":
+        raise InputError(f"labels: {samples} integers expected, got {array.dtype} of shape {list(array.shape)}")
+    outside = np.flatnonzero((array < 0) | (array >= setup.net.outputs))
+    if outside.size:
+        i = int(outside[0])
+        raise InputError(f"labels: {array[i]} of sample {i} is outside [0, {setup.net.outputs - 1}]")
+    return array.astype(np.int64)

@@ -71,7 +71,7 @@ class Connection:
     weight: list  # [N][M] mantissas
 
     def __post_init__(self):
-        rule = self.setup.rules[self.layer]
+        rule = self.setup.plasticity[self.layer]
         self.learns = rule is not None and (rule.recurrent or not self.recurrent)
         own = self.recurrent and self.learns
         if self.learns:
@@ -113,7 +113,7 @@ class Connection:
         for row, (y1, y2) in zip(self.change, y, strict=True):
             for i, e in enumerate(self.e):
                 row[i] += narrow(e, self.trace, self.limit) * (y2 - y1)
-        epoch = self.setup.epoch
+        epoch = self.setup.update_every
         if last or (epoch is not None and (self.step + 1) % epoch == 0):
             self.waiting.append((self.step + self.delay + 2, self.step, self.change))
             self.change = [[0] * len(row) for row in self.change]
@@ -197,13 +197,13 @@ class Network:
         setup = self.setup
         right = int(setup.target[min(t, len(setup.target) - 1)])
         return [
-            narrow(v - (right if k == label else setup.other), setup.error_shift, 2**setup.trace_bits - 1)
+            narrow(v - (right if k == label else setup.target_others), setup.error_shift, 2**setup.trace_bits - 1)
             for k, v in enumerate(self.layers[-1].second)
         ]
 
     def _learn(self, index: int, inputs, error: list[int], last: bool):
         """One layer learns one step; returns what is recorded of the step."""
-        setup, layer, rule = self.setup, self.layers[index], self.setup.rules[index]
+        setup, layer, rule = self.setup, self.layers[index], self.setup.plasticity[index]
         limit = 2**setup.trace_bits - 1
         y = [(0, 0)] * layer.size
         if rule is not None and index == len(self.layers) - 1:
@@ -239,5 +239,5 @@ def run(setup, x, labels) -> Network:
     network = Network(setup)
     for s, label in enumerate(labels):
         steps = [[encoded(setup.net.input, float(value)) for value in row[s]] for row in x]
-        network.sample(steps, int(label), setup.samples + s)
+        network.sample(steps, int(label), setup.learnt + s)
     return network

@@ -1,7 +1,7 @@
 """The learning rule and its executors against the judge, at every equality and limit."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 
 import numpy as np
@@ -19,14 +19,18 @@ from tclif_neuro.network import (
     Synapses,
     TCLIFNeuron,
 )
-from tclif_neuro.onchip import LearningSetup, Plasticity, learn, learn_reference
+from tclif_neuro.onchip import LearningSetup, Plasticity, learn
 from tclif_neuro.onchip.rule import equations as rule
 from tclif_neuro.onchip.rule import random_bits
 from tests.judge import learning as judge
 from tests.judge.neurons import LIMIT, Saturating
 from tests.onchip.setups import samples, setups
 
-EXECUTORS = pytest.mark.parametrize("execute", [learn_reference, learn], ids=["reference", "compiled"])
+EXECUTORS = pytest.mark.parametrize(
+    "execute",
+    [partial(learn, backend=backend) for backend in ("reference", "simulator")],
+    ids=["reference", "compiled"],
+)
 SHIFTS = (0, 1, 7, 23)
 
 
@@ -159,9 +163,9 @@ def busy(**changes):
     own = replace(shifts, recurrent_rate_shift=5)
     given = dict(
         net=QuantizedNetwork(layers=layers, input=InputCoding(bits=8, signed=True)),
-        rules=(own, shifts, Plasticity(rate_shift=7, trace_shift=4)),
+        plasticity=(own, shifts, Plasticity(rate_shift=7, trace_shift=4)),
         target=[2**15, -(2**14), 2**16],
-        other=-(2**12),
+        target_others=-(2**12),
         error_shift=9,
         feedback="random",
         seed=7,
@@ -172,8 +176,8 @@ def busy(**changes):
 
 BUSY = [
     {},
-    {"epoch": 1},
-    {"epoch": 4, "samples": 2**20},
+    {"update_every": 1},
+    {"update_every": 4, "learnt": 2**20},
     {"rounding": "nearest"},
     {"trace_bits": 6},
     {"seed": 2**31 - 1},
@@ -200,7 +204,7 @@ def test_a_busy_network(execute, index) -> None:
 @EXECUTORS
 def test_symmetric_feedback_is_that_of_the_samples_start(execute) -> None:
     setup, x, labels = busy()
-    setup = replace(setup, rules=(None, *setup.rules[1:]), feedback="symmetric", epoch=2)
+    setup = replace(setup, plasticity=(None, *setup.plasticity[1:]), feedback="symmetric", update_every=2)
     agree(execute(setup, x, labels, record=True), judge.run(setup, x, labels))
 
 
@@ -218,8 +222,8 @@ def test_weights_at_their_limits(execute, bits) -> None:
         replace(layer, synapses=narrower(layer.synapses), recurrent=narrower(layer.recurrent))
         for layer in setup.net.layers
     )
-    rules = tuple(replace(r, rate_shift=0, recurrent_rate_shift=0) for r in setup.rules)
-    setup = replace(setup, net=replace(setup.net, layers=layers), rules=rules, weight_bits=bits)
+    rules = tuple(replace(r, rate_shift=0, recurrent_rate_shift=0) for r in setup.plasticity)
+    setup = replace(setup, net=replace(setup.net, layers=layers), plasticity=rules, weight_bits=bits)
     judged = judge.run(setup, x, labels)
     for record in judged.records:
         assert np.min(record.weight) == -most * unit and np.max(record.weight) == most * unit
@@ -259,5 +263,7 @@ def test_random_feedback() -> None:
 def test_time() -> None:
     """What a chip's layers know of time: when a learning signal comes home, and how long that takes after a sample."""
     setup, _, _ = busy()
-    assert [setup.delay(layer) for layer in range(3)] == [3, 2, 0] and setup.idle == 4
-    assert setup.targets(2, 5).tolist() == [[setup.other, setup.other, t] for t in (2**15, -(2**14), *[2**16] * 3)]
+    assert [setup.delay(layer) for layer in range(3)] == [3, 2, 0] and setup.idle_steps == 4
+    assert setup.targets(2, 5).tolist() == [
+        [setup.target_others, setup.target_others, t] for t in (2**15, -(2**14), *[2**16] * 3)
+    ]

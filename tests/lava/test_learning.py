@@ -1,12 +1,12 @@
 """Learning in Lava gives the reference's weights, traces and spikes, to the bit."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tclif_neuro.data.digits import digits_rows
-from tclif_neuro.lava.learning.exact import learn
 from tclif_neuro.network import (
     DECAY_ONE,
     MANT_MAX,
@@ -17,10 +17,11 @@ from tclif_neuro.network import (
     Synapses,
     TCLIFNeuron,
 )
-from tclif_neuro.onchip.exact.reference import learn_reference
+from tclif_neuro.onchip import learn
 from tclif_neuro.onchip.random_network import random_network
 from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
 
+in_lava = partial(learn, backend="lava")
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
 
 HIDDEN = Plasticity(
@@ -61,7 +62,7 @@ def deep() -> QuantizedNetwork:
 
 def digit_rows(hidden: int, **changes) -> LearningSetup:
     net = random_network(8, neuron(), hidden, 10, rng=np.random.default_rng(0), recurrent=True)
-    rule = {"rules": (HIDDEN, READOUT), "target": 2**16 * np.arange(1, 9), "error_shift": 12}
+    rule = {"plasticity": (HIDDEN, READOUT), "target": 2**16 * np.arange(1, 9), "error_shift": 12}
     return LearningSetup(net=net, **{**rule, **changes})
 
 
@@ -71,25 +72,25 @@ def assert_equal(ours, reference) -> None:
         for field in FIELDS:
             left, right = getattr(a, field), getattr(b, field)
             assert left.dtype == right.dtype and np.array_equal(left, right), f"layer {i}: {field}"
-    assert ours.setup.net == reference.setup.net and ours.setup.samples == reference.setup.samples
+    assert ours.setup.net == reference.setup.net and ours.setup.learnt == reference.setup.learnt
     assert np.array_equal(ours.potential, reference.potential) and np.array_equal(ours.error, reference.error)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"epoch": 1},
-        {"epoch": 3, "feedback": "random", "rounding": "nearest", "samples": 7},
-        {"rules": (replace(HIDDEN, recurrent=False), None), "trace_bits": 5},
+        {"update_every": 1},
+        {"update_every": 3, "feedback": "random", "rounding": "nearest", "learnt": 7},
+        {"plasticity": (replace(HIDDEN, recurrent=False), None), "trace_bits": 5},
     ],
 )
 def test_every_step_is_the_references(changes) -> None:
     task = digits_rows("digits", 0)
     setup = digit_rows(16, **changes)
     x, y = task.x_train[:6].transpose(1, 0, 2), task.y_train[:6]
-    reference = learn_reference(setup, x, y, record=True)
+    reference = learn(setup, x, y, backend="reference", record=True)
     assert reference.net.layers[0] != setup.net.layers[0]
-    assert_equal(learn(setup, x, y, record=True), reference)
+    assert_equal(in_lava(setup, x, y, record=True), reference)
 
 
 def test_several_layers_learn_by_random_feedback() -> None:
@@ -97,27 +98,27 @@ def test_several_layers_learn_by_random_feedback() -> None:
     rules = (replace(HIDDEN, recurrent_rate_shift=4, rate_shift=4, trace_shift=2, signal_shift=8), None) * 2
     setup = LearningSetup(
         net=deep(),
-        rules=(*rules[:3], READOUT),
+        plasticity=(*rules[:3], READOUT),
         target=np.array([2**16, 2**17]),
-        other=-(2**15),
+        target_others=-(2**15),
         error_shift=11,
         feedback="random",
-        epoch=2,
+        update_every=2,
     )
     x, y = rng.integers(0, 2, (7, 8, 5)), rng.integers(0, 3, 8)
-    reference = learn_reference(setup, x, y, record=True)
-    for before, after, rule in zip(setup.net.layers, reference.net.layers, setup.rules, strict=True):
+    reference = learn(setup, x, y, backend="reference", record=True)
+    for before, after, rule in zip(setup.net.layers, reference.net.layers, setup.plasticity, strict=True):
         assert (before != after) == (rule is not None)
     assert all(run.spikes.any() for run in reference.layers[:3])
-    assert_equal(learn(setup, x, y, record=True), reference)
+    assert_equal(in_lava(setup, x, y, record=True), reference)
 
 
 def test_two_hundred_digits() -> None:
     task = digits_rows("digits", 0)
-    setup = digit_rows(64, epoch=4)
+    setup = digit_rows(64, update_every=4)
     x, y = task.x_train[:200].transpose(1, 0, 2), task.y_train[:200]
     steps: list[int] = []
-    ours = learn(setup, x, y, progress=lambda done, of: steps.append(done))
-    reference = learn_reference(setup, x, y)
+    ours = in_lava(setup, x, y, progress=lambda done, of: steps.append(done))
+    reference = learn(setup, x, y, backend="reference")
     assert_equal(ours, reference)
     assert steps[-1] >= 200 * 8

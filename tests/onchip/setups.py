@@ -81,15 +81,15 @@ def setups(draw: st.DrawFn, max_hidden: int = 2) -> LearningSetup:
     coding = InputCoding(bits=8, signed=draw(st.booleans()))
     return LearningSetup(
         net=QuantizedNetwork(layers=tuple(layers), input=coding),
-        rules=tuple(rules),
+        plasticity=tuple(rules),
         target=draw(st.lists(st.integers(-(2**20), 2**20), min_size=1, max_size=4)),
-        other=draw(st.integers(-(2**20), 2**20)),
+        target_others=draw(st.integers(-(2**20), 2**20)),
         error_shift=draw(st.integers(0, 20)),
-        epoch=draw(st.none() | st.integers(1, 6) | st.integers(1, 63)),
+        update_every=draw(st.none() | st.integers(1, 6) | st.integers(1, 63)),
         rounding=draw(st.sampled_from(["stochastic", "nearest"])),
         feedback=feedback,
         seed=draw(st.integers(0, 2**31 - 1)),
-        samples=draw(st.integers(0, 2**20)),
+        learnt=draw(st.integers(0, 2**20)),
         weight_bits=bits,
         trace_bits=draw(st.integers(1, 7)),
     )

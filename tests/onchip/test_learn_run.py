@@ -20,7 +20,7 @@ from tclif_neuro.onchip.tasks.stream import make_stream
 TOY = {
     "task": {"name": "cue", "silence": 6, "train": 130, "test": 30},
     "network": {"hidden": 12, "recurrent": True, "readout_decay": 0.5},
-    "learning": {"passes": 4, "slower": [3], "test_every": 70, "checkpoint_every": 50, "epoch": 7},
+    "learning": {"passes": 4, "slower": [3], "test_every": 70, "checkpoint_every": 50, "update_every": 7},
 }
 FILES = ["checkpoint.npz", "learnt.net", "log.csv"]
 
@@ -40,7 +40,7 @@ def test_pieces_learn_what_one_call_does(toy, whole):
     run = learn(session.setup(0, session.first.net), *session.stream.part(0, 390))
     last = learn(session.setup(390, run.net), *session.stream.part(390, 520))
     assert last.net == whole.setup.net != session.first.net
-    assert session.setup(390, run.net).rules[1].rate_shift == session.first.rules[1].rate_shift + 1
+    assert session.setup(390, run.net).plasticity[1].rate_shift == session.first.plasticity[1].rate_shift + 1
 
 
 def test_what_is_measured(toy, whole):
@@ -84,8 +84,8 @@ def test_an_interrupt_loses_nothing(toy, whole, tmp_path, stop):
 
 def test_a_checkpoint_of_something_else_is_refused(toy, tmp_path):
     run_task(toy, tmp_path)
-    with pytest.raises(LearnCheckpointError, match="of another recipe: learning.epoch is 7 there and 6 here"):
-        run_task(changed(toy, **{"learning.epoch": 6}), tmp_path)
+    with pytest.raises(LearnCheckpointError, match="of another recipe: learning.update_every is 7 there and 6 here"):
+        run_task(changed(toy, **{"learning.update_every": 6}), tmp_path)
     path = tmp_path / "checkpoint.npz"
     good = path.read_bytes()
     for bad in (b"", good[: len(good) // 2], b"x" * 100, bytes([good[0]]) + good[1:300] + b"y" + good[301:]):

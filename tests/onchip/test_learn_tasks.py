@@ -64,7 +64,7 @@ def test_a_cue_leaves_nothing_but_memory():
 
 
 def test_the_target_waits_until_it_is_asked_for():
-    described = recipe({"name": "cue", "silence": 20}, **{"learning.target": 1000, "learning.other": -50})
+    described = recipe({"name": "cue", "silence": 20}, **{"learning.target": 1000, "learning.target_others": -50})
     setup = first_setup(described, make_stream(described))
     assert (setup.target[:25] == -50).all() and setup.target[-1] == 1000
     assert (np.diff(setup.target[25:]) > 0).all()
@@ -97,8 +97,8 @@ def test_weights_begin_on_the_grid_of_their_bits(bits):
 
 
 def test_a_setup_is_checked():
-    described = recipe({"name": "digits-rows"}, **{"learning.epoch": 63})
-    assert first_setup(described, make_stream(described)).epoch == 63
+    described = recipe({"name": "digits-rows"}, **{"learning.update_every": 63})
+    assert first_setup(described, make_stream(described)).update_every == 63
     with pytest.raises(FormatError, match="error_shift"):
         replace(first_setup(described, make_stream(described)), error_shift=30)
 
@@ -108,7 +108,7 @@ WRONG = {
     "[task]\nseed = 1": "task.name: is missing; one of",
     '[task]\nname = "cue"\nsilense = 5': "task.silense = 5: there is no such key; did you mean 'silence'? allowed are",
     '[task]\nname = "drift"\npasses = 0': "task.passes = 0: should be greater than or equal to 1",
-    '[task]\nname = "cue"\n[learning]\nepoch = 64': "learning.epoch = 64: should be less than or equal to 63",
+    '[task]\nname = "cue"\n[learning]\nupdate_every = 64': "learning.update_every = 64: should be less than or",
     '[task]\nname = "cue"\n[learning]\nvariant = "exakt"': "learning.variant = 'exakt': 'exact', 'native' or",
     '[task]\nname = "cue"\n[learning.hidden]\nrate = 3': "learning.hidden.rate = 3: there is no such key; did you mean",
     '[task]\nname = "cue"\n[network]\nneuron = "lif"\na1 = 0.5': 'network: a1 = 0.5: neuron = "lif" has',

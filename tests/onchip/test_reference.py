@@ -1,6 +1,7 @@
 """The reference's samples, time and weights; the setups that are refused."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,11 +11,10 @@ from tclif_neuro.data.digits import digits_rows
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.network import FormatError, TCLIFNeuron
-from tclif_neuro.onchip.exact.reference import learn_reference
-from tclif_neuro.onchip.random_network import random_network
-from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
+from tclif_neuro.onchip import EngineState, LearningSetup, Plasticity, learn, random_network
 from tests.onchip.setups import setups
 
+learn_reference = partial(learn, backend="reference")
 ONE = np.array([4096])
 NEURON = TCLIFNeuron(a1=[[3686]], a2=[[3686]], b1=[-2048], b2=ONE, vth_mant=1024, gamma_mant=512)
 HIDDEN = Plasticity(
@@ -26,7 +26,7 @@ RAMP = 2**19 * np.arange(1, 9) // 8
 
 def digits_setup(hidden: int = 24, **changes) -> LearningSetup:
     net = random_network(8, NEURON, hidden, 10, rng=np.random.default_rng(0), recurrent=True)
-    return LearningSetup(net=net, rules=(HIDDEN, READOUT), target=RAMP, error_shift=12, **changes)
+    return LearningSetup(net=net, plasticity=(HIDDEN, READOUT), target=RAMP, error_shift=12, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ def same_run(a, b) -> bool:
     return a.net == b.net and np.array_equal(a.potential, b.potential) and np.array_equal(a.error, b.error)
 
 
-@pytest.mark.parametrize("changes", [{}, {"epoch": 1}, {"epoch": 3, "feedback": "random"}, {"rounding": "nearest"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"update_every": 1}, {"update_every": 3, "feedback": "random"}, {"rounding": "nearest"}]
+)
 def test_it_can_be_continued(digits, changes) -> None:
     x, y = digits
     setup = digits_setup(**changes)
@@ -52,9 +54,9 @@ def test_it_can_be_continued(digits, changes) -> None:
 
 def test_a_sample_depends_on_those_before_by_the_weights_alone(digits) -> None:
     x, y = digits
-    setup = digits_setup(epoch=2)
-    slow = tuple(replace(rule, rate_shift=24, recurrent_rate_shift=24) for rule in setup.rules)
-    frozen = replace(setup, rules=slow, rounding="nearest")
+    setup = digits_setup(update_every=2)
+    slow = tuple(replace(rule, rate_shift=24, recurrent_rate_shift=24) for rule in setup.plasticity)
+    frozen = replace(setup, plasticity=slow, rounding="nearest")
     run = learn_reference(frozen, x[:, :8], y[:8])
     assert run.net == setup.net
     assert np.array_equal(run.potential, run_reference(setup.net, x[:, :8]).logits)
@@ -66,10 +68,13 @@ def test_the_epoch_decides_when_and_not_what(digits) -> None:
     setup = digits_setup()
     sums = []
     for epoch in (None, 8):
-        one = replace(setup, rules=(None, replace(READOUT, rate_shift=9)), epoch=epoch)
+        one = replace(setup, plasticity=(None, replace(READOUT, rate_shift=9)), update_every=epoch)
         sums.append(learn_reference(one, x[:, :1], y[:1]).net)
     assert sums[0] == sums[1]
-    assert learn_reference(replace(setup, epoch=1), x[:, :4], y[:4]).net != learn_reference(setup, x[:, :4], y[:4]).net
+    assert (
+        learn_reference(replace(setup, update_every=1), x[:, :4], y[:4]).net
+        != learn_reference(setup, x[:, :4], y[:4]).net
+    )
 
 
 def test_the_seed_is_all_that_is_random(digits) -> None:
@@ -82,7 +87,7 @@ def test_it_learns(digits) -> None:
     """The errors of the same twenty samples get smaller, whether the layers learn together or one alone."""
     x, y = digits[0][:, :20], digits[1][:20]
     for rules in ((HIDDEN, READOUT), (HIDDEN, None), (None, READOUT)):
-        setup, errors = replace(digits_setup(), rules=rules), []
+        setup, errors = replace(digits_setup(), plasticity=rules), []
         for _ in range(4):
             run = learn_reference(setup, x, y)
             setup = run.setup
@@ -98,7 +103,7 @@ def test_weights_stay_in_their_range(setup) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(*setup.net.input.range, (5, 3, setup.net.inputs), endpoint=True) / setup.net.input.scale
     run = learn_reference(setup, x, rng.integers(0, setup.net.outputs, 3), record=True)
-    for rule, layer, trace in zip(setup.rules, run.net.layers, run.layers, strict=True):
+    for rule, layer, trace in zip(setup.plasticity, run.net.layers, run.layers, strict=True):
         weight = trace.weight.astype(int) >> setup.weight_shift
         assert np.array_equal(weight[-1][:, : layer.inputs] << setup.weight_shift, layer.synapses.weight)
         if rule:
@@ -109,8 +114,8 @@ def test_weights_stay_in_their_range(setup) -> None:
 
 
 LIMITS = [
-    ({"epoch": 64}, r"epoch: 64 is outside \[1, 63\]"),
-    ({"epoch": 0}, "epoch: 0"),
+    ({"update_every": 64}, r"update_every: 64 is outside \[1, 63\]"),
+    ({"update_every": 0}, "update_every: 0"),
     ({"trace_bits": 8}, r"trace_bits: 8 is outside \[1, 7\]"),
     ({"weight_bits": 9}, r"weight_bits: 9 is outside \[2, 8\]"),
     ({"weight_bits": 4}, "multiples of 32, a step of 4 bits"),
@@ -118,10 +123,10 @@ LIMITS = [
     ({"target": np.array([2**23])}, "target: 8388608"),
     ({"target": np.array([0.5])}, "target: integers expected"),
     ({"target": np.zeros((2, 2), int)}, "target: one value a step"),
-    ({"other": -(2**23)}, "other: -8388608"),
+    ({"target_others": -(2**23)}, "target_others: -8388608"),
     ({"seed": -1}, "seed: -1"),
-    ({"rules": (HIDDEN,)}, "rules: 1 for 2 layers"),
-    ({"rules": (None, None)}, "no layer learns"),
+    ({"plasticity": (HIDDEN,)}, "plasticity: 1 for 2 layers"),
+    ({"plasticity": (None, None)}, "no layer learns"),
     ({"variant": "quick"}, "variant: 'quick'"),
     ({"rounding": "up"}, "rounding: 'up'"),
     ({"feedback": "none"}, "feedback: 'none'"),
@@ -157,9 +162,22 @@ def test_traces_of_a_neuron_each_are_refused() -> None:
         replace(digits_setup(), net=net)
 
 
-def test_the_other_variants_are_refused(digits) -> None:
-    with pytest.raises(FormatError, match="variant: 'native'"):
+def test_the_other_variants_have_no_reference_but_lavas(digits) -> None:
+    with pytest.raises(InputError, match="backend: 'reference'; the variant 'native' learns in 'simulator' or 'lava'"):
         learn_reference(digits_setup(variant="native"), digits[0][:, :2], digits[1][:2])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"idle": 2}, "idle: 2; the exact variant takes 3; leave it out"),
+        ({"variant": "native", "idle": 0}, r"idle: 0 is outside \[1,"),
+        ({"engine": EngineState(weights={}, traces={}, epochs=0)}, "engine: given for the variant"),
+    ],
+)
+def test_what_is_an_engines_is_refused_elsewhere(change, message) -> None:
+    with pytest.raises(FormatError, match=message):
+        replace(digits_setup(), **change)
 
 
 @pytest.mark.parametrize("labels", [[10, 0], [-1, 0], [0], [0.0, 1.0]])

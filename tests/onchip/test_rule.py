@@ -37,7 +37,7 @@ def setup_of(rng: np.random.Generator, reset: str = "delayed", readout_decay: in
     )
     return LearningSetup(
         net=QuantizedNetwork(layers=(hidden, readout), input=DIGIT_ROWS),
-        rules=(
+        plasticity=(
             Plasticity(rate_shift=0, trace_shift=7, signal_shift=13, surrogate_shift=10, recurrent_trace_shift=2),
             Plasticity(rate_shift=0, trace_shift=3),
         ),
@@ -50,7 +50,9 @@ def integer_updates(setup: LearningSetup, x, label: int, monkeypatch) -> tuple[L
     """The summed changes of each connection over a sample, before rounding and clipping to the weight's range."""
     kept: dict[int, np.ndarray] = {}
     monkeypatch.setattr(
-        LearningConnection, "_update", lambda self, sample, step: kept.setdefault(self.matrix, self.change.copy())
+        LearningConnection,
+        "_update",
+        lambda self, sample, step: kept.setdefault(self.matrix.number, self.change.copy()),
     )
     learner = Learner(setup, len(x))
     learner.sample(x, label, 0)
@@ -71,7 +73,7 @@ def float_updates(setup: LearningSetup, learner: Learner, x, label: int) -> list
     potential = torch.zeros(OUTPUTS, dtype=torch.float64)
     b1, b2 = neuron.b1[0] / DECAY_ONE, neuron.b2[0] / DECAY_ONE
     targets = setup.targets(label, len(x))
-    width = setup.trace_max * 2.0 ** setup.rules[0].surrogate_shift
+    width = setup.trace_max * 2.0 ** setup.plasticity[0].surrogate_shift
     loss = torch.zeros((), dtype=torch.float64)
     for t in range(len(x)):
         row = min(t, len(neuron.a1) - 1)

@@ -1,15 +1,18 @@
 """The compiled learner and the reference give the same bits: spikes, states, traces, and weights after every sample."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed.run import InputError
-from tclif_neuro.network import FormatError
-from tclif_neuro.onchip import LearningSetup, Plasticity, learn, learn_reference, random_network
+from tclif_neuro.onchip import LearningSetup, Plasticity, learn, random_network
 from tests.onchip.setups import NEURON, samples, setups
 
+learn_reference = partial(learn, backend="reference")
 FIELDS = ("spikes", "states", "posted", "eligibility", "weight")
 
 
@@ -22,7 +25,8 @@ def same(a, b):
             np.testing.assert_array_equal(ours, theirs, name)
     np.testing.assert_array_equal(a.potential, b.potential)
     np.testing.assert_array_equal(a.error, b.error)
-    assert a.net == b.net and a.setup.samples == b.setup.samples
+    assert a.net == b.net and a.setup.learnt == b.setup.learnt
+    assert a.losses == b.losses
 
 
 @settings(max_examples=60, deadline=None)
@@ -38,7 +42,7 @@ def digits_like(**changes):
     rules = Plasticity(rate_shift=8, trace_shift=10, signal_shift=10, surrogate_shift=10)
     values = dict(
         net=random_network(8, NEURON, 37, 10, rng=rng, recurrent=True),
-        rules=(rules, Plasticity(rate_shift=8, trace_shift=6)),
+        plasticity=(rules, Plasticity(rate_shift=8, trace_shift=6)),
         target=np.array([200_000]),
         error_shift=11,
     )
@@ -48,7 +52,7 @@ def digits_like(**changes):
 @pytest.mark.parametrize("feedback", ["symmetric", "random"])
 @pytest.mark.parametrize("epoch", [None, 1, 5])
 def test_a_network_that_spikes_and_learns(feedback, epoch):
-    setup, x, labels = digits_like(feedback=feedback, epoch=epoch)
+    setup, x, labels = digits_like(feedback=feedback, update_every=epoch)
     run = learn(setup, x, labels, record=True)
     same(run, learn_reference(setup, x, labels, record=True))
     for layer, trace in zip(setup.net.layers, run.layers, strict=True):
@@ -64,7 +68,7 @@ def test_it_goes_on_where_it_stopped():
     second = learn(first.setup, x[:, 7:], labels[7:])
     assert second.net == whole.net
     np.testing.assert_array_equal(np.concatenate([first.potential, second.potential]), whole.potential)
-    assert whole.layers == () and (whole.setup.samples, second.setup.samples) == (20, 20)
+    assert whole.layers == () and (whole.setup.learnt, second.setup.learnt) == (20, 20)
 
 
 def test_what_does_not_fit_is_said():
@@ -75,8 +79,26 @@ def test_what_does_not_fit_is_said():
         learn(setup, x[..., :7], labels)
 
 
-@pytest.mark.parametrize("variant", ["native", "prefiltered"])
-def test_another_variant_is_refused(variant):
-    setup, x, labels = digits_like(variant=variant)
-    with pytest.raises(FormatError, match=variant):
-        learn(setup, x, labels)
+def test_what_the_limits_took_is_counted():
+    setup, x, labels = digits_like()
+    run = learn(setup, x, labels, record=True)
+    hidden, readout = run.layers
+    posted = hidden.posted[1] - hidden.posted[0]
+    assert run.losses["clipped_posted_0"] == ((np.abs(posted) == 127).sum(), (posted != 0).sum())
+    error = readout.posted[1] - readout.posted[0]
+    assert run.losses["clipped_error"] == ((np.abs(error) == 127).sum(), (error != 0).sum())
+    wide = np.abs(hidden.eligibility[1, ..., :8]) + 2**9 >> 10
+    assert run.losses["clipped_trace_0"] == ((wide >= 127).sum(), (wide > 0).sum())
+    assert all(0 <= hits <= of for hits, of in run.losses.values())
+    assert {name for name, (hits, _) in run.losses.items() if hits} >= {"lost_0", "lost_1"}
+    slow = replace(setup, plasticity=tuple(replace(rule, rate_shift=24) for rule in setup.plasticity))
+    lost = learn(replace(slow, rounding="nearest"), x, labels)
+    assert lost.net == setup.net and all(h == n for k, (h, n) in lost.losses.items() if k.startswith("lost"))
+
+
+def test_what_a_backend_does_not_take_is_refused():
+    setup, x, labels = digits_like()
+    with pytest.raises(InputError, match="backend: 'loihi'; the variant 'exact' learns in 'simulator' or"):
+        learn(setup, x, labels, backend="loihi")
+    with pytest.raises(InputError, match="timeout, progress: the backend 'simulator' has neither"):
+        learn(setup, x, labels, timeout=3)

@@ -81,8 +81,6 @@ def confirm_in_lava(
     tell: Tell | None = None,
 ) -> ConfirmedResult:
     """Learn the first `samples` samples of a recipe in Lava and in the simulator."""
-    from tclif_neuro.lava.learning.exact import learn as learn_in_lava
-
     described = load_learn_recipe(recipe)
     session = Session(described, make_stream(described, data_dir))
     samples = min(samples, session.stream.phases[0].samples)
@@ -90,13 +88,8 @@ def confirm_in_lava(
     setup = session.setup(0, session.first.net)
     ours = learn(setup, x, y)
     begin = time.perf_counter()
-    theirs = learn_in_lava(setup, x, y, timeout=timeout, progress=tell)
-    differ = sum(
-        int((a.weight != b.weight).sum())
-        for left, right in zip(ours.net.layers, theirs.net.layers, strict=True)
-        for a, b in ((left.synapses, right.synapses), (left.recurrent, right.recurrent))
-        if a is not None and b is not None
-    )
+    theirs = learn(setup, x, y, backend="lava", timeout=timeout, progress=tell)
+    differ = sum(int((weight != theirs.weights[matrix]).sum()) for matrix, weight in ours.weights.items())
     same = np.array_equal(ours.potential, theirs.potential) and np.array_equal(ours.error, theirs.error)
     return ConfirmedResult(
         task=described.task.name,

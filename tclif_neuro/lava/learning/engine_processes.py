@@ -1,10 +1,12 @@
-"""Lava processes of the `native` and `prefiltered` networks: every synapse that learns is a stock LearningDense.
+"""Lava processes of the `native` and `prefiltered` networks: every synapse that learns is Lava's LearningDense.
 
 A step of the network is one epoch of the engine, four steps of the chip (`onchip.engine.program`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.dense.models import PyLearningDenseModelBitApproximate
@@ -24,6 +27,7 @@ from lava.proc.dense.process import LearningDense
 
 from tclif_neuro.fixed import step as neurons
 from tclif_neuro.fixed.reference import coefficients
+from tclif_neuro.lava.learning.record import write_arrays
 from tclif_neuro.network import ACT_SHIFT, TCLIFNeuron
 from tclif_neuro.onchip.engine.arithmetic import generators
 from tclif_neuro.onchip.engine.program import HIDDEN, PHASES, READOUT, SEND, TEACH, payload
@@ -48,17 +52,43 @@ class Clock:
         return phase, now, sample
 
 
-class SeededDense(LearningDense):
-    """A stock `LearningDense` with random numbers of its own, which writes the weights that it has learnt.
+@dataclass(frozen=True, kw_only=True)
+class EngineRecord:
+    """What to keep of a layer, and where to write it: arrays as in `LayerTrace`, but the sample first, [S, T, N].
 
-    randoms: the arguments of `onchip.engine.arithmetic.generators`. written: `path`, the file for the weights after
-    each sample, [S, N, M], or with `record` False after the last one, [1, N, M]; `every`: the chip's steps of a
-    sample; `samples`.
+    interval: the steps of the network that a sample of `steps` steps takes. every_step: keep spikes and what is posted
+    too, not just the states.
     """
 
-    def __init__(self, *, randoms: dict[str, int], written: dict[str, Any], **dense: Any) -> None:
+    path: Path
+    steps: int
+    samples: int
+    interval: int
+    every_step: bool
+
+    def arrays(self, size: int) -> dict[str, Array]:
+        """Room for all of it."""
+        steps, samples = self.steps, self.samples
+        kept = samples if self.every_step else 0
+        return {
+            "states": np.zeros((2, samples, steps, size), np.int32),
+            "spikes": np.zeros((kept, steps, size), np.uint8),
+            "posted": np.zeros((2, kept, steps, size), np.int16),
+        }
+
+
+class SeededDense(LearningDense):
+    """Lava's `LearningDense` with random numbers and first traces of its own, which writes what it has learnt.
+
+    randoms: the arguments of `onchip.engine.arithmetic.generators`. traces: x1 and x2 at the start, [2, M]. written:
+    `path`, the file for `weight`, after each sample [S, N, M], or with `record` False after the last one [1, N, M], and
+    for `trace`, x1 and x2 in the end [2, M]; `every`: the chip's steps of a sample; `samples`.
+    """
+
+    def __init__(self, *, randoms: dict[str, int], traces: Array, written: dict[str, Any], **dense: Any) -> None:
         super().__init__(**dense)
         self.proc_params["randoms"], self.proc_params["written"] = randoms, written
+        self.x1, self.x2 = (Var(shape=trace.shape, init=trace) for trace in traces)
 
 
 class PySeededDense(PyLearningDenseModelBitApproximate):
@@ -69,6 +99,7 @@ class PySeededDense(PyLearningDenseModelBitApproximate):
     def __init__(self, proc_params: Any) -> None:
         self.randoms = proc_params["randoms"]
         super().__init__(proc_params)
+        self.weights_set = True  # or Lava would round what was learnt to even mantissas, where learning goes on
         self.history: list[Array] = []
 
     def _init_randoms(self) -> None:
@@ -85,9 +116,15 @@ class PySeededDense(PyLearningDenseModelBitApproximate):
         last = sample == written["samples"]
         if rest == 0 and (last or written["record"]):
             self.history.append(self.weights.astype(np.int64))
-        if rest == 0 and last:
-            np.save(written["path"], np.stack(self.history))
         super().run_spk()
+
+    def run_lrn(self) -> None:
+        """Do as Lava's model does; after the last epoch, write what was learnt."""
+        super().run_lrn()
+        written = self.proc_params["written"]
+        if self.time_step == written["every"] * written["samples"]:
+            traces = np.stack([self.x1, self.x2]).astype(np.int64)
+            write_arrays(written["path"], {"weight": np.stack(self.history), "trace": traces})
 
 
 class Filter(AbstractProcess):
@@ -135,24 +172,24 @@ class PyFilter(PyLoihiProcessModel):
         self.s_out.send(sent)
 
 
-class StockNeurons(AbstractProcess):
-    """The hidden neurons beside stock learning synapses; they advance in phase `HIDDEN` of each step of the network.
+class EngineNeurons(AbstractProcess):
+    """The hidden neurons beside Lava's learning synapses; they advance in phase `HIDDEN` of each step of the network.
 
     Ports: `a_in`, `third_factor_in` [N]; `s_out` [N], the spikes, in phase `HIDDEN`; `late_out` [N], the same in phase
     `SEND` of the next step, for recurrent synapses; `s_out_bap`, `s_out_y1`, `s_out_y2`, `s_out_y3` [N], as Lava's
-    learning neurons have them. It writes each sample's spikes, [S, T, N], to `path`.
+    learning neurons have them. It writes `record`.
     """
 
-    def __init__(self, *, setup: LearningSetup, layer: int, **params: Any) -> None:
+    def __init__(self, *, setup: LearningSetup, layer: int, record: EngineRecord, name: str) -> None:
         shape = (setup.net.layers[layer].size,)
-        super().__init__(setup=setup, layer=layer, **params)
+        super().__init__(setup=setup, layer=layer, record=record, name=name)
         self.a_in, self.third_factor_in = InPort(shape=shape), InPort(shape=shape)
         for port in ("s_out", "late_out", "s_out_bap", "s_out_y1", "s_out_y2", "s_out_y3"):
             setattr(self, port, OutPort(shape=shape))
 
 
 class _Posts(PyLoihiProcessModel):
-    """What both populations share: the ports to stock learning synapses."""
+    """What both populations share: the ports to Lava's learning synapses, and the record."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     s_out_bap: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool, precision=1)
@@ -163,29 +200,35 @@ class _Posts(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.setup: LearningSetup = proc_params["setup"]
-        self.clock = Clock(proc_params["interval"])
-        self.path, self.steps, samples = (proc_params[name] for name in ("path", "steps", "samples"))
-        size = self.setup.net.layers[proc_params["layer"]].size
-        self.kept = np.zeros((samples, self.steps, size), np.int64)
+        self.record: EngineRecord = proc_params["record"]
+        self.clock, self.steps = Clock(self.record.interval), self.record.steps
+        self.arrays = self.record.arrays(self.setup.net.layers[proc_params["layer"]].size)
 
-    def keep(self, value: Array, sample: int, now: int) -> None:
-        """Keep what is of interest, [N], of step `now` of a sample; after the last one write it all to the file."""
-        self.kept[sample, now] = value
-        if sample == len(self.kept) - 1 and now == self.steps - 1:
-            np.save(self.path, self.kept)
+    def keep(self, dendrite: Array, soma: Array, spikes: Array) -> None:
+        """Keep what the neurons did in this step of the network."""
+        _, now, sample = self.clock.at(self.time_step)
+        self.arrays["states"][:, sample, now] = dendrite, soma
+        if self.record.every_step:
+            self.arrays["spikes"][sample, now] = spikes
 
     def post(self, y1: Array, y2: Array) -> None:
-        """Send y1 and y2, and that nothing else happened."""
+        """Send y1 and y2, and that nothing else happened; keep them, and after the last ones write the record."""
+        phase, now, sample = self.clock.at(self.time_step)
+        if phase == TEACH and now < self.steps:
+            if self.record.every_step:
+                self.arrays["posted"][:, sample, now] = y1, y2
+            if (sample, now) == (self.record.samples - 1, self.steps - 1):
+                write_arrays(self.record.path, self.arrays)
         nothing = np.zeros_like(y1)
         self.s_out_bap.send(nothing.astype(bool))
         for port, value in ((self.s_out_y1, y1), (self.s_out_y2, y2), (self.s_out_y3, nothing)):
             port.send(value)
 
 
-@implements(proc=StockNeurons, protocol=LoihiProtocol)
+@implements(proc=EngineNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyStockNeurons(_Posts):
+class PyEngineNeurons(_Posts):
     """`native`: the integer neuron. `prefiltered`: its response to spikes came filtered; only the reset is its own."""
 
     third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
@@ -197,11 +240,11 @@ class PyStockNeurons(_Posts):
         layer = proc_params["layer"]
         self.layer, self.posting = self.setup.net.layers[layer], Posting(self.setup, layer)
         self.posting.depth, self.posting.psi = 1, self.posting.psi[:1]  # the signal comes within the step
-        self.act, self.dendrite, self.soma, self.fired, self.signal = np.zeros((5, self.layer.size), np.int64)
+        self.act, self.dendrite, self.soma, self.potential, self.fired = np.zeros((5, self.layer.size), np.int64)
 
     def run_spk(self) -> None:
         """One step of the chip."""
-        phase, now, sample = self.clock.at(self.time_step)
+        phase, now, _ = self.clock.at(self.time_step)
         nothing = np.zeros_like(self.fired)
         if phase == SEND and now == 0:
             self.act, self.dendrite, self.soma, self.fired = (nothing.copy() for _ in range(4))
@@ -211,7 +254,7 @@ class PyStockNeurons(_Posts):
         if phase == HIDDEN:
             self._advance(now)
             if now < self.steps:
-                self.keep(self.fired, sample, now)
+                self.keep(self.dendrite, self.potential, self.fired)
         self.s_out.send(self.fired if phase == HIDDEN else nothing)
         self.post(*(self.posting.post(signal, 0) if phase == TEACH else (nothing, nothing)))
 
@@ -223,31 +266,31 @@ class PyStockNeurons(_Posts):
         act = np.zeros_like(self.act) if filtered else (self.act << ACT_SHIFT) + self.layer.bias.astype(np.int64)
         dendrite, soma, _, _ = neurons.tclif_delayed(self.dendrite, self.soma, self.fired, act, *values)
         self.dendrite, self.soma = dendrite, soma
-        potential = neurons.sat(soma + self.act) if filtered else soma
-        self.fired = (potential >= neuron.vth) * 1
-        self.posting.remember(potential, self.fired, 0)
+        self.potential = neurons.sat(soma + self.act) if filtered else soma
+        self.fired = (self.potential >= neuron.vth) * 1
+        self.posting.remember(self.potential, self.fired, 0)
         self.act = np.zeros_like(self.act)
 
 
-class StockReadout(AbstractProcess):
-    """The readout beside stock learning synapses: it advances in phase `READOUT`, compares and sends its error.
+class EngineReadout(AbstractProcess):
+    """The readout beside Lava's learning synapses: it advances in phase `READOUT`, compares and sends its error.
 
     Ports: `a_in`, `target_in` [K]; `error_out` [K], in phase `READOUT`; and those of Lava's learning neurons. It writes
-    each sample's potentials, [S, T, K], to `path`.
+    `record`.
     """
 
-    def __init__(self, *, setup: LearningSetup, **params: Any) -> None:
-        super().__init__(setup=setup, layer=len(setup.net.layers) - 1, **params)
+    def __init__(self, *, setup: LearningSetup, record: EngineRecord, name: str) -> None:
+        super().__init__(setup=setup, layer=len(setup.net.layers) - 1, record=record, name=name)
         shape = (setup.net.outputs,)
         self.a_in, self.target_in = InPort(shape=shape), InPort(shape=shape)
         for port in ("error_out", "s_out_bap", "s_out_y1", "s_out_y2", "s_out_y3"):
             setattr(self, port, OutPort(shape=shape))
 
 
-@implements(proc=StockReadout, protocol=LoihiProtocol)
+@implements(proc=EngineReadout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyStockReadout(_Posts):
+class PyEngineReadout(_Posts):
     """`native`: an integrator. `prefiltered`: what comes is integrated already."""
 
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
@@ -261,7 +304,7 @@ class PyStockReadout(_Posts):
     def run_spk(self) -> None:
         """One step of the chip."""
         act, target = self.a_in.recv(), self.target_in.recv()
-        phase, now, sample = self.clock.at(self.time_step)
+        phase, now, _ = self.clock.at(self.time_step)
         nothing = np.zeros_like(self.error)
         if phase == SEND:
             self.error = nothing
@@ -270,7 +313,7 @@ class PyStockReadout(_Posts):
             self._advance(act)
             if now < self.steps:
                 self.error = self.setup.error(self.potential, target)
-                self.keep(self.potential, sample, now)
+                self.keep(nothing, self.potential, nothing)
         self.error_out.send(self.error if phase == READOUT else nothing)
         self.post(*post_error(self.error if phase == TEACH else nothing))
 
@@ -284,5 +327,5 @@ class PyStockReadout(_Posts):
 
 
 def three_factor(products: str, **traces: Any) -> Loihi3FLearningRule:
-    """The stock rule with one epoch a step of the network."""
+    """Lava's rule with one epoch per step of the network."""
     return Loihi3FLearningRule(dw=products, t_epoch=PHASES, **traces)

@@ -16,35 +16,30 @@ import numpy as np
 import numpy.typing as npt
 from lava.proc.dense.process import Dense
 
-from tclif_neuro.lava.learning.exact import connection_path
+from tclif_neuro.lava.learning.exact import total_steps
 from tclif_neuro.lava.learning.exact_processes import ErrorReadout, LearningTCLIF, MirrorDense, PlasticDense
-from tclif_neuro.lava.learning.record import ConnectionRecord
+from tclif_neuro.lava.learning.record import ConnectionRecord, connection_path
 from tclif_neuro.lava.processes import Block, SampleDense, Source
 from tclif_neuro.lava.recording import RecordingRequest, recording_path
-from tclif_neuro.network import Synapses
+from tclif_neuro.onchip.rule.matrices import Matrix, synapses_of
 from tclif_neuro.onchip.rule.setup import LearningSetup
 
 
-def interval(setup: LearningSetup, steps: int) -> int:
-    """The steps of the run that a sample of `steps` steps takes."""
-    return steps + setup.idle
-
-
 @dataclass(frozen=True, kw_only=True)
-class Builder:
+class ExactBuilder:
     """One network under construction: the setup, a sample's steps, how many samples, and what to record where."""
 
     setup: LearningSetup
     steps: int
     samples: int
     folder: Path
-    sequences: bool
+    record: bool
 
-    def build(self, encoded: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> Source:
-        """The processes, connected, for the encoded input [T, S, M]; returns the source."""
+    def build(self, encoded: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Source:
+        """The processes, connected, for the encoded input [T, S, M] and the targets [S, T, K]; returns the source."""
         source = Source(signal=self._rows(encoded.transpose(1, 0, 2)), progress=self.folder, name="source")
         upstream, learners = source.s_out, {}
-        for layer, rule in enumerate(self.setup.rules):
+        for layer, rule in enumerate(self.setup.plasticity):
             if rule is None and not self.setup.net.layers[layer].readout:
                 block = self._block(layer)
                 upstream.connect(block.inp)
@@ -53,17 +48,23 @@ class Builder:
                 neurons = self._neurons(layer)
                 learners[layer] = neurons, self._connect(layer, upstream, neurons)
                 upstream = neurons.s_out
-        self._teach(labels, *learners.pop(len(self.setup.rules) - 1), {i: found[0] for i, found in learners.items()})
+        readout = learners.pop(len(self.setup.plasticity) - 1)
+        self._teach(targets, *readout, {i: found[0] for i, found in learners.items()})
         return source
 
     @property
     def interval(self) -> int:
         """The steps of the run that a sample takes."""
-        return interval(self.setup, self.steps)
+        return self.steps + self.setup.idle_steps
+
+    @property
+    def total_steps(self) -> int:
+        """Those of the run."""
+        return total_steps(self.setup, self.steps, self.samples)
 
     def _rows(self, samples: npt.NDArray[Any], before: int = 0) -> npt.NDArray[np.int32]:
         """[S, T, M] as what is sent in each step of the run, [steps, M]; `before` silent steps at its start."""
-        padded = np.pad(samples, ((0, 0), (0, self.setup.idle), (0, 0)))
+        padded = np.pad(samples, ((0, 0), (0, self.setup.idle_steps), (0, 0)))
         return np.pad(padded.reshape(-1, samples.shape[2]), ((before, 0), (0, 0))).astype(np.int32)
 
     def _clock(self, layer: int) -> dict[str, int]:
@@ -75,7 +76,7 @@ class Builder:
             first_step=layer + 2,
             steps=self.interval,
             samples=self.samples,
-            sequences=self.sequences or self.setup.net.layers[layer].readout,
+            sequences=self.record or self.setup.net.layers[layer].readout,
         )
 
     def _block(self, layer: int) -> Block:
@@ -94,11 +95,11 @@ class Builder:
     def _connect(self, layer: int, upstream: Any, neurons: Any) -> Any:
         """Bring `upstream` to the neurons, and the neurons to themselves if they are; returns the input synapses."""
         described = self.setup.net.layers[layer]
-        forward = self._synapses(layer, False, described.synapses)
+        forward = self._synapses(Matrix(layer))
         upstream.connect(forward.s_in)
         made = [forward]
         if described.recurrent is not None:
-            made.append(self._synapses(layer, True, described.recurrent))
+            made.append(self._synapses(Matrix(layer, True)))
             neurons.s_out.connect(made[1].s_in)
         for synapses in made:
             synapses.a_out.connect(neurons.a_in)
@@ -107,29 +108,27 @@ class Builder:
                 neurons.y2_out.connect(synapses.y2_in)
         return forward
 
-    def _synapses(self, layer: int, recurrent: bool, synapses: Synapses) -> Any:
+    def _synapses(self, matrix: Matrix) -> Any:
         """Synapses that learn if the rule says so."""
-        name = f"synapses {layer}{' recurrent' if recurrent else ''}"
-        if self.setup.rule(layer, recurrent=recurrent):
+        name, synapses = f"synapses {matrix.name}", synapses_of(self.setup.net, matrix)
+        if self.setup.rule(matrix):
             record = ConnectionRecord(
-                path=connection_path(self.folder, layer, recurrent),
+                path=connection_path(self.folder, matrix),
                 steps=self.steps,
                 samples=self.samples,
-                sequences=self.sequences,
+                sequences=self.record,
             )
-            which: dict[str, Any] = {"layer": layer, "recurrent": recurrent, "name": name}
-            return PlasticDense(setup=self.setup, steps=self.steps, interval=self.interval, record=record, **which)
-        stock: dict[str, Any] = {"weights": synapses.weight.astype(np.int32), "weight_exp": synapses.exponent}
-        if recurrent:
-            return SampleDense(num_message_bits=0, name=name, **stock, **self._clock(layer))
-        return Dense(num_message_bits=0 if layer else self.setup.net.input.bits, name=name, **stock)
+            return PlasticDense(
+                setup=self.setup, matrix=matrix, steps=self.steps, interval=self.interval, record=record, name=name
+            )
+        plain: dict[str, Any] = {"weights": synapses.weight.astype(np.int32), "weight_exp": synapses.exponent}
+        if matrix.recurrent:
+            return SampleDense(num_message_bits=0, name=name, **plain, **self._clock(matrix.layer))
+        return Dense(num_message_bits=0 if matrix.layer else self.setup.net.input.bits, name=name, **plain)
 
-    def _teach(
-        self, labels: npt.NDArray[np.int64], readout: ErrorReadout, synapses: Any, hidden: dict[int, Any]
-    ) -> None:
-        """Tell the readout its targets, and the hidden layers that learn what became of them."""
-        targets = np.stack([self.setup.targets(int(label), self.steps) for label in labels])
-        teacher = Source(signal=self._rows(targets, before=len(self.setup.rules)), name="teacher")
+    def _teach(self, targets: npt.NDArray[Any], readout: ErrorReadout, synapses: Any, hidden: dict[int, Any]) -> None:
+        """Tell the readout its targets, and route its error to the hidden layers that learn."""
+        teacher = Source(signal=self._rows(targets, before=len(self.setup.plasticity)), name="teacher")
         teacher.s_out.connect(readout.target_in)
         for layer, neurons in hidden.items():
             name = f"feedback {layer}"

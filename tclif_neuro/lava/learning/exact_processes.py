@@ -27,6 +27,7 @@ from tclif_neuro.lava.processes.tclif import TCLIF, PyTCLIFFixed
 from tclif_neuro.lava.recording import RecordingRequest, sample_step
 from tclif_neuro.network import LIFNeuron, TCLIFNeuron
 from tclif_neuro.onchip.rule.connection import LearningConnection
+from tclif_neuro.onchip.rule.matrices import Matrix, synapses_of
 from tclif_neuro.onchip.rule.posting import Posting, post_error
 from tclif_neuro.onchip.rule.setup import LearningSetup
 
@@ -40,7 +41,7 @@ class PlasticDense(AbstractProcess):
     [N M], the weights at the beginning of each step, for a mirror (`MirrorDense`).
     Vars: `weights` [N, M], mantissas; `d`, `e` [M], the eligibility traces, in state units.
 
-    setup, layer, recurrent: which synapses of which network. steps, interval: a sample's steps with input, and all of
+    setup, matrix: which synapses of which network. steps, interval: a sample's steps with input, and all of
     its steps. record: what to keep and where to write the weights at the end.
     """
 
@@ -48,19 +49,14 @@ class PlasticDense(AbstractProcess):
         self,
         *,
         setup: LearningSetup,
-        layer: int,
-        recurrent: bool,
+        matrix: Matrix,
         steps: int,
         interval: int,
         record: ConnectionRecord,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            name=name, setup=setup, layer=layer, recurrent=recurrent, steps=steps, interval=interval, record=record
-        )
-        described = setup.net.layers[layer]
-        synapses = described.recurrent if recurrent else described.synapses
-        assert synapses is not None
+        super().__init__(name=name, setup=setup, matrix=matrix, steps=steps, interval=interval, record=record)
+        synapses = synapses_of(setup.net, matrix)
         n, m = synapses.weight.shape
         self.s_in, self.a_out = InPort(shape=(m,)), OutPort(shape=(n,))
         self.y1_in, self.y2_in = InPort(shape=(n,)), InPort(shape=(n,))
@@ -87,8 +83,8 @@ class PyPlasticDense(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.setup: LearningSetup = proc_params["setup"]
-        layer, self.recurrent = proc_params["layer"], proc_params["recurrent"]
-        self.connection = LearningConnection(self.setup, layer, recurrent=self.recurrent)
+        layer, self.recurrent = proc_params["matrix"]
+        self.connection = LearningConnection(self.setup, proc_params["matrix"])
         self.steps, self.interval, self.offset = proc_params["steps"], proc_params["interval"], layer + 1
         self.delay = self.setup.delay(layer)
         self.buffer = np.zeros(len(self.connection.weight), np.int64)
@@ -116,7 +112,7 @@ class PyPlasticDense(PyLoihiProcessModel):
         if not 0 <= step < self.steps or number < 0:
             return
         last = step == self.steps - 1
-        self.connection.learn(y1, y2, step, sample=self.setup.samples + number, last=last)
+        self.connection.learn(y1, y2, step, sample=self.setup.learnt + number, last=last)
         self.record.learn(number, step, y1, y2, self.connection.weight)
 
 

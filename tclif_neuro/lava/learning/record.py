@@ -1,8 +1,7 @@
-"""What a learning connection did while it ran in Lava, kept by its ProcessModel and written at the end. NumPy alone."""
+"""What learning connections and layers did while they ran in Lava: their files. NumPy alone."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.files import write_atomically
+from tclif_neuro.onchip.rule.matrices import Matrix
+
 Array = npt.NDArray[Any]
+
+
+def connection_path(folder: Path, matrix: Matrix) -> Path:
+    """Where in `folder` the record of a connection that learns is."""
+    return folder / f"connection_{matrix.name}.npz"
+
+
+def layer_path(folder: Path, layer: int) -> Path:
+    """Where in `folder` the record of a layer beside Lava's own engine is."""
+    return folder / f"learning_layer_{layer}.npz"
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write `arrays` by their names, whole or not at all."""
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """What `write_arrays` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +82,4 @@ class RecordedConnection:
 
     def _write(self, final: Array) -> None:
         arrays = {"final": final, "eligibility": self.eligibility, "posted": self.posted, "weight": self.weight}
-        unfinished = self.request.path.with_suffix(".unfinished")
-        with open(unfinished, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.request.path)
+        write_arrays(self.request.path, arrays)

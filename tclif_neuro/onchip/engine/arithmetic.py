@@ -20,6 +20,7 @@ ACCUMULATOR = 7  # bits of the accumulator below the weight's
 LIMIT = 2**15  # of the accumulator (lava: W_ACCUMULATOR_U)
 FOREVER = 2**60  # a time constant so long that the trace keeps its value: exp(-1 / 2^60) is 1
 Y_TAU = 65535  # of y1, y2 between their posting and their use (lava: Loihi3FLearningRule)
+DITHER, DECAY_X, IMPULSE, DECAY_Y = range(4)  # random numbers: of the weights; of x1 and x2 twice; of y1 and y2
 _STREAM = 2**19  # mixes the seeds of what is drawn, so that equal seeds of other things do not give equal numbers
 
 Int = Any
@@ -31,9 +32,9 @@ def halved(payload: Int) -> Int:
     return (payload + ((payload >> 1) & 1)) >> 1
 
 
-def decayed(trace: Int, keep: Float, random: Float) -> Int:
-    """A trace after one more step of the chip: `keep trace`, rounded up if `random` in [0, 1) is below the fraction."""
-    value = keep * trace
+def decayed(trace: Int, factor: Float, random: Float) -> Int:
+    """A trace one step of the chip later: `factor trace`, rounded up if `random` in [0, 1) is below the fraction."""
+    value = factor * trace
     whole = np.floor(value)
     return np.int64(whole) + (random < value - whole)
 
@@ -55,13 +56,13 @@ def rounded(total: Int, dither: int) -> Int:
     return np.minimum(WEIGHT_MAX, np.maximum(WEIGHT_MIN, (total + dither) >> ACCUMULATOR))
 
 
-def parts(impulse: float) -> tuple[int, int]:
+def impulse_parts(impulse: float) -> tuple[int, int]:
     """Whole and fraction, / 2^8, of an impulse."""
     whole = math.floor(impulse)
     return whole, round((impulse - whole) * 2**IMPULSE_BITS)
 
 
-def keeps(tau: tuple[float, ...]) -> npt.NDArray[np.float64]:
+def decay_factors(tau: tuple[float, ...]) -> npt.NDArray[np.float64]:
     """What a step of the chip leaves of traces with time constants `tau`, 0 for a time constant of 0."""
     constants = np.array(tau)
     return np.where(constants == 0, 0.0, np.exp(-1 / np.where(constants == 0, 1, constants)))
@@ -82,8 +83,9 @@ def generators(seed: int, matrix: int, epochs: int, steps: int) -> list[np.rando
 
 
 def draws(seed: int, matrix: int, before: int, epochs: int, steps: int) -> npt.NDArray[np.float64]:
-    """[epochs, 4]: what each epoch after the first `before` ones uses: the dither of the weights, and the random
-    numbers of x1 and x2, of their impulses, of y1 and y2. The first number of a generator is never used.
+    """[epochs, 4]: what each epoch after the first `before` ones uses, in the columns `DITHER` ... `DECAY_Y`.
+
+    The first number of a generator is never used.
     """
     weight, x, impulse, y, _ = generators(seed, matrix, before, steps)
     every, total = 2 * steps, 2 * steps * epochs + 1

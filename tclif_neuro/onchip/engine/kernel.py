@@ -1,4 +1,4 @@
-"""The compiled steps of the networks on a stock learning engine.
+"""The compiled steps of the networks on a learning engine.
 
 The equations are those of `fixed.step`, `onchip.rule.equations`, `program` and `arithmetic`, compiled from their source
 for int64 scalars. Matrix 0 holds the hidden layer's input synapses, 1 its recurrent ones, 2 the readout's, padded to
@@ -19,15 +19,29 @@ from numba import njit
 from tclif_neuro.compiled import inlined, kernel
 from tclif_neuro.network import ACT_SHIFT
 from tclif_neuro.onchip.engine import arithmetic as engine
-from tclif_neuro.onchip.engine import program as stock
-from tclif_neuro.onchip.exact.kernel import _arithmetic, _delayed, _eligibility, _narrow, _posted, _surrogate
+from tclif_neuro.onchip.engine import program
+from tclif_neuro.onchip.exact.kernel import (
+    _arithmetic,
+    _both_signs,
+    _delayed,
+    _eligibility,
+    _error,
+    _narrow,
+    _posted,
+    _shifted,
+    _surrogate,
+)
+from tclif_neuro.onchip.rule.matrices import Matrix
 
 Ints = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
-INPUT, RECURRENT, OUTPUT = 0, 1, 2
-PHASES = stock.PHASES
-ADD, OVERWRITE = stock.ADD, stock.OVERWRITE
+INPUT, RECURRENT, OUTPUT = Matrix(0).number, Matrix(0, True).number, Matrix(1).number
+MATRICES = 3
+SOURCE, SHIFT, FALLING = range(3)  # of a term of the rule: x1 or x2 (0 or 1), k of 2^k, whether y1 and y2 are swapped
+NO_TERM = -1  # as a source
+PHASES = program.PHASES
+ADD, OVERWRITE = program.ADD, program.OVERWRITE
 
 
 class Program(NamedTuple):
@@ -40,7 +54,7 @@ class Program(NamedTuple):
     size: Ints  # [3]: the neurons that it reaches
     exponent: Ints  # [3], of the weights
     coefficients: Ints  # [4, K]: a1, a2, b1, b2 of the hidden neurons
-    readout_keep: int
+    readout_decay: int
     bias: Ints  # [2, max(N, O)]
     gamma: int
     vth: int
@@ -50,15 +64,13 @@ class Program(NamedTuple):
     payload_to_x1: Ints  # [3], lava: GradedSpikeCfg
     arrival: Ints  # [3]: the step of the epoch, from 1, in which inputs arrive
     use: Ints  # [3]: the step of the epoch of which y1 and y2 are used
-    keep: Floats  # [3, 2], of x1 and x2
-    keep_y: float
+    decay: Floats  # [3, 2], of x1 and x2 in a step of the chip
+    decay_y: float
     impulse: Ints  # [3, 2, 2]: whole and fraction
-    terms: Ints  # [3, 2, 3]: trace, from 0, -1: none; k of 2^k; falling
+    terms: Ints  # [3, 2, 3]: of two terms `SOURCE`, `SHIFT`, `FALLING`
     feedback: Ints  # [O, N]
     signal_shift: int
     surrogate_shift: int
-    target: Ints
-    other: int
     error_shift: int
     trace_max: int
 
@@ -70,8 +82,9 @@ class Memory(NamedTuple):
     trace: Ints  # [3, 2, M]: x1, x2
     sent: Ints  # [3, M]: payloads or spikes of this step
     filters: Ints  # [3, 2, M]: d, e
-    states: Ints  # [2, N]: first, second compartment; of a prefiltered neuron its response to its resets
-    fired: Ints  # [N]
+    states: Ints  # [2, N]: dendrite, soma; of a prefiltered neuron its response to its resets
+    soma: Ints  # [N], what is compared with the threshold
+    spike: Ints  # [N]
     psi: Ints  # [N]
     potential: Ints  # [O]
     error: Ints  # [O]
@@ -81,14 +94,16 @@ class Memory(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Of each of S samples: the readout's potentials; and, or of length 0, spikes and weights."""
+    """Of each of S samples: the readout's potentials; the rest is of every step of every sample, or of length 0."""
 
     potential: Ints  # [S, T, O]
     spikes: Ints  # [S, T, N] uint8
+    hidden: Ints  # [2, S, T, N] int32, dendrite and soma
+    posted: Ints  # [S, 2, 2, T, max(N, O)] int16: hidden neurons, readout; y1, y2
     weight: Ints  # [S, 3, M, max(N, O)] int16
 
 
-_payload = inlined(stock.payload, narrow=_narrow)
+_payload = inlined(program.payload, narrow=_narrow)
 _halved = inlined(engine.halved)
 _decayed = inlined(engine.decayed)
 _increased = inlined(engine.increased)
@@ -128,7 +143,7 @@ def _deliver(p, m, matrix):
             for n in range(size):
                 total[n] += row[n] * value
     for n in range(size):
-        total[n] = _int32(total[n] << shift if shift >= 0 else total[n] >> -shift)
+        total[n] = _int32(_shifted(total[n], shift))
 
 
 @njit
@@ -136,25 +151,24 @@ def _advance(p, m, t):
     """One step of the hidden neurons."""
     row = min(t, p.coefficients.shape[1] - 1)
     a1, a2, b1, b2 = p.coefficients[0, row], p.coefficients[1, row], p.coefficients[2, row], p.coefficients[3, row]
-    for n in range(len(m.fired)):
+    for n in range(len(m.spike)):
         came = m.total[INPUT, n] + m.total[RECURRENT, n]
         act = 0 if p.filtered else (came << ACT_SHIFT) + p.bias[0, n]
-        new = _delayed(m.states[0, n], m.states[1, n], m.fired[n], act, a1, a2, b1, b2, p.gamma, p.vth)
+        new = _delayed(m.states[0, n], m.states[1, n], m.spike[n], act, a1, a2, b1, b2, p.gamma, p.vth)
         m.states[0, n], m.states[1, n] = new[0], new[1]
-        soma = _sat(new[1] + came) if p.filtered else new[1]
-        m.fired[n] = soma >= p.vth
-        m.psi[n] = _surrogate(soma, p.vth, p.surrogate_shift, p.trace_max)
+        m.soma[n] = _sat(new[1] + came) if p.filtered else new[1]
+        m.spike[n] = m.soma[n] >= p.vth
+        m.psi[n] = _surrogate(m.soma[n], p.vth, p.surrogate_shift, p.trace_max)
 
 
 @njit
-def _compare(p, m, label, t, asked):
-    """One step of the readout, and its error, 0 in a silent step."""
+def _compare(p, m, targets, t):
+    """One step of the readout, and its error against `targets` [T, O], 0 in a silent step."""
     for o in range(len(m.error)):
         came = m.total[OUTPUT, o]
-        kept = _mul(m.potential[o], p.readout_keep) + (came << ACT_SHIFT) + p.bias[1, o]
+        kept = _mul(m.potential[o], p.readout_decay) + (came << ACT_SHIFT) + p.bias[1, o]
         m.potential[o] = came if p.filtered else _sat(kept)
-        target = p.target[min(t, len(p.target) - 1)] if o == label else p.other
-        m.error[o] = _narrow(m.potential[o] - target, p.error_shift, p.trace_max) if asked else 0
+        m.error[o] = _error(m.potential[o], targets[t, o], p.error_shift, p.trace_max) if t < len(targets) else 0
 
 
 @njit
@@ -164,10 +178,10 @@ def _post(p, m):
     signal.fill(0)
     for o in range(len(m.error)):
         if m.error[o] != 0:
-            for n in range(len(m.fired)):
+            for n in range(len(m.spike)):
                 signal[n] += p.feedback[o, n] * m.error[o]
-        m.posted[1, 0, o], m.posted[1, 1, o] = max(0, m.error[o]), max(0, -m.error[o])
-    for n in range(len(m.fired)):
+        m.posted[1, 0, o], m.posted[1, 1, o] = _both_signs(m.error[o])
+    for n in range(len(m.spike)):
         m.posted[0, 0, n], m.posted[0, 1, n] = _posted(m.psi[n], signal[n], p.signal_shift, p.trace_max)
 
 
@@ -183,9 +197,9 @@ def _remember(p, m, matrix, draw):
         for k in range(2):
             trace = m.trace[matrix, k, i]
             for tick in range(1, PHASES + 1):
-                trace = _decayed(trace, p.keep[matrix, k], draw[1])
+                trace = _decayed(trace, p.decay[matrix, k], draw[engine.DECAY_X])
                 if tick == p.arrival[matrix] and sent != 0:
-                    trace = _increased(trace, p.impulse[matrix, k, 0], p.impulse[matrix, k, 1], draw[2])
+                    trace = _increased(trace, p.impulse[matrix, k, 0], p.impulse[matrix, k, 1], draw[engine.IMPULSE])
             m.trace[matrix, k, i] = trace
 
 
@@ -199,11 +213,11 @@ def _learn(p, m, matrix, draw):
         for k in range(2):
             y[k, n] = posted[k, n]
             for _ in range(p.use[matrix]):
-                y[k, n] = _decayed(y[k, n], p.keep_y, draw[3])
+                y[k, n] = _decayed(y[k, n], p.decay_y, draw[engine.DECAY_Y])
     for i in range(p.inputs[matrix] * p.halves[matrix]):
         x1, x2 = m.trace[matrix, 0, i], m.trace[matrix, 1, i]
         if (m.sent[matrix, i] != 0 or not p.gated) and (x1 != 0 or x2 != 0):
-            _move(p.terms[matrix], m.weight[matrix, i, :size], x1, x2, y, int(draw[0]))
+            _move(p.terms[matrix], m.weight[matrix, i, :size], x1, x2, y, int(draw[engine.DITHER]))
 
 
 @njit
@@ -212,10 +226,11 @@ def _move(terms, weight, x1, x2, y, dither):
     for n in range(len(weight)):
         total = np.int64(weight[n]) << engine.ACCUMULATOR
         for k in range(2):
-            x = x1 if terms[k, 0] == 0 else x2
-            if terms[k, 0] >= 0:
-                total = _accumulated(total, x, y[1 - terms[k, 2], n], terms[k, 1])
-                total = _accumulated(total, -x, y[terms[k, 2], n], terms[k, 1])
+            source, shift, falling = terms[k, SOURCE], terms[k, SHIFT], terms[k, FALLING]
+            if source != NO_TERM:
+                x = x2 if source else x1
+                total = _accumulated(total, x, y[1 - falling, n], shift)
+                total = _accumulated(total, -x, y[falling, n], shift)
         weight[n] = _rounded(total, dither)
 
 
@@ -224,7 +239,7 @@ def _start(m):
     """The first step of a sample. The engine's traces stay."""
     m.filters.fill(0)
     m.states.fill(0)
-    m.fired.fill(0)
+    m.spike.fill(0)
     m.potential.fill(0)
 
 
@@ -234,40 +249,46 @@ def _keep(m, record, t, i):
     for o in range(len(m.potential)):
         record.potential[i, t, o] = m.potential[o]
     if len(record.spikes) > 0:
-        for n in range(len(m.fired)):
-            record.spikes[i, t, n] = m.fired[n]
+        for n in range(len(m.spike)):
+            record.spikes[i, t, n] = m.spike[n]
+            record.hidden[0, i, t, n], record.hidden[1, i, t, n] = m.states[0, n], m.soma[n]
+        for layer in range(2):
+            for sign in range(2):
+                for n in range(m.posted.shape[2]):
+                    record.posted[i, layer, sign, t, n] = m.posted[layer, sign, n]
 
 
 @njit
 def _keep_weights(m, record, i):
     """Record the weights after sample `i`."""
-    for matrix in range(3):
+    for matrix in range(MATRICES):
         for j in range(m.weight.shape[1]):
             for n in range(m.weight.shape[2]):
                 record.weight[i, matrix, j, n] = m.weight[matrix, j, n]
 
 
 @kernel
-def run_samples(p, m, x, labels, draws, record):
+def run_samples(p, m, x, labels, targets, draws, record):
     """Run, and if the program says so learn, samples `x` [S, T + idle, M] of classes `labels` [S].
 
-    draws: [3, S (T + idle), 4], see `engine.draws`. record: the results.
+    targets: [classes, T, O], the potentials that a sample of each class should have. draws: [3, S (T + idle), 4],
+    see `engine.draws`. record: the results.
     """
     steps, idle = record.potential.shape[1], x.shape[1] - record.potential.shape[1]
     for i in range(len(x)):
         _start(m)
         for t in range(steps + idle):
-            _send(p, m, RECURRENT, m.fired[: p.inputs[RECURRENT]], t)
+            _send(p, m, RECURRENT, m.spike[: p.inputs[RECURRENT]], t)
             _send(p, m, INPUT, x[i, t], t)
             _deliver(p, m, INPUT)
             _deliver(p, m, RECURRENT)
             _advance(p, m, t)
-            _send(p, m, OUTPUT, m.fired, t)
+            _send(p, m, OUTPUT, m.spike, t)
             _deliver(p, m, OUTPUT)
-            _compare(p, m, labels[i], t, t < steps)
+            _compare(p, m, targets[labels[i]], t)
             if p.learns:
                 _post(p, m)
-                for matrix in range(3):
+                for matrix in range(MATRICES):
                     _learn(p, m, matrix, draws[matrix, i * (steps + idle) + t])
             if t < steps:
                 _keep(m, record, t, i)

@@ -1,163 +1,165 @@
-"""Learning compiled, the variants `native` and `prefiltered`: to the bit what Lava's stock learning engine gives.
-
-run = learn_stock(setup, x, labels)                            # x [T, S, M], labels [S]
-more = learn_stock(run.setup, x, labels, weights=run.weights)  # goes on, with the next random numbers
-potential = run_stock(setup, x, run.weights)                   # learns nothing
-"""
+"""Learning compiled, the variants `native` and `prefiltered`: to the bit what Lava's learning engine gives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import InputError, check_input
-from tclif_neuro.network import Synapses, TCLIFNeuron
-from tclif_neuro.onchip.engine.arithmetic import Y_TAU, draws, keeps, parts
-from tclif_neuro.onchip.engine.kernel import Memory, Program, Record, run_samples
+from tclif_neuro.network import TCLIFNeuron
+from tclif_neuro.onchip.engine.arithmetic import Y_TAU, decay_factors, draws, impulse_parts
+from tclif_neuro.onchip.engine.kernel import MATRICES, NO_TERM, Memory, Program, Record, run_samples
 from tclif_neuro.onchip.engine.program import (
     ENGINE_SHIFT,
     HIDDEN,
     PHASES,
     SEND,
-    StockRule,
-    StockRun,
+    EngineRule,
     Term,
-    check_idle,
-    check_stock,
-    first_weights,
+    after,
+    check_engine,
+    engine_rules,
     halves,
-    matrices,
-    number,
-    stock_rule,
-    synapses_of,
+    state_of,
 )
-from tclif_neuro.onchip.exact.reference import check_labels
 from tclif_neuro.onchip.rule.connection import Coefficients
+from tclif_neuro.onchip.rule.matrices import Matrix, matrices, synapses_of
 from tclif_neuro.onchip.rule.setup import LearningSetup
+from tclif_neuro.onchip.run import LayerTrace, LearningRun
 
 Ints = npt.NDArray[Any]
-Weights = Mapping[tuple[int, bool], Ints]
 
 
-def learn_stock(
-    setup: LearningSetup,
-    x: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    *,
-    weights: Weights | None = None,
-    idle: int = 1,
-    record: bool = False,
-) -> StockRun:
-    """Learn the samples of the float input `x` [T, S, M], of classes `labels` [S], one after the other.
+def learn_engine(setup: LearningSetup, encoded: Ints, labels: Ints, *, record: bool = False) -> LearningRun:
+    """`onchip.learn` for the encoded input [T, S, M] and the checked labels [S].
 
-    weights: of an earlier run, to go on with; None: those of the network. idle: silent steps of the network after each
-    sample, in which a `native` network's traces decay; those of a run that goes on begin at 0. record: keep the spikes,
-    and the weights after every sample.
-
-    Raises `FormatError` for a setup that the engine cannot run; `InputError` for what does not fit.
+    Raises `FormatError` for a setup that the engine cannot run.
     """
-    check_stock(setup)
-    check_idle(idle)
-    encoded = setup.net.input.encode(check_input(setup.net, x))
-    steps, samples, _ = encoded.shape
-    classes = check_labels(setup, labels, samples)
-    rules, memory = _rules(setup, steps), _memory(setup, weights)
-    result = _record(setup, memory, steps, samples, record)
-    epochs = steps + idle
-    drawn = [draws(setup.seed, matrix, setup.samples * epochs, samples * epochs, PHASES) for matrix in range(3)]
-    run_samples(_program(setup, rules, True), memory, _padded_rows(encoded, idle), classes, np.stack(drawn), result)
-    potential = result.potential.transpose(1, 0, 2)
-    targets = np.stack([setup.targets(int(label), steps) for label in classes], axis=1)
-    return StockRun(
-        setup=replace(setup, samples=setup.samples + samples),
-        weights={which: _own(setup, memory.weight, *which) for which in matrices(setup)},
-        potential=potential,
-        error=(setup.error(potential, targets) ** 2).sum(axis=(0, 2)),
-        fit_error={which: rule.fit_error for which, rule in rules.items()},
-        spikes=result.spikes.transpose(1, 0, 2) if record else None,
-        history={which: _own(setup, result.weight, *which) for which in matrices(setup)} if record else None,
+    check_engine(setup)
+    (steps, samples, _), idle = encoded.shape, setup.idle_steps
+    rules, memory = engine_rules(setup, steps), _memory(setup)
+    result = _record(memory, steps, samples, record)
+    before, epochs = state_of(setup).epochs, samples * (steps + idle)
+    drawn = [draws(setup.seed, number, before, epochs, PHASES) for number in range(MATRICES)]
+    targets = np.stack([setup.targets(label, steps) for label in range(setup.net.outputs)])
+    program = _program(setup, rules, learns=True)
+    run_samples(program, memory, _by_sample(encoded, idle), labels, targets, np.stack(drawn), result)
+    found = matrices(setup.net)
+    weights = {matrix: _own(setup, memory.weight, matrix) for matrix in found}
+    traces = {matrix: memory.trace[matrix.number, :, : weights[matrix].shape[1]].copy() for matrix in found}
+    wanted = targets[labels].transpose(1, 0, 2)
+    return LearningRun(
+        setup=after(setup, weights, traces, steps=steps, samples=samples),
+        potential=result.potential[:, -1],
+        error=(setup.error(result.potential.transpose(1, 0, 2), wanted) ** 2).sum(axis=(0, 2)),
+        layers=_layers(setup, result) if record else (),
+        fit_error={matrix: rule.fit_error for matrix, rule in rules.items()},
     )
 
 
-def run_stock(setup: LearningSetup, x: npt.ArrayLike, weights: Weights | None = None) -> Ints:
-    """The potentials [T, S, K] of the readout for the float input `x` [T, S, M]; nothing is learnt."""
-    check_stock(setup)
-    encoded = setup.net.input.encode(check_input(setup.net, x))
+def run_engine(setup: LearningSetup, encoded: Ints) -> npt.NDArray[np.int64]:
+    """The readout's potentials [S, K] for the encoded input [T, S, M]; nothing is learnt."""
+    check_engine(setup)
     steps, samples, _ = encoded.shape
-    memory = _memory(setup, weights)
-    result = _record(setup, memory, steps, samples, False)
-    program = _program(setup, _rules(setup, steps), False)
-    run_samples(program, memory, _padded_rows(encoded, 0), np.zeros(samples, np.int64), np.zeros((3, 0, 4)), result)
-    return result.potential.transpose(1, 0, 2)
+    memory = _memory(setup)
+    result = _record(memory, steps, samples, False)
+    program = _program(setup, engine_rules(setup, steps), learns=False)
+    nothing = np.zeros(samples, np.int64), np.zeros((1, steps, setup.net.outputs), np.int64)
+    run_samples(program, memory, _by_sample(encoded, 0), *nothing, np.zeros((MATRICES, 0, 4)), result)
+    return result.potential[:, -1]
 
 
-def _padded_rows(encoded: Ints, idle: int) -> Ints:
+def _by_sample(encoded: Ints, idle: int) -> Ints:
     """[T, S, M] -> [S, T + idle, M]."""
     return np.ascontiguousarray(np.pad(encoded.transpose(1, 0, 2), ((0, 0), (0, idle), (0, 0))), np.int64)
 
 
-def _own(setup: LearningSetup, weight: Ints, layer: int, recurrent: bool) -> Ints:
-    """[..., N, M]: what belongs to a matrix of the padded `weight` [..., 3, M, N]."""
-    size, inputs = synapses_of(setup, layer, recurrent).weight.shape
-    own = weight[..., number(layer, recurrent), : inputs * halves(setup, layer), :size]
+def _own(setup: LearningSetup, weight: Ints, matrix: Matrix) -> Ints:
+    """[..., N, M]: what belongs to a matrix of the padded `weight` [..., MATRICES, M, N]."""
+    size, inputs = synapses_of(setup.net, matrix).weight.shape
+    own = weight[..., matrix.number, : inputs * halves(setup, matrix.layer), :size]
     return own.swapaxes(-1, -2).astype(np.int64)
 
 
-def _rules(setup: LearningSetup, steps: int) -> dict[tuple[int, bool], StockRule]:
-    """What the synapses of each matrix are told. steps: of a sample."""
-    return {which: stock_rule(setup, *which, steps) for which in matrices(setup)}
+def _layers(setup: LearningSetup, result: Record) -> tuple[LayerTrace, ...]:
+    """What was recorded of the hidden layer and of the readout, without its padding."""
+    states = [result.hidden, np.stack([np.zeros_like(result.potential), result.potential])]
+    layers = []
+    for index, (layer, state) in enumerate(zip(setup.net.layers, states, strict=True)):
+        state = state.transpose(0, 2, 1, 3).astype(np.int32)
+        spikes = result.spikes.transpose(1, 0, 2) if index == 0 else np.zeros(state.shape[1:], np.uint8)
+        weight = [_own(setup, result.weight, matrix) for matrix in matrices(setup.net) if matrix.layer == index]
+        layers.append(
+            LayerTrace(
+                spikes=spikes,
+                states=state,
+                posted=result.posted[:, index, :, :, : layer.size].transpose(1, 2, 0, 3),
+                eligibility=np.zeros((*state.shape[:3], 0), np.int32),
+                weight=np.concatenate(weight, axis=-1).astype(np.int16),
+            )
+        )
+    return tuple(layers)
 
 
-def _program(setup: LearningSetup, rules: Mapping[tuple[int, bool], StockRule], learns: bool) -> Program:
+def _program(setup: LearningSetup, rules: dict[Matrix, EngineRule], *, learns: bool) -> Program:
     """The constants of `setup`."""
     hidden, readout = setup.net.layers
-    neuron, found = hidden.neuron, setup.rules[0]
+    neuron, found = hidden.neuron, setup.plasticity[0]
     assert isinstance(neuron, TCLIFNeuron) and found is not None
     schedules = np.array([_schedule(Coefficients.of(layer), len(neuron.a1)) for layer in (hidden, hidden, readout)])
     width = max(hidden.size, readout.size)
-    gated = rules[0, False].gated
+    gated = rules[Matrix(0)].gated
     arrival = np.array([SEND, SEND, HIDDEN]) + 1
-
-    def each(value: Callable[[StockRule, Synapses, int], Any]) -> Ints:
-        rows = [np.array(value(rule, synapses_of(setup, *which), which[0])) for which, rule in rules.items()]
-        out = np.zeros((3, *rows[0].shape), rows[0].dtype)
-        out[[number(*which) for which in rules]] = rows
-        return out
-
     return Program(
         filtered=setup.variant == "prefiltered",
         learns=learns,
-        inputs=each(lambda rule, synapses, layer: synapses.weight.shape[1]),
-        halves=each(lambda rule, synapses, layer: halves(setup, layer)),
-        size=each(lambda rule, synapses, layer: setup.net.layers[layer].size),
-        exponent=each(lambda rule, synapses, layer: synapses.exponent + rule.payload_shift),
+        **_of_each_matrix(setup, rules),
         coefficients=schedules[0],
-        readout_keep=int(schedules[2, 1, 0]),
+        readout_decay=int(schedules[2, 1, 0]),
         bias=np.array([np.resize(layer.bias, width) for layer in (hidden, readout)], np.int64),
         gamma=neuron.gamma,
         vth=neuron.vth,
         eligibility=schedules,
-        payload_shift=each(lambda rule, synapses, layer: rule.payload_shift),
         gated=gated,
-        payload_to_x1=each(lambda rule, synapses, layer: rule.graded_cfg),
         arrival=arrival,
-        use=arrival if gated else np.full(3, PHASES),
-        keep=each(lambda rule, synapses, layer: _pair(keeps(rule.tau).tolist())),
-        keep_y=float(keeps((Y_TAU,))[0]),
-        impulse=each(lambda rule, synapses, layer: [parts(impulse) for impulse in _pair(rule.impulse)]),
-        terms=each(lambda rule, synapses, layer: _terms(rule.terms)),
+        use=arrival if gated else np.full(MATRICES, PHASES),
+        decay_y=float(decay_factors((Y_TAU,))[0]),
         feedback=np.ascontiguousarray(setup.feedback_weights(0).T),
         signal_shift=found.signal_shift,
         surrogate_shift=found.surrogate_shift,
-        target=np.array(setup.target),
-        other=setup.other,
         error_shift=setup.error_shift,
         trace_max=setup.trace_max,
     )
+
+
+def _of_each_matrix(setup: LearningSetup, rules: dict[Matrix, EngineRule]) -> dict[str, Ints]:
+    """The program's rows of each matrix by their names, 0 for a matrix that there is not."""
+    rows = {matrix.number: _row(setup, matrix, rule) for matrix, rule in rules.items()}
+    table = {}
+    for name, first in rows[Matrix(0).number].items():
+        table[name] = np.zeros((MATRICES, *np.shape(first)), np.asarray(first).dtype)
+        for number, row in rows.items():
+            table[name][number] = row[name]
+    return table
+
+
+def _row(setup: LearningSetup, matrix: Matrix, rule: EngineRule) -> dict[str, Any]:
+    """What the program says of one matrix."""
+    synapses = synapses_of(setup.net, matrix)
+    size, inputs = synapses.weight.shape
+    return {
+        "inputs": inputs,
+        "halves": halves(setup, matrix.layer),
+        "size": size,
+        "exponent": synapses.exponent + rule.payload_shift,
+        "payload_shift": rule.payload_shift,
+        "payload_to_x1": rule.graded_cfg,
+        "decay": _pair(decay_factors(rule.tau).tolist()),
+        "impulse": [impulse_parts(impulse) for impulse in _pair(rule.impulse)],
+        "terms": _terms(rule.terms),
+    }
 
 
 def _schedule(coefficients: Coefficients, rows: int) -> Ints:
@@ -171,45 +173,44 @@ def _pair(values: Sequence[float]) -> list[float]:
 
 
 def _terms(terms: Sequence[Term]) -> list[tuple[int, int, int]]:
-    """Trace, from 0, k of 2^k and whether it falls; -1 for a term that there is not."""
+    """The columns `SOURCE`, `SHIFT` and `FALLING` of two terms; `NO_TERM` for one that there is not."""
     found = [(term.trace - 1, ENGINE_SHIFT[1] - term.shift, int(term.falling)) for term in terms]
-    return [*found, (-1, 0, 0), (-1, 0, 0)][:2]
+    return [*found, (NO_TERM, 0, 0), (NO_TERM, 0, 0)][:2]
 
 
-def _memory(setup: LearningSetup, weights: Weights | None) -> Memory:
-    """At rest, with `weights` or those of `setup`."""
-    first = {which: first_weights(setup, *which) for which in matrices(setup)}
-    given = first if weights is None else {which: np.asarray(weights.get(which, ())) for which in first}
-    for which, weight in given.items():
-        if weight.shape != first[which].shape:
-            shapes = f"{list(first[which].shape)} expected, got {list(weight.shape)}"
-            raise InputError(f"weights: of matrix {which}, {shapes}")
-    rows, width = (max(weight.shape[axis] for weight in first.values()) for axis in (1, 0))
-    weight = np.zeros((3, rows, width), np.int32)
-    for which, mantissas in given.items():
-        weight[number(*which), : mantissas.shape[1], : mantissas.shape[0]] = mantissas.T
+def _memory(setup: LearningSetup) -> Memory:
+    """Where the engine of `setup` is, and all else at rest."""
+    state = state_of(setup)
+    rows, width = (max(weight.shape[axis] for weight in state.weights.values()) for axis in (1, 0))
+    weight, trace = np.zeros((MATRICES, rows, width), np.int32), np.zeros((MATRICES, 2, rows), np.int64)
+    for matrix, mantissas in state.weights.items():
+        weight[matrix.number, : mantissas.shape[1], : mantissas.shape[0]] = mantissas.T
+        trace[matrix.number, :, : mantissas.shape[1]] = state.traces[matrix]
     hidden, outputs = setup.net.layers[0].size, setup.net.outputs
     return Memory(
         weight=weight,
-        trace=np.zeros((3, 2, rows), np.int64),
-        sent=np.zeros((3, rows), np.int64),
-        filters=np.zeros((3, 2, rows), np.int64),
+        trace=trace,
+        sent=np.zeros((MATRICES, rows), np.int64),
+        filters=np.zeros((MATRICES, 2, rows), np.int64),
         states=np.zeros((2, hidden), np.int64),
-        fired=np.zeros(hidden, np.int64),
+        soma=np.zeros(hidden, np.int64),
+        spike=np.zeros(hidden, np.int64),
         psi=np.zeros(hidden, np.int64),
         potential=np.zeros(outputs, np.int64),
         error=np.zeros(outputs, np.int64),
         posted=np.zeros((2, 2, width), np.int64),
-        total=np.zeros((3, width), np.int64),
+        total=np.zeros((MATRICES, width), np.int64),
         work=np.zeros((2, width), np.int64),
     )
 
 
-def _record(setup: LearningSetup, memory: Memory, steps: int, samples: int, record: bool) -> Record:
+def _record(memory: Memory, steps: int, samples: int, every_step: bool) -> Record:
     """Room for the results of `samples` samples."""
-    kept = samples if record else 0
+    kept, width = samples if every_step else 0, memory.posted.shape[2]
     return Record(
-        potential=np.zeros((samples, steps, setup.net.outputs), np.int64),
-        spikes=np.zeros((kept, steps, setup.net.layers[0].size), np.uint8),
+        potential=np.zeros((samples, steps, len(memory.error)), np.int64),
+        spikes=np.zeros((kept, steps, len(memory.spike)), np.uint8),
+        hidden=np.zeros((2, kept, steps, len(memory.spike)), np.int32),
+        posted=np.zeros((kept, 2, 2, steps, width), np.int16),
         weight=np.zeros((kept, *memory.weight.shape), np.int16),
     )

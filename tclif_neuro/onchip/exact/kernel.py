@@ -28,7 +28,9 @@ from tclif_neuro.onchip.rule import random_bits
 Ints = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
-DELAYED, IMMEDIATE, STOCK = 0, 1, 2
+DELAYED, IMMEDIATE, LIF = 0, 1, 2
+TRACE, POSTED, LOST, SATURATED = range(4)  # of a matrix; what a layer posts is counted with its input synapses
+HITS, OF = 0, 1
 
 
 class Program(NamedTuple):
@@ -39,7 +41,7 @@ class Program(NamedTuple):
     learns: Ints  # [2 L], whether the matrix does
     exponent: Ints  # [2 L], of the weights
     kind: Ints  # [L]
-    coefficients: Ints  # [L, 4, K, N]: a1, a2, b1, b2; of a stock LIF the two decays first
+    coefficients: Ints  # [L, 4, K, N]: a1, a2, b1, b2; of a LIF the two decays first
     bias: Ints  # [L, N]
     gamma: Ints  # [L]
     vth: Ints  # [L]
@@ -48,14 +50,12 @@ class Program(NamedTuple):
     delay: Ints  # [L], D
     feedback: Ints  # [L, outputs, N], where it is fixed
     symmetric: bool
-    target: Ints
-    other: int
     error_shift: int
     trace_max: int
     weight_shift: int
     low: int
     high: int
-    epoch: int  # 0: at the end of a sample
+    update_every: int  # 0: at the end of a sample
     stochastic: bool
     seed: int
 
@@ -66,7 +66,7 @@ class Memory(NamedTuple):
     weight: Ints  # [2 L, M, N], mantissas
     change: Floats  # [2 L, M, N], integers below 2^53
     feedback: Ints  # [L, outputs, N]
-    states: Ints  # [3, L, N]: first, second compartment, spikes
+    states: Ints  # [3, L, N]: dendrite (of a LIF the current), soma, spikes
     psi: Ints  # [L, N]
     posted: Ints  # [R, L, 2, N]
     traces: Ints  # [2 L, 2, M]: d, e
@@ -74,11 +74,14 @@ class Memory(NamedTuple):
     total: Ints  # [2, N]: working space
     third_factor: Floats  # [N], y2 - y1
     error: Ints  # [outputs]
+    counts: Ints  # [2 L + 1, 2, 4]: hits and of how many, of `TRACE` ... `SATURATED`; in the last row of the errors
 
 
 class Record(NamedTuple):
-    """Every step of every sample, or arrays of length 0. T steps, S samples."""
+    """The readout's potentials and errors; every step of every sample, or arrays of length 0. T steps, S samples."""
 
+    potential: Ints  # [S, outputs], at the end of each sample
+    error: Ints  # [S], the sums of the squared errors
     spikes: Ints  # [L, T, S, N] uint8
     states: Ints  # [L, 2, T, S, N] int32
     posted: Ints  # [L, 2, T, S, N] int16
@@ -93,8 +96,12 @@ _lif = inlined(step.lif, **_arithmetic)
 _narrow = inlined(rule.narrow)
 _surrogate = inlined(rule.surrogate)
 _eligibility = inlined(rule.eligibility, **_arithmetic)
-_posted = inlined(rule.posted, narrow=_narrow)
-_weight = inlined(rule.update)
+_both_signs = inlined(rule.both_signs)
+_posted = inlined(rule.posted, narrow=_narrow, both_signs=_both_signs)
+_error = inlined(rule.error, narrow=_narrow)
+_shifted = inlined(rule.shifted)
+_moved = inlined(rule.moved)
+_weight = inlined(rule.update, moved=_moved)
 _mix = inlined(random_bits.mix)
 _key = inlined(random_bits.key, mix=_mix)
 _bits = inlined(random_bits.bits, mix=_mix)
@@ -111,14 +118,14 @@ def _deliver(weight, exponent, x, total):
             for n in range(len(row)):
                 product[n] += row[n] * value
     for n in range(len(product)):
-        total[0, n] += product[n] << exponent if exponent >= 0 else product[n] >> -exponent
+        total[0, n] += _shifted(product[n], exponent)
 
 
 @njit
 def _advance_neurons(p, m, layer, t):
     """One step of a layer's neurons on the delivered input in `m.total`, and their surrogates."""
     size, kind, gamma, vth = p.size[layer], p.kind[layer], p.gamma[layer], p.vth[layer]
-    first, second, fired = m.states[0, layer], m.states[1, layer], m.states[2, layer]
+    dendrite, soma, spike = m.states[0, layer], m.states[1, layer], m.states[2, layer]
     row = min(t, p.coefficients.shape[2] - 1)
     a1, a2, b1, b2 = (
         p.coefficients[layer, 0, row],
@@ -129,15 +136,24 @@ def _advance_neurons(p, m, layer, t):
     psi, shift, bias = m.psi[layer], p.shift[2 * layer, 3], p.bias[layer]
     for n in range(size):
         act = m.total[0, n] << ACT_SHIFT
-        if kind == STOCK:
-            new = _lif(first[n], second[n], act, bias[n], a1[n], a2[n], vth)
+        if kind == LIF:
+            new = _lif(dendrite[n], soma[n], act, bias[n], a1[n], a2[n], vth)
         elif kind == DELAYED:
-            new = _delayed(first[n], second[n], fired[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
+            new = _delayed(dendrite[n], soma[n], spike[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
         else:
-            new = _immediate(first[n], second[n], fired[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
-        first[n], second[n], fired[n] = new[0], new[1], new[2]
+            new = _immediate(dendrite[n], soma[n], spike[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
+        dendrite[n], soma[n], spike[n] = new[0], new[1], new[2]
         before = new[1] + (vth * new[2] if kind == IMMEDIATE else 0)
         psi[n] = _surrogate(before, vth, shift, p.trace_max)
+
+
+@njit
+def _count(counts, value, limit):
+    """Note a value that is not 0, and whether it is at its limit."""
+    if value != 0:
+        counts[OF] += 1
+        if abs(value) == limit:
+            counts[HITS] += 1
 
 
 @njit
@@ -155,11 +171,12 @@ def _remember(p, m, matrix, x, t):
     for i in range(len(x)):
         d[i], e[i] = _eligibility(d[i], e[i], x[i], a1, a2, b1, b2)
         kept[i] = _narrow(e[i], p.shift[matrix, 1], p.trace_max)
+        _count(m.counts[matrix, :, TRACE], kept[i], p.trace_max)
 
 
 @njit
-def _step(p, m, x, label, t):
-    """All layers at step `t` of the sample on its input `x` [M], and what they post. Returns the squared error."""
+def _step(p, m, x, target, t):
+    """All layers at step `t` on the input `x` [M], and what they post. target: [outputs]. Returns the squared error."""
     signal = x
     for layer in range(len(p.size)):
         size = p.size[layer]
@@ -175,8 +192,8 @@ def _step(p, m, x, label, t):
     squares = 0
     potential = m.states[1, len(p.size) - 1]
     for o in range(len(m.error)):
-        target = p.target[min(t, len(p.target) - 1)] if o == label else p.other
-        m.error[o] = _narrow(potential[o] - target, p.error_shift, p.trace_max)
+        m.error[o] = _error(potential[o], target[o], p.error_shift, p.trace_max)
+        _count(m.counts[-1, :, 0], m.error[o], p.trace_max)
         squares += m.error[o] ** 2
     for layer in range(len(p.size)):
         if p.learns[2 * layer]:
@@ -187,10 +204,11 @@ def _step(p, m, x, label, t):
 @njit
 def _post(p, m, layer, t):
     """Make y1, y2 of step `t` from the errors."""
-    posted, signal = m.posted[t % len(m.posted), layer], m.total[0]
+    posted, signal, counts = m.posted[t % len(m.posted), layer], m.total[0], m.counts[2 * layer, :, POSTED]
     if layer == len(p.size) - 1:
         for o in range(len(m.error)):
-            posted[0, o], posted[1, o] = max(0, m.error[o]), max(0, -m.error[o])
+            posted[0, o], posted[1, o] = _both_signs(m.error[o])
+            _count(counts, m.error[o], p.trace_max)
         return
     signal.fill(0)
     for o in range(len(m.error)):
@@ -200,6 +218,7 @@ def _post(p, m, layer, t):
                 signal[n] += row[n] * m.error[o]
     for n in range(p.size[layer]):
         posted[0, n], posted[1, n] = _posted(m.psi[layer, n], signal[n], p.shift[2 * layer, 2], p.trace_max)
+        _count(counts, posted[1, n] - posted[0, n], p.trace_max)
 
 
 @njit
@@ -215,7 +234,7 @@ def _learn(p, m, matrix, t, sample, last):
             row, trace = m.change[matrix, i], float(kept[i])
             for n in range(size):
                 row[n] += trace * y[n]
-    if last or (p.epoch > 0 and (t + 1) % p.epoch == 0):
+    if last or (p.update_every > 0 and (t + 1) % p.update_every == 0):
         _update(p, m, matrix, _key(p.seed, matrix, sample, t))
 
 
@@ -223,7 +242,7 @@ def _learn(p, m, matrix, t, sample, last):
 def _update(p, m, matrix, key):
     """Move the weights by what was summed. Where that is 0, so is what any dither makes of it."""
     layer, inputs = matrix // 2, p.inputs[matrix]
-    shift = p.shift[matrix, 0]
+    shift, counts = p.shift[matrix, 0], m.counts[matrix]
     for i in range(inputs):
         change, weight = m.change[matrix, i], m.weight[matrix, i]
         for n in range(p.size[layer]):
@@ -231,7 +250,11 @@ def _update(p, m, matrix, key):
                 dither = (1 << shift) >> 1
                 if p.stochastic:
                     dither = _bits(key, n * inputs + i) & ((1 << shift) - 1)
-                new = _weight(weight[n] >> p.weight_shift, np.int64(change[n]), shift, dither, p.low, p.high)
+                old, by = weight[n] >> p.weight_shift, np.int64(change[n])
+                new = _weight(old, by, shift, dither, p.low, p.high)
+                counts[OF, LOST] += 1
+                counts[HITS, LOST] += new == old
+                counts[HITS, SATURATED] += _moved(old, by, shift, dither) != new
                 weight[n] = new << p.weight_shift
                 change[n] = 0
 
@@ -275,10 +298,10 @@ def _keep_weights(p, m, record, i):
 
 
 @kernel
-def learn_samples(p, m, x, labels, number, potential, errors, record):
+def learn_samples(p, m, x, labels, targets, number, record):
     """Learn the samples `x` [S, T, M] of classes `labels` [S], the first of which has the number `number`.
 
-    potential: [S, outputs], errors: [S], results. record: see `Record`.
+    targets: [outputs, T, outputs], the potentials that a sample of each class should have. record: the results.
     """
     steps, readout = x.shape[1], len(p.size) - 1
     longest = p.delay.max()
@@ -286,12 +309,12 @@ def learn_samples(p, m, x, labels, number, potential, errors, record):
         _start(p, m)
         for t in range(steps + longest + 1):
             if t < steps:
-                errors[i] += _step(p, m, x[i, t], labels[i], t)
+                record.error[i] += _step(p, m, x[i, t], targets[labels[i], t], t)
                 if record.spikes.shape[2] > 0:
                     _keep(p, m, record, t, i)
             if t == steps - 1:
-                for o in range(potential.shape[1]):
-                    potential[i, o] = m.states[1, readout, o]
+                for o in range(len(m.error)):
+                    record.potential[i, o] = m.states[1, readout, o]
             for matrix in range(len(p.inputs)):
                 about = t - 1 - p.delay[matrix // 2]
                 if p.learns[matrix] and 0 <= about < steps:

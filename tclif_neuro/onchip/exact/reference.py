@@ -1,9 +1,5 @@
 """Learning in plain NumPy, sample by sample: slow enough to be read, and what every other executor is measured by.
 
-    setup = LearningSetup(net=random_network(...), rules=(Plasticity(...), Plasticity(...)), target=..., error_shift=12)
-    run = learn_reference(setup, x, labels)       # x [T, S, M], labels [S]: the samples one after the other
-    more = learn_reference(run.setup, x, labels)  # goes on where it stopped, with the next random bits
-
 The time at which things happen is that of the Lava network. Layer l sees step t of the sample at its own step t. The
 learning signal about step t reaches it at its step t + D, and psi and the traces of step t were kept until then; the
 weights that it changes deliver the input of step t + D + 2. So with updates in mid-sample the input of step t is
@@ -19,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.fixed.reference import LayerState
-from tclif_neuro.fixed.run import InputError, check_input
 from tclif_neuro.onchip.rule.connection import LearningConnection
+from tclif_neuro.onchip.rule.losses import Losses, at_limit, total
+from tclif_neuro.onchip.rule.matrices import Matrix
 from tclif_neuro.onchip.rule.posting import Posting, post_error
 from tclif_neuro.onchip.rule.setup import LearningSetup
-from tclif_neuro.onchip.run import LayerTrace, LearningRun, learned, stacked
+from tclif_neuro.onchip.run import LayerTrace, LearningRun, after, stacked
 
 Ints = npt.NDArray[Any]
 
@@ -35,13 +32,14 @@ class LearningLayer:
     """
 
     def __init__(self, setup: LearningSetup, index: int, steps: int) -> None:
-        self.setup, self.steps, self.delay = setup, steps, setup.delay(index)
-        self.layer, self.rule = setup.net.layers[index], setup.rules[index]
-        self.forward = LearningConnection(setup, index)
-        self.recurrent = LearningConnection(setup, index, recurrent=True) if self.layer.recurrent else None
+        self.setup, self.index, self.steps, self.delay = setup, index, steps, setup.delay(index)
+        self.layer, self.rule = setup.net.layers[index], setup.plasticity[index]
+        self.forward = LearningConnection(setup, Matrix(index))
+        self.recurrent = LearningConnection(setup, Matrix(index, True)) if self.layer.recurrent else None
         self.connections = [c for c in (self.forward, self.recurrent) if c is not None]
         self.feedback = None if self.layer.readout else setup.feedback_weights(index)
         self.posting = Posting(setup, index) if self.rule and not self.layer.readout else None
+        self.losses: Losses = {}
         self.start()
 
     def start(self) -> None:
@@ -76,13 +74,8 @@ class LearningLayer:
             states=self.states,
             posted=np.stack([self.y1, self.y2]).astype(np.int16),
             eligibility=self.eligibility,
-            weight=np.concatenate(self.weights, axis=1).astype(np.int16),
+            weight=np.concatenate([c.weight for c in self.connections], axis=1).astype(np.int16),
         )
-
-    @property
-    def weights(self) -> list[Ints]:
-        """The mantissas of the input synapses and, if there are any, of the recurrent ones."""
-        return [c.weight for c in self.connections]
 
     @property
     def soma(self) -> Ints:
@@ -95,6 +88,9 @@ class LearningLayer:
             self.y1[step], self.y2[step] = self.posting.post(self.feedback @ error, step)
         elif self.rule:
             self.y1[step], self.y2[step] = post_error(error)
+        if self.rule:
+            posted = at_limit(f"clipped_posted_{self.index}", self.y2[step] - self.y1[step], self.setup.trace_max)
+            self.losses = total((self.losses, posted))
 
     def learn(self, now: int, sample: int) -> None:
         """What the connections do at the layer's step `now`, when y1 and y2 of step `now - 1 - D` have come."""
@@ -111,6 +107,23 @@ class Learner:
         self.setup, self.steps = setup, steps
         self.layers = [LearningLayer(setup, i, steps) for i in range(len(setup.net.layers))]
         self.error = 0
+        self.errors: Losses = {}
+
+    @property
+    def connections(self) -> list[LearningConnection]:
+        """Those of all layers."""
+        return [connection for layer in self.layers for connection in layer.connections]
+
+    @property
+    def weights(self) -> dict[Matrix, Ints]:
+        """The mantissas of each matrix."""
+        return {connection.matrix: connection.weight for connection in self.connections}
+
+    @property
+    def losses(self) -> Losses:
+        """What the limits took so far."""
+        parts = [layer.losses for layer in self.layers] + [connection.losses for connection in self.connections]
+        return total([self.errors, *parts])
 
     def sample(self, x: Ints, label: int, number: int) -> Ints:
         """Learn the sample `x` [T, M], encoded, of class `label`; number: its number, for the random bits.
@@ -139,45 +152,25 @@ class Learner:
             signal = layer.advance(signal, step)
         error = self.setup.error(self.layers[-1].soma, target)
         self.error += int((error**2).sum())
+        self.errors = total((self.errors, at_limit("clipped_error", error, self.setup.trace_max)))
         for layer in self.layers:
             layer.post(error, step)
 
 
-def learn_reference(
-    setup: LearningSetup, x: npt.ArrayLike, labels: npt.ArrayLike, *, record: bool = False
-) -> LearningRun:
-    """Learn the samples of the float input `x` [T, S, M], of classes `labels` [S], one after the other.
-
-    record: keep every step's spikes, states and traces, and the weights after every sample.
-
-    Raises `InputError` if an input does not fit, `FormatError` for a variant other than "exact".
-    """
-    setup.check_exact()
-    encoded = setup.net.input.encode(check_input(setup.net, x))
-    classes = check_labels(setup, labels, encoded.shape[1])
+def learn_reference(setup: LearningSetup, encoded: Ints, labels: Ints, *, record: bool = False) -> LearningRun:
+    """`onchip.learn` for the encoded input [T, S, M] and the checked labels [S]."""
     learner = Learner(setup, len(encoded))
-    potentials, errors = np.zeros((len(classes), setup.net.outputs), np.int64), np.zeros(len(classes), np.int64)
+    potentials, errors = np.zeros((len(labels), setup.net.outputs), np.int64), np.zeros(len(labels), np.int64)
     records: list[tuple[LayerTrace, ...]] = []
-    for i, label in enumerate(classes):
-        potentials[i] = learner.sample(encoded[:, i], int(label), setup.samples + i)
+    for i, label in enumerate(labels):
+        potentials[i] = learner.sample(encoded[:, i], int(label), setup.learnt + i)
         errors[i] = learner.error
         if record:
             records.append(tuple(layer.trace() for layer in learner.layers))
     return LearningRun(
-        setup=learned(setup, [layer.weights for layer in learner.layers], len(classes)),
+        setup=after(setup, learner.weights, len(labels)),
         potential=potentials,
         error=errors,
         layers=tuple(stacked(traces) for traces in zip(*records, strict=True)),
+        losses=learner.losses,
     )
-
-
-def check_labels(setup: LearningSetup, labels: npt.ArrayLike, samples: int) -> npt.NDArray[np.int64]:
-    """`labels` as int64 [samples]; raises `InputError` unless each names an output of the network."""
-    array = np.asarray(labels)
-    if array.shape != (samples,) or array.dtype.kind not in "ui":
-        raise InputError(f"labels: {samples} integers expected, got {array.dtype} of shape {list(array.shape)}")
-    outside = np.flatnonzero((array < 0) | (array >= setup.net.outputs))
-    if outside.size:
-        i = int(outside[0])
-        raise InputError(f"labels: {array[i]} of sample {i} is outside [0, {setup.net.outputs - 1}]")
-    return array.astype(np.int64)

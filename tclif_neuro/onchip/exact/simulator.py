@@ -1,8 +1,4 @@
-"""Learning compiled, the variant `exact`: one sample after the other, to the bit what `learn_reference` gives.
-
-run = learn(setup, x, labels)       # x [T, S, M], labels [S]
-more = learn(run.setup, x, labels)  # goes on where it stopped, with the next random bits
-"""
+"""Learning compiled, the variant `exact`: one sample after the other, to the bit what the reference gives."""
 
 from __future__ import annotations
 
@@ -12,50 +8,58 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import check_input
 from tclif_neuro.network import DECAY_ONE, Layer, LIFNeuron, Synapses
-from tclif_neuro.onchip.exact.kernel import DELAYED, IMMEDIATE, STOCK, Memory, Program, Record, learn_samples
-from tclif_neuro.onchip.exact.reference import check_labels
+from tclif_neuro.onchip.exact.kernel import (
+    DELAYED,
+    HITS,
+    IMMEDIATE,
+    LIF,
+    LOST,
+    OF,
+    POSTED,
+    SATURATED,
+    TRACE,
+    Memory,
+    Program,
+    Record,
+    learn_samples,
+)
 from tclif_neuro.onchip.rule.connection import Coefficients
+from tclif_neuro.onchip.rule.losses import Losses
+from tclif_neuro.onchip.rule.matrices import Matrix, matrices, synapses_of
 from tclif_neuro.onchip.rule.setup import LearningSetup, Plasticity
-from tclif_neuro.onchip.run import LayerTrace, LearningRun, learned
+from tclif_neuro.onchip.run import LayerTrace, LearningRun, after
 
 Ints = npt.NDArray[Any]
 
 
-def learn(setup: LearningSetup, x: npt.ArrayLike, labels: npt.ArrayLike, *, record: bool = False) -> LearningRun:
-    """Learn the samples of the float input `x` [T, S, M], of classes `labels` [S], one after the other.
-
-    record: keep every step's spikes, states and traces, and the weights after every sample.
-
-    Raises `InputError` if an input does not fit, `FormatError` for a variant other than "exact".
-    """
-    setup.check_exact()
-    encoded = setup.net.input.encode(check_input(setup.net, x))
+def learn_exact(setup: LearningSetup, encoded: Ints, labels: Ints, *, record: bool = False) -> LearningRun:
+    """`onchip.learn` for the encoded input [T, S, M] and the checked labels [S]."""
     steps, samples = encoded.shape[:2]
-    classes = check_labels(setup, labels, samples)
     program = _program(setup)
     memory = _memory(setup, program)
-    kept = _record(memory, steps, samples if record else 0)
-    potential, error = np.zeros((samples, setup.net.outputs), np.int64), np.zeros(samples, np.int64)
+    recorded = _record(memory, steps, samples, record)
     by_sample = np.array(encoded.transpose(1, 0, 2), np.int64, order="C")
-    learn_samples(program, memory, by_sample, classes, setup.samples, potential, error, kept)
-    weights = [_own(setup, memory.weight.swapaxes(1, 2), i) for i in range(len(setup.net.layers))]
-    layers = tuple(_layer_trace(setup, kept, i) for i in range(len(setup.net.layers))) if record else ()
-    return LearningRun(setup=learned(setup, weights, samples), potential=potential, error=error, layers=layers)
+    targets = np.stack([setup.targets(label, steps) for label in range(setup.net.outputs)])
+    learn_samples(program, memory, by_sample, labels, targets, setup.learnt, recorded)
+    weight = memory.weight.swapaxes(1, 2)
+    return LearningRun(
+        setup=after(setup, {matrix: _own(setup, weight, matrix) for matrix in matrices(setup.net)}, samples),
+        potential=recorded.potential,
+        error=recorded.error,
+        layers=tuple(_layer_trace(setup, recorded, i) for i in range(len(setup.net.layers))) if record else (),
+        losses=_losses(setup, memory.counts),
+    )
 
 
 def _rules(setup: LearningSetup) -> list[Plasticity | None]:
-    """The rule of each matrix, those of a layer's input and recurrent synapses in turns."""
-    return [
-        setup.rule(i, recurrent=recurrent) if layer.recurrent or not recurrent else None
-        for i, layer in enumerate(setup.net.layers)
-        for recurrent in (False, True)
-    ]
+    """The rule of each matrix number, None too where there is no such matrix."""
+    found = {matrix.number: setup.rule(matrix) for matrix in matrices(setup.net)}
+    return [found.get(number) for number in range(2 * len(setup.net.layers))]
 
 
 def _synapses(setup: LearningSetup) -> list[Synapses | None]:
-    """The synapses of each matrix, in the same order."""
+    """The synapses of each matrix number."""
     return [synapses for layer in setup.net.layers for synapses in (layer.synapses, layer.recurrent)]
 
 
@@ -79,14 +83,12 @@ def _program(setup: LearningSetup) -> Program:
         delay=np.array([setup.delay(i) for i in range(len(layers))]),
         feedback=_padded([_fixed_feedback(setup, i) for i in range(len(layers))]),
         symmetric=setup.feedback == "symmetric",
-        target=np.array(setup.target),
-        other=setup.other,
         error_shift=setup.error_shift,
         trace_max=setup.trace_max,
         weight_shift=setup.weight_shift,
         low=setup.weight_range[0],
         high=setup.weight_range[1],
-        epoch=setup.epoch or 0,
+        update_every=setup.update_every or 0,
         stochastic=setup.rounding == "stochastic",
         seed=setup.seed,
     )
@@ -94,12 +96,12 @@ def _program(setup: LearningSetup) -> Program:
 
 def _kind(layer: Layer) -> int:
     if isinstance(layer.neuron, LIFNeuron):
-        return STOCK
+        return LIF
     return DELAYED if layer.neuron.reset == "delayed" else IMMEDIATE
 
 
 def _coefficients(layer: Layer, rows: int) -> Ints:
-    """[4, rows, N]: a1, a2, b1, b2 by the step of the sample; of a stock LIF the two decays first."""
+    """[4, rows, N]: a1, a2, b1, b2 by the step of the sample; of a LIF the two decays first."""
     neuron = layer.neuron
     if isinstance(neuron, LIFNeuron):
         values: list[Any] = [DECAY_ONE - neuron.i_decay, DECAY_ONE - neuron.v_decay, 0, 0]
@@ -111,7 +113,7 @@ def _coefficients(layer: Layer, rows: int) -> Ints:
 
 def _eligibility(setup: LearningSetup, index: int, rows: int) -> Ints:
     """[4, rows]: a1, a2, b1, b2 of a layer's traces; 0 where it does not learn."""
-    if setup.rules[index] is None:
+    if setup.plasticity[index] is None:
         return np.zeros((4, rows), np.int64)
     found = Coefficients.of(setup.net.layers[index])
     values = zip(*(found.at(step) for step in range(rows)), strict=True)
@@ -121,7 +123,7 @@ def _eligibility(setup: LearningSetup, index: int, rows: int) -> Ints:
 def _fixed_feedback(setup: LearningSetup, index: int) -> Ints:
     """[outputs, N], 0 where there is none, or where it follows the readout's weights."""
     layer = setup.net.layers[index]
-    if layer.readout or setup.rules[index] is None or setup.feedback == "symmetric":
+    if layer.readout or setup.plasticity[index] is None or setup.feedback == "symmetric":
         return np.zeros((setup.net.outputs, layer.size), np.int64)
     return setup.feedback_weights(index).T
 
@@ -138,7 +140,7 @@ def _memory(setup: LearningSetup, program: Program) -> Memory:
     """At rest, with the weights of `setup`."""
     weights = [np.zeros((0, 0)) if s is None else s.weight.T for s in _synapses(setup)]
     weight = _padded(weights)
-    (matrices, inputs, width), layers = weight.shape, len(program.size)
+    (numbers, inputs, width), layers = weight.shape, len(program.size)
     rows = int(program.delay.max()) + 2
     return Memory(
         weight=weight,
@@ -147,44 +149,65 @@ def _memory(setup: LearningSetup, program: Program) -> Memory:
         states=np.zeros((3, layers, width), np.int64),
         psi=np.zeros((layers, width), np.int64),
         posted=np.zeros((rows, layers, 2, width), np.int64),
-        traces=np.zeros((matrices, 2, inputs), np.int64),
-        kept=np.zeros((rows, matrices, inputs), np.int64),
+        traces=np.zeros((numbers, 2, inputs), np.int64),
+        kept=np.zeros((rows, numbers, inputs), np.int64),
         total=np.zeros((2, width), np.int64),
         third_factor=np.zeros(width),
         error=np.zeros(setup.net.outputs, np.int64),
+        counts=np.zeros((numbers + 1, 2, 4), np.int64),
     )
 
 
-def _record(memory: Memory, steps: int, samples: int) -> Record:
-    """Room for the records of `samples` samples."""
+def _record(memory: Memory, steps: int, samples: int, every_step: bool) -> Record:
+    """Room for the results of `samples` samples."""
     _, layers, width = memory.states.shape
-    matrices, inputs, _ = memory.weight.shape
-    steps = steps if samples else 0
+    numbers, inputs, _ = memory.weight.shape
+    potential, error = np.zeros((samples, len(memory.error)), np.int64), np.zeros(samples, np.int64)
+    steps, samples = (steps, samples) if every_step else (0, 0)
     return Record(
+        potential=potential,
+        error=error,
         spikes=np.zeros((layers, steps, samples, width), np.uint8),
         states=np.zeros((layers, 2, steps, samples, width), np.int32),
         posted=np.zeros((layers, 2, steps, samples, width), np.int16),
-        traces=np.zeros((matrices, 2, steps, samples, inputs), np.int32),
-        weight=np.zeros((matrices, samples, inputs, width), np.int16),
+        traces=np.zeros((numbers, 2, steps, samples, inputs), np.int32),
+        weight=np.zeros((numbers, samples, inputs, width), np.int16),
     )
 
 
-def _own(setup: LearningSetup, weight: Ints, layer: int) -> list[Ints]:
-    """What belongs to a layer of the padded `weight` [2 L, ..., N, M]: that of its inputs, and its recurrent one."""
-    matrices = _synapses(setup)[2 * layer : 2 * layer + 2]
-    shapes = [synapses.weight.shape for synapses in matrices if synapses is not None]
-    return [weight[2 * layer + i, ..., :n, :m] for i, (n, m) in enumerate(shapes)]
+def _own(setup: LearningSetup, weight: Ints, matrix: Matrix) -> Ints:
+    """[..., N, M]: what belongs to a matrix of the padded `weight` [2 L, ..., N, M]."""
+    size, inputs = synapses_of(setup.net, matrix).weight.shape
+    own: Ints = weight[matrix.number, ..., :size, :inputs]
+    return own
+
+
+def _losses(setup: LearningSetup, counts: Ints) -> Losses:
+    """The kernel's `counts` by name."""
+    found: dict[str, Ints] = {"clipped_error": counts[-1, :, 0]}
+    for matrix in matrices(setup.net):
+        if setup.rule(matrix) is None:
+            continue
+        own = counts[matrix.number]
+        found[f"clipped_trace_{matrix.name}"] = own[:, TRACE]
+        found[f"lost_{matrix.name}"] = own[:, LOST]
+        found[f"saturated_{matrix.name}"] = np.array([own[HITS, SATURATED], own[OF, LOST]])
+        if not matrix.recurrent:
+            found[f"clipped_posted_{matrix.layer}"] = own[:, POSTED]
+    return {name: (int(hits), int(of)) for name, (hits, of) in found.items()}
 
 
 def _layer_trace(setup: LearningSetup, record: Record, index: int) -> LayerTrace:
     """The record of one layer without its padding."""
     size, rules = setup.net.layers[index].size, _rules(setup)
     sizes = [s.weight.shape[1] if s and rule else 0 for s, rule in zip(_synapses(setup), rules, strict=True)]
-    traces = [record.traces[matrix, ..., : sizes[matrix]] for matrix in (2 * index, 2 * index + 1)]
+    traces = [record.traces[number, ..., : sizes[number]] for number in (2 * index, 2 * index + 1)]
+    own = [matrix for matrix in matrices(setup.net) if matrix.layer == index]
+    weight = record.weight.swapaxes(-1, -2)
     return LayerTrace(
         spikes=record.spikes[index, ..., :size],
         states=record.states[index, ..., :size],
         posted=record.posted[index, ..., :size],
         eligibility=np.concatenate(traces, axis=-1),
-        weight=np.concatenate(_own(setup, record.weight.swapaxes(-1, -2), index), axis=-1),
+        weight=np.concatenate([_own(setup, weight, matrix) for matrix in own], axis=-1),
     )

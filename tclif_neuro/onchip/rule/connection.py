@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from tclif_neuro.network import DECAY_ONE, Layer, LIFNeuron
 from tclif_neuro.onchip.rule import equations as rule
+from tclif_neuro.onchip.rule.losses import Losses, at_limit, count, total
+from tclif_neuro.onchip.rule.matrices import Matrix, synapses_of
 from tclif_neuro.onchip.rule.random_bits import bits, key
 from tclif_neuro.onchip.rule.setup import LearningSetup
 
@@ -46,23 +48,21 @@ class LearningConnection:
 
     weight: [N, M] mantissas, int64. d, e: [M] eligibility traces in state units. change: [N, M], what has been summed
     since the last update. The traces of the last D + 2 steps are kept, so that what the neurons post about step t, D
-    steps later, meets the trace of step t.
+    steps later, meets the trace of step t. losses: what the limits took, since the connection was made.
 
-    layer, recurrent: which synapses of the network. learns: False: just synapses.
+    matrix: which synapses of the network; if the setup has no rule for them they are just synapses.
     """
 
-    def __init__(self, setup: LearningSetup, layer: int, *, recurrent: bool = False) -> None:
+    def __init__(self, setup: LearningSetup, matrix: Matrix) -> None:
         self.setup = setup
-        described = setup.net.layers[layer]
-        synapses = described.recurrent if recurrent else described.synapses
-        assert synapses is not None
-        self.rule = setup.rule(layer, recurrent=recurrent)
-        self.matrix = 2 * layer + recurrent  # its number among all, for the random bits
+        synapses = synapses_of(setup.net, matrix)
+        self.rule, self.matrix = setup.rule(matrix), matrix
         self.exponent = synapses.exponent
         self.weight: Ints = synapses.weight.astype(np.int64)
-        self.coefficients = Coefficients.of(described) if self.rule else None
-        self.depth = setup.delay(layer) + 2
+        self.coefficients = Coefficients.of(setup.net.layers[matrix.layer]) if self.rule else None
+        self.depth = setup.delay(matrix.layer) + 2
         self.synapse = np.arange(self.weight.size).reshape(self.weight.shape)
+        self.losses: Losses = {}
         self.start()
 
     def start(self) -> None:
@@ -74,32 +74,40 @@ class LearningConnection:
 
     def deliver(self, x: Ints) -> Ints:
         """What the input `x` [M] gives to the neurons, [N], as a Lava `Dense` has it."""
-        total = self.weight @ x
-        return total << self.exponent if self.exponent >= 0 else total >> -self.exponent
+        return rule.shifted(self.weight @ x, self.exponent)
 
     def remember(self, x: Ints, step: int) -> None:
         """Advance the eligibility by the input `x` [M] of step `step` of the sample."""
         if self.rule and self.coefficients:
             self.d, self.e = rule.eligibility(self.d, self.e, x, *self.coefficients.at(step))
-            self.kept[step % self.depth] = rule.narrow(self.e, self.rule.trace_shift, self.setup.trace_max)
+            trace = rule.narrow(self.e, self.rule.trace_shift, self.setup.trace_max)
+            self.kept[step % self.depth] = trace
+            self._count(at_limit(f"clipped_trace_{self.matrix.name}", trace, self.setup.trace_max))
 
     def learn(self, y1: Ints, y2: Ints, step: int, *, sample: int, last: bool) -> None:
         """Use y1, y2 [N], which the neurons posted about step `step` of sample number `sample`.
 
-        last: whether it is the sample's last step, which ends an epoch.
+        last: whether it is the sample's last step, after which the weights always move.
         """
         if not self.rule:
             return
         self.change += np.outer(y2 - y1, self.kept[step % self.depth])
-        if last or (self.setup.epoch is not None and (step + 1) % self.setup.epoch == 0):
+        if last or (self.setup.update_every is not None and (step + 1) % self.setup.update_every == 0):
             self._update(sample, step)
 
     def _update(self, sample: int, step: int) -> None:
         setup, k = self.setup, self.rule.rate_shift if self.rule else 0
         if setup.rounding == "stochastic":
-            dither = bits(key(setup.seed, self.matrix, sample, step), self.synapse) & ((1 << k) - 1)
+            dither = bits(key(setup.seed, self.matrix.number, sample, step), self.synapse) & ((1 << k) - 1)
         else:
             dither = (1 << k) >> 1
         weight = self.weight >> setup.weight_shift
-        self.weight = rule.update(weight, self.change, k, dither, *setup.weight_range) << setup.weight_shift
+        new = rule.update(weight, self.change, k, dither, *setup.weight_range)
+        self._count(count(f"lost_{self.matrix.name}", (new == weight) & (self.change != 0), self.change))
+        past = rule.moved(weight, self.change, k, dither) != new
+        self._count(count(f"saturated_{self.matrix.name}", past, self.change))
+        self.weight = new << setup.weight_shift
         self.change[:] = 0
+
+    def _count(self, found: Losses) -> None:
+        self.losses = total((self.losses, found))

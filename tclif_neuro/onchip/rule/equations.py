@@ -35,15 +35,34 @@ def eligibility(d: Int, e: Int, x: Int, a1: Int, a2: Int, b1: Int, b2: Int) -> t
     return d, sat(mul(e, a2) + mul(d, b2))
 
 
-def posted(psi: Int, signal: Int, shift: int, limit: int) -> tuple[Int, Int]:
-    """What a neuron posts to its synapses: `y1 = relu(psi L)`, `y2 = relu(-psi L)`, narrowed to [0, limit]."""
-    y = narrow(psi * signal, shift, limit)
+def error(potential: Int, target: Int, shift: int, limit: int) -> Int:
+    """What an error neuron sends: `potential - target`, narrowed."""
+    return narrow(potential - target, shift, limit)
+
+
+def both_signs(y: Int) -> tuple[Int, Int]:
+    """y as what a chip can post: its positive and its negative part."""
     return np.maximum(0, y), np.maximum(0, -y)
 
 
-def update(weight: Int, change: Int, shift: int, dither: Int, low: int, high: int) -> Int:
-    """`weight + change / 2^shift`, clipped to [low, high].
+def shifted(x: Int, exponent: int) -> Int:
+    """`x 2^exponent`, rounded down: what a `Dense` gives for the sum of its mantissas."""
+    return x << exponent if exponent >= 0 else x >> -exponent
+
+
+def posted(psi: Int, signal: Int, shift: int, limit: int) -> tuple[Int, Int]:
+    """What a neuron posts to its synapses: `y1 = relu(psi L)`, `y2 = relu(-psi L)`, narrowed to [0, limit]."""
+    return both_signs(narrow(psi * signal, shift, limit))
+
+
+def moved(weight: Int, change: Int, shift: int, dither: Int) -> Int:
+    """`weight + change / 2^shift`, before it is clipped.
 
     dither: random in [0, 2^shift), and the rounding is stochastic and right on average; 2^(shift-1), to the nearest.
     """
-    return np.minimum(high, np.maximum(low, weight + ((change + dither) >> shift)))
+    return weight + ((change + dither) >> shift)
+
+
+def update(weight: Int, change: Int, shift: int, dither: Int, low: int, high: int) -> Int:
+    """`moved`, clipped to [low, high]."""
+    return np.minimum(high, np.maximum(low, moved(weight, change, shift, dither)))

@@ -21,7 +21,7 @@ class Posting:
     """
 
     def __init__(self, setup: LearningSetup, layer: int) -> None:
-        described, found = setup.net.layers[layer], setup.rules[layer]
+        described, found = setup.net.layers[layer], setup.plasticity[layer]
         assert isinstance(described.neuron, TCLIFNeuron) and found is not None
         self.neuron, self.rule, self.limit = described.neuron, found, setup.trace_max
         self.depth = setup.delay(layer) + 1
@@ -39,4 +39,4 @@ class Posting:
 
 def post_error(error: Ints) -> tuple[Ints, Ints]:
     """y1, y2 of a readout: its neurons' own error, psi = 1."""
-    return np.maximum(0, error), np.maximum(0, -error)
+    return rule.both_signs(error)

@@ -1,11 +1,11 @@
 """How a network of integers learns: frozen, and checked against the limits of the chip when it is made.
 
-Lava checks none of these limits: it takes an epoch of 100 steps or a trace of 2^17 without a word.
+Lava checks none of these limits: it takes an epoch (`update_every`) of 100 steps or a trace of 2^17 without a word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,13 +23,15 @@ from tclif_neuro.network import (
     TCLIFNeuron,
     check_range,
 )
-from tclif_neuro.onchip.rule.equations import narrow
+from tclif_neuro.onchip.rule import equations
+from tclif_neuro.onchip.rule.matrices import Matrix
 from tclif_neuro.onchip.rule.random_bits import bits, key
 
 TRACE_BITS = (1, 7)  # of a trace, without its sign (lava: W_TRACE)
-EPOCH = (1, 63)  # steps; a spike's time within the epoch has 6 bits (lava: W_EPOCH_TIME)
+UPDATE_EVERY = (1, 63)  # steps; a spike's time within the epoch has 6 bits (lava: W_EPOCH_TIME)
 RATE_SHIFT = (0, 24)
 SHIFT = (0, 23)
+IDLE = (1, 2**16)  # silent steps: in the first of them what the last step taught is in place
 WEIGHT_BITS = (2, 8)  # with the sign
 SEED = (0, 2**31 - 1)
 FEEDBACK = 2**16 - 1  # what mixes the seed of the random feedback: the number of no matrix
@@ -77,39 +79,58 @@ class Plasticity:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class EngineState:
+    """Where a learning engine stopped.
+
+    weights: mantissas of each matrix, [N, M], odd ones too; of a prefiltered hidden layer [N, 2 M], for the positive
+    and the negative part of each input's trace. traces: x1, x2 of each, [2, M] or [2, 2 M]. epochs: of the engine, so
+    far; it chooses the random numbers.
+    """
+
+    weights: Mapping[Matrix, Ints]
+    traces: Mapping[Matrix, Ints]
+    epochs: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LearningSetup:
     """A network of integers and the three-factor rule by which it learns.
 
     net: the network at the start; a readout (LIF integrator) is its last layer. A layer that learns has synapses of
         `weight_bits` bits: mantissas `w 2^(9 - weight_bits)`, |w| <= 2^(weight_bits-1) - 1.
-    rules: one a layer, from the input on; None where a layer does not learn.
+    plasticity: one per layer, from the input on; None where a layer does not learn.
     target: [K], the potential that the right class should have at step t of the sample, in state units; past the end of
-        the table the last entry holds. The other classes should be at `other`.
+        the table the last entry holds. The other classes should be at `target_others`.
     error_shift: an error neuron sends (potential - target) / 2^error_shift, clipped to `trace_bits` bits and a sign.
     variant: which learning connection (docs/onchip.md).
-    epoch: steps between two updates, at most 63, or None: at the end of the sample. In any case a sample's last update
-        is at its end, so that samples are independent but for the weights.
+    update_every: steps between two updates, at most 63, or None: at the end of the sample. In any case a sample's last
+        update is at its end, so that samples are independent but for the weights.
     rounding: of an update, "stochastic" (from `seed`) or "nearest".
     feedback: "symmetric", the readout's weights as they are at the start of each sample (last hidden layer only), or
         "random", fixed from `seed`.
-    samples: how many samples were learnt already; it chooses the random bits.
+    learnt: how many samples were learnt already; it chooses the random bits.
+    idle: silent steps of the network after each sample. None: as few as the variant needs, which is all that `exact`
+        may have (one more than there are layers); in a `native` network the traces decay in them.
+    engine: where a learning engine stopped (`native` and `prefiltered`), None: at its beginning.
 
     Raises `FormatError` naming what does not fit.
     """
 
     net: QuantizedNetwork
-    rules: tuple[Plasticity | None, ...]
+    plasticity: tuple[Plasticity | None, ...]
     target: Ints
     error_shift: int
-    other: int = 0
+    target_others: int = 0
     variant: Variant = "exact"
-    epoch: int | None = None
+    update_every: int | None = None
     rounding: Literal["stochastic", "nearest"] = "stochastic"
     feedback: Literal["symmetric", "random"] = "symmetric"
     seed: int = 0
-    samples: int = 0
+    learnt: int = 0
     weight_bits: int = 8
     trace_bits: int = 7
+    idle: int | None = None
+    engine: EngineState | None = None
 
     def __post_init__(self) -> None:
         target = np.atleast_1d(np.asarray(self.target))
@@ -119,14 +140,14 @@ class LearningSetup:
         target = target.astype(np.int64)
         target.flags.writeable = False
         object.__setattr__(self, "target", target)
-        check_range("other", self.other, -STATE_MAX, STATE_MAX)
+        check_range("target_others", self.target_others, -STATE_MAX, STATE_MAX)
         check_range("error_shift", self.error_shift, *SHIFT)
         check_range("seed", self.seed, *SEED)
-        check_range("samples", self.samples, *SEED)
+        check_range("learnt", self.learnt, *SEED)
         check_range("weight_bits", self.weight_bits, *WEIGHT_BITS)
         check_range("trace_bits", self.trace_bits, *TRACE_BITS)
-        if self.epoch is not None:
-            check_range("epoch", self.epoch, *EPOCH)
+        if self.update_every is not None:
+            check_range("update_every", self.update_every, *UPDATE_EVERY)
         for name, allowed in (
             ("variant", ("exact", "native", "prefiltered")),
             ("rounding", ("stochastic", "nearest")),
@@ -134,17 +155,29 @@ class LearningSetup:
         ):
             if getattr(self, name) not in allowed:
                 raise FormatError(f"{name}: {getattr(self, name)!r} is none of {', '.join(allowed)}")
+        self._check_engine()
         self._check_layers()
+
+    def _check_engine(self) -> None:
+        exact = self.variant == "exact"
+        if self.idle is not None:
+            check_range("idle", self.idle, *IDLE)
+        if exact and self.idle not in (None, len(self.net.layers) + 1):
+            raise FormatError(f"idle: {self.idle}; the exact variant takes {len(self.net.layers) + 1}; leave it out")
+        if exact and self.engine is not None:
+            raise FormatError('engine: given for the variant "exact", which has no engine')
 
     def _check_layers(self) -> None:
         layers = self.net.layers
-        if len(self.rules) != len(layers):
-            raise FormatError(f"rules: {len(self.rules)} for {len(layers)} layers; give one each, None: does not learn")
+        if len(self.plasticity) != len(layers):
+            raise FormatError(
+                f"plasticity: {len(self.plasticity)} for {len(layers)} layers; give one each, None: does not learn"
+            )
         if not layers[-1].readout:
             raise FormatError("net: its last layer is no readout; the error neurons compare potentials")
-        if not any(self.rules):
-            raise FormatError("rules: no layer learns")
-        for i, (layer, rule) in enumerate(zip(layers, self.rules, strict=True)):
+        if not any(self.plasticity):
+            raise FormatError("plasticity: no layer learns")
+        for i, (layer, rule) in enumerate(zip(layers, self.plasticity, strict=True)):
             if rule is None:
                 continue
             _check_neuron(i, layer)
@@ -170,11 +203,6 @@ class LearningSetup:
             )
         check_range(f"{name} / {1 << self.weight_shift}", wide >> self.weight_shift, low, high)
 
-    def check_exact(self) -> None:
-        """Raise `FormatError` unless the variant is "exact", the one that this package computes."""
-        if self.variant != "exact":
-            raise FormatError(f"variant: {self.variant!r} learns by onchip.learn_stock, not here")
-
     @property
     def weight_shift(self) -> int:
         """A weight w of the rule is the network's mantissa `w << weight_shift`; those have 9 bits, the last 0."""
@@ -191,10 +219,10 @@ class LearningSetup:
         """The largest trace: of the surrogate, of y1 and y2, of an error, of an eligibility."""
         return 2**self.trace_bits - 1
 
-    def rule(self, layer: int, *, recurrent: bool) -> Plasticity | None:
-        """How the input or the recurrent synapses of layer `layer` learn, None if they do not."""
-        found = self.rules[layer]
-        return found.of_recurrent if found is not None and recurrent else found
+    def rule(self, matrix: Matrix) -> Plasticity | None:
+        """How the synapses of a matrix learn, None if they do not."""
+        found = self.plasticity[matrix.layer]
+        return found.of_recurrent if found is not None and matrix.recurrent else found
 
     def delay(self, layer: int) -> int:
         """D: how many steps after step t the learning signal about step t reaches layer `layer` (from 0).
@@ -218,18 +246,19 @@ class LearningSetup:
 
     def targets(self, label: int, steps: int) -> Ints:
         """[steps, outputs], the potentials that the readout should have in a sample of class `label`."""
-        target = np.full((steps, self.net.outputs), self.other, np.int64)
+        target = np.full((steps, self.net.outputs), self.target_others, np.int64)
         target[:, label] = self.target[np.minimum(np.arange(steps), len(self.target) - 1)]
         return target
 
     def error(self, potential: Ints, target: Ints) -> Ints:
         """What the error neurons send: `potential - target`, narrowed."""
-        return narrow(potential - target, self.error_shift, self.trace_max)
+        return equations.error(potential, target, self.error_shift, self.trace_max)
 
     @property
-    def idle(self) -> int:
-        """The chip's silent steps after each sample, in which the last learning signals come home."""
-        return len(self.net.layers) + 1
+    def idle_steps(self) -> int:
+        """The silent steps after each sample; with `exact` those in which the last learning signals come home."""
+        least = len(self.net.layers) + 1 if self.variant == "exact" else 1
+        return least if self.idle is None else self.idle
 
 
 def _check_neuron(index: int, layer: Layer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from tclif_neuro.arrays import ArraysError, read_arrays, write_arrays
 from tclif_neuro.data.toml import explain
 from tclif_neuro.errors import TclifError
 from tclif_neuro.network import FormatError, QuantizedNetwork
-from tclif_neuro.onchip.tasks.records import matrices
+from tclif_neuro.onchip.rule.matrices import matrices, weights_of, with_weights
 from tclif_neuro.onchip.tasks.session import Moment, Session
 from tclif_neuro.text import cut, quoted
 
@@ -38,7 +37,7 @@ def save_moment(path: Path, session: Session, moment: Moment) -> None:
     }
     arrays: dict[str, Any] = {}
     for kind, net in (("now", moment.net), ("measured", moment.measured), ("first", session.first.net)):
-        arrays |= {f"{kind}_{name}": synapses.weight for name, synapses in matrices(net).items()}
+        arrays |= {f"{kind}_{matrix.name}": weight for matrix, weight in weights_of(net).items()}
     write_arrays(path, arrays, facts)
 
 
@@ -108,9 +107,9 @@ def _check_same(path: Path, facts: dict[str, Any], arrays: dict[str, Any], sessi
             )
     if facts.get("data") != session.stream.digest():
         raise LearnCheckpointError(f"{path}: learnt other data of the same name; {otherwise}")
-    for name, synapses in matrices(session.first.net).items():
-        first = f"first_{name}"
-        if first not in arrays or not np.array_equal(arrays[first], synapses.weight):
+    for matrix, weight in weights_of(session.first.net).items():
+        first = f"first_{matrix.name}"
+        if first not in arrays or not np.array_equal(arrays[first], weight):
             raise LearnCheckpointError(f"{path}: started from other weights; {otherwise}")
 
 
@@ -122,9 +121,4 @@ def _flat(table: Any, key: str = "") -> dict[str, Any]:
 
 
 def _with_weights(net: QuantizedNetwork, arrays: dict[str, Any], kind: str) -> QuantizedNetwork:
-    layers = []
-    for i, layer in enumerate(net.layers):
-        synapses = replace(layer.synapses, weight=arrays[f"{kind}_{i}"])
-        recurrent = layer.recurrent and replace(layer.recurrent, weight=arrays[f"{kind}_{i}_recurrent"])
-        layers.append(replace(layer, synapses=synapses, recurrent=recurrent))
-    return replace(net, layers=tuple(layers))
+    return with_weights(net, {matrix: arrays[f"{kind}_{matrix.name}"] for matrix in matrices(net)})

@@ -29,12 +29,12 @@ def first_setup(recipe: LearnRecipe, stream: Stream) -> LearningSetup:
     net = replace(on_grid, classes=stream.classes, steps=len(stream.x), recipe="")
     return LearningSetup(
         net=net,
-        rules=rules(recipe, net, stream.phases[0].hidden, 0),
+        plasticity=rules(recipe, net, stream.phases[0].hidden, 0),
         target=_target(learning, stream),
-        other=learning.other,
+        target_others=learning.target_others,
         error_shift=learning.error_shift,
         variant=learning.variant,
-        epoch=learning.epoch or None,
+        update_every=learning.update_every or None,
         rounding=learning.rounding,
         feedback=learning.feedback,
         seed=learning.seed,
@@ -62,8 +62,8 @@ def _target(learning: LearningSection, stream: Stream) -> npt.NDArray[np.int64]:
     target = np.full(steps, learning.target, np.int64)
     if learning.ramp:
         since = np.arange(1, steps - asked + 1)
-        target[asked:] = learning.other + (learning.target - learning.other) * since // len(since)
-    target[:asked] = learning.other
+        target[asked:] = learning.target_others + (learning.target - learning.target_others) * since // len(since)
+    target[:asked] = learning.target_others
     return target
 
 

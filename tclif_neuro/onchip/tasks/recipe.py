@@ -9,7 +9,7 @@
 
     [learning]
     passes = 40
-    epoch = 8
+    update_every = 8
 
 A key that is left out has the value it has below.
 """
@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tclif_neuro.data.spec import Count, Section
-from tclif_neuro.onchip.rule.setup import EPOCH, RATE_SHIFT, SEED, SHIFT, TRACE_BITS, WEIGHT_BITS
+from tclif_neuro.onchip.rule.setup import RATE_SHIFT, SEED, SHIFT, TRACE_BITS, UPDATE_EVERY, WEIGHT_BITS
 
 Seed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
 RateShift = Annotated[int, Field(ge=RATE_SHIFT[0], le=RATE_SHIFT[1])]
@@ -150,15 +150,15 @@ class ReadoutSection(Section):
 class LearningSection(Section):
     """[learning].
 
-    variant, epoch, rounding, feedback, weight_bits, trace_bits, seed, error_shift: see `LearningSetup`; epoch 0: an
-    update at the end of each sample. passes: how often the samples are shown. slower: after which passes, counted over
-    the whole task, the rates halve. target: the potential that the right class should have, others have `other`; ramp:
-    it grows to that over the sample, or over the part of it in which the answer is asked for. test_every,
-    checkpoint_every: samples; the last one and the ends of phases are always measured.
+    variant, update_every, rounding, feedback, weight_bits, trace_bits, seed, error_shift: see `LearningSetup`;
+    update_every 0: an update at the end of each sample. passes: how often the samples are shown. slower: after which
+    passes, counted over the whole task, the rates halve. target: the potential that the right class should have, others
+    have `target_others`; ramp: it grows to that over the sample, or over the part of it in which the answer is asked
+    for. test_every, checkpoint_every: samples; the last one and the ends of phases are always measured.
     """
 
     variant: Literal["exact", "native", "prefiltered"] = "exact"
-    epoch: Annotated[int, Field(ge=0, le=EPOCH[1])] = 0
+    update_every: Annotated[int, Field(ge=0, le=UPDATE_EVERY[1])] = 0
     rounding: Literal["stochastic", "nearest"] = "stochastic"
     feedback: Literal["symmetric", "random"] = "symmetric"
     weight_bits: Annotated[int, Field(ge=WEIGHT_BITS[0], le=WEIGHT_BITS[1])] = 8
@@ -167,7 +167,7 @@ class LearningSection(Section):
     passes: Count = 30
     slower: Annotated[tuple[Count, ...], Field(strict=False)] = ()
     target: State = 2**18
-    other: State = 0
+    target_others: State = 0
     ramp: bool = True
     error_shift: Shift = 11
     test_every: Count = 1000

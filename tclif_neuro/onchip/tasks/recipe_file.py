@@ -30,7 +30,7 @@ def parse_learn_recipe(data: dict[str, Any], source: str = "recipe") -> LearnRec
 
 
 def changed(recipe: LearnRecipe, **changes: Any) -> LearnRecipe:
-    """`recipe` with other values, by dotted keys: `changed(recipe, **{"learning.epoch": 4})`.
+    """`recipe` with other values, by dotted keys: `changed(recipe, **{"learning.update_every": 4})`.
 
     Raises `LearnRecipeError` on an impossible one.
     """

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.simulator import simulate
-from tclif_neuro.network import QuantizedNetwork, Synapses
+from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.onchip.rule.matrices import weights_of
 from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.tasks.stream import Stream
 
@@ -24,25 +25,16 @@ def measure(stream: Stream, net: QuantizedNetwork) -> dict[str, float]:
     return {name: float((simulate(net, x).predictions == y).mean()) for name, (x, y) in stream.tests.items()}
 
 
-def matrices(net: QuantizedNetwork) -> dict[str, Synapses]:
-    """All synapses by name, "0", "0_recurrent", "1", ..."""
-    found = {}
-    for i, layer in enumerate(net.layers):
-        found[str(i)] = layer.synapses
-        if layer.recurrent is not None:
-            found[f"{i}_recurrent"] = layer.recurrent
-    return found
-
-
 def weight_statistics(setup: LearningSetup, before: QuantizedNetwork) -> Row:
     """Of each matrix: the mean |w| in steps, the share at a limit, and the share that differs from `before`."""
     low, high = setup.weight_range
     row: Row = {}
-    for (name, now), then in zip(matrices(setup.net).items(), matrices(before).values(), strict=True):
-        weight = now.weight.astype(np.int64) >> setup.weight_shift
-        row[f"weight_{name}"] = float(np.abs(weight).mean())
-        row[f"limit_{name}"] = float(((weight == low) | (weight == high)).mean())
-        row[f"changed_{name}"] = float((now.weight != then.weight).mean())
+    then = weights_of(before)
+    for matrix, now in weights_of(setup.net).items():
+        weight = now >> setup.weight_shift
+        row[f"weight_{matrix.name}"] = float(np.abs(weight).mean())
+        row[f"limit_{matrix.name}"] = float(((weight == low) | (weight == high)).mean())
+        row[f"changed_{matrix.name}"] = float((now != then[matrix]).mean())
     return row
 
 

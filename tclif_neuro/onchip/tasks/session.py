@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tclif_neuro.network import QuantizedNetwork
-from tclif_neuro.onchip.exact.simulator import learn
+from tclif_neuro.onchip.backends import learn
 from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.tasks.first_setup import first_setup, rules
 from tclif_neuro.onchip.tasks.recipe import LearnRecipe
@@ -70,7 +70,7 @@ class Session:
         done = position // self.stream.size
         slower = sum(done >= passes for passes in self.recipe.learning.slower)
         chosen = rules(self.recipe, net, self.stream.phase(position).hidden, slower)
-        return replace(self.first, net=net, rules=chosen, samples=position)
+        return replace(self.first, net=net, plasticity=chosen, learnt=position)
 
     def advance(self, moment: Moment) -> Moment:
         """Up to the next look at it: a record, a checkpoint, another rule, or `PIECE` samples."""

@@ -1,4 +1,4 @@
-"""A network that learns digits on a stock learning engine, and a few digits."""
+"""A network that learns digits on a learning engine, and a few digits."""
 
 from dataclasses import replace
 
@@ -22,8 +22,8 @@ def setup_of(variant: str, leak: int = 0, recurrent: bool = True, **changes) -> 
     net = random_network(8, neuron, 20, 10, rng=np.random.default_rng(0), recurrent=recurrent)
     leaky = LIFNeuron(i_decay=DECAY_ONE, v_decay=leak, vth_mant=MANT_MAX)
     net = replace(net, layers=(net.layers[0], replace(net.layers[1], neuron=leaky)))
-    given = {"net": net, "rules": (HIDDEN, READOUT), "target": 2**16 * np.arange(1, 9), "error_shift": 12}
-    return LearningSetup(**{**given, "feedback": "random", "epoch": 1, "variant": variant, **changes})
+    given = {"net": net, "plasticity": (HIDDEN, READOUT), "target": 2**16 * np.arange(1, 9), "error_shift": 12}
+    return LearningSetup(**{**given, "feedback": "random", "update_every": 1, "variant": variant, **changes})
 
 
 def digits(samples: int) -> tuple[np.ndarray, np.ndarray]:
