@@ -108,6 +108,12 @@ def test_the_hub_depends_on_numpy_alone() -> None:
     assert rooms()["network"] == {"errors"}
 
 
+def test_the_room_of_the_chip_knows_numpy_alone() -> None:
+    sources = (PACKAGE / "loihi").glob("*.py")
+    outside = {name.split(".")[0] for source in sources for name in modules_of(source)} - sys.stdlib_module_names
+    assert outside == {"numpy", "tclif_neuro"}
+
+
 @pytest.mark.parametrize("name", ["rule", "exact/reference", "engine/fit", "run"])
 def test_the_on_chip_rule_knows_the_integers_alone(name: str) -> None:
     place = PACKAGE / "onchip" / name

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from tclif_neuro import __version__
+from tclif_neuro.cli import chip
 from tclif_neuro.cli.options import (
     Backend,
     DataDir,
@@ -329,6 +330,10 @@ def bench(
 
     result = run_bench(out, short=short, only=only)
     terminal.deliver(result, bench_parts(result), json)
+
+
+app.command()(chip.check)
+app.command(name="map")(chip.map_cores)
 
 
 def main() -> None:

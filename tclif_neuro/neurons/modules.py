@@ -28,6 +28,8 @@ from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
 
 ResetGrad = Literal["keep", "detach"]
 
+LATTICE = 16  # couplings that are whole sixteenths have a product that an 8-bit weight over 256 holds
+
 
 def _logit(p: float, name: str) -> float:
     if not 0 < p < 1:
@@ -157,22 +159,44 @@ class TwoCompartment(SpikingLayer):
 class TCLIF(TwoCompartment):
     """TC-LIF [Zhang et al. 2024, eqs. 10-12]: a1 = a2 = 1, learnable couplings b1 = -sigmoid(c1), b2 = sigmoid(c2).
 
-    c1, c2: initial values (0: b1 = -0.5, b2 = 0.5). per_neuron: one pair a neuron instead of one a layer.
+    c1, c2: initial values (0: b1 = -0.5, b2 = 0.5). per_neuron: one pair per neuron instead of one per layer.
+    learn_couplings: False keeps c1 and c2 as they are. lattice: b1 and b2 are the nearest sixteenths (`on_lattice`), so
+    that b1 b2 is a multiple of 1/256 and the neuron can be built from stock Loihi 2 neurons.
     Other arguments: see `TwoCompartment`; gamma is what a spike takes from the dendrite.
     """
 
     def __init__(
-        self, size: int, *, c1: float = 0.0, c2: float = 0.0, per_neuron: bool = False, **layer: object
+        self,
+        size: int,
+        *,
+        c1: float = 0.0,
+        c2: float = 0.0,
+        per_neuron: bool = False,
+        learn_couplings: bool = True,
+        lattice: bool = False,
+        **layer: object,
     ) -> None:
         super().__init__(size, **layer)  # type: ignore[arg-type]
         n = size if per_neuron else 1
-        self.c1 = nn.Parameter(torch.full((n,), float(c1)))
-        self.c2 = nn.Parameter(torch.full((n,), float(c2)))
+        self.lattice = lattice
+        self.c1 = nn.Parameter(torch.full((n,), float(c1)), requires_grad=learn_couplings)
+        self.c2 = nn.Parameter(torch.full((n,), float(c2)), requires_grad=learn_couplings)
 
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """a1 = a2 = 1; b1 = -sigmoid(c1), b2 = sigmoid(c2)."""
+        """a1 = a2 = 1; b1 = -sigmoid(c1), b2 = sigmoid(c2), on the lattice if that was asked for."""
         one = torch.ones(1, 1, dtype=self.c1.dtype, device=self.c1.device)
-        return one, one, -torch.sigmoid(self.c1), torch.sigmoid(self.c2)
+        b1, b2 = torch.sigmoid(self.c1), torch.sigmoid(self.c2)
+        return (one, one, -on_lattice(b1), on_lattice(b2)) if self.lattice else (one, one, -b1, b2)
+
+
+def on_lattice(coupling: Tensor) -> Tensor:
+    """The nearest of 1/16, 2/16, ..., 15/16, with the gradient of `coupling` itself (straight-through).
+
+    >>> on_lattice(torch.tensor([0.01, 0.47]))
+    tensor([0.0625, 0.5000])
+    """
+    nearest = (coupling.detach() * LATTICE).round().clamp(1, LATTICE - 1) / LATTICE
+    return nearest + (coupling - coupling.detach())
 
 
 class RelaxedTCLIF(TwoCompartment):

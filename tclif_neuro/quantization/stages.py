@@ -205,11 +205,14 @@ def _plain(module: _M) -> _M:
     for part in plain.modules():
         if parametrize.is_parametrized(part):
             assert isinstance(part.parametrizations, nn.ModuleDict)
-            values = {name: getattr(part, name).detach() for name in part.parametrizations}
+            values = {
+                name: nn.Parameter(getattr(part, name).detach(), requires_grad=kept.original.requires_grad)
+                for name, kept in part.parametrizations.items()
+            }
             part.__class__ = parametrize.type_before_parametrizations(part)
             del part.parametrizations
             for name, value in values.items():
-                part.register_parameter(name, nn.Parameter(value))
+                part.register_parameter(name, value)
     return plain
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,10 +52,18 @@ def _deaths_raise() -> Iterator[None]:
         signal.signal(signal.SIGCHLD, previous)
 
 
-def run_lava(process: Any, steps: int, *, tag: str = "fixed_pt", config: RunConfig | None = None) -> None:
+def run_lava(
+    process: Any,
+    steps: int,
+    *,
+    tag: str = "fixed_pt",
+    config: RunConfig | None = None,
+    finish: Callable[[], None] | None = None,
+) -> None:
     """Run `process` and all that is connected to it for `steps` steps, then stop it.
 
-    tag: which ProcessModels, "fixed_pt" or "floating_pt"; config: a run configuration of your own instead.
+    tag: which ProcessModels, "fixed_pt" or "floating_pt"; config: a run configuration of your own instead. finish:
+    called after the last step, while Vars can still be read.
 
     Raises `ActorFailure` as soon as one of the processes raises or dies.
     """
@@ -65,6 +73,8 @@ def run_lava(process: Any, steps: int, *, tag: str = "fixed_pt", config: RunConf
         with _deaths_raise():
             process.create_runtime(run_cfg=config, executable=executable)
             process.run(RunSteps(num_steps=steps))
+            if finish is not None:
+                finish()
     except BaseException as error:
         actors = process.runtime._messaging_infrastructure.actors if process.runtime else []
         names = [_full_name(p) for p in executable.proc_builders]

@@ -59,6 +59,8 @@ class TCLIFSection(LayerSection):
     gamma: NonNegative = 0.5
     c1: float = 0.0
     c2: float = 0.0
+    learn_couplings: bool = True
+    lattice: bool = False
 
 
 class RelaxedSection(LayerSection):

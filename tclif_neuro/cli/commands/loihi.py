@@ -1,0 +1,109 @@
+"""`tclif check` and `tclif map`: whether a network fits Loihi 2, and where it could lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tclif_neuro.cli.commands.outputs import check_output, save_figure
+from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.compare.energy import energy
+from tclif_neuro.fixed.simulator import simulate
+from tclif_neuro.errors import TclifError
+from tclif_neuro.loihi.checks import Finding, Question, check
+from tclif_neuro.loihi.estimates import Estimate, Operations, count_operations, estimates
+from tclif_neuro.loihi.limits import find_board
+from tclif_neuro.loihi.mapper import PATHS, Placement, place
+from tclif_neuro.loihi.mapper import Path as ChipPath
+from tclif_neuro.loihi.stock import StockError, StockLoss, to_stock
+from tclif_neuro.network import LIFNeuron, QuantizedNetwork
+from tclif_neuro.netx import load
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """What was found. errors: how many findings are errors. samples: measured on, 0 for none."""
+
+    file: Path
+    board: str
+    path: ChipPath
+    samples: int
+    errors: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapResult:
+    """Where the network could lie; on samples, what it does, and estimates of time and energy per sample.
+
+    stock: what the stock form of each two-compartment layer costs, on that path. arithmetic_uj: microjoules per sample
+    of the arithmetic alone, in 45 nm (`compare.energy`).
+    """
+
+    file: Path
+    placement: Placement
+    stock: tuple[StockLoss, ...]
+    samples: int
+    operations: Operations | None
+    estimates: tuple[Estimate, ...]
+    arithmetic_uj: float | None
+    figure: Path | None
+
+
+def choose_path(net: QuantizedNetwork, asked: str) -> ChipPath:
+    """The path `asked` for; "auto": "lif" if every layer is one, else "stock" if that takes it, else "microcode"."""
+    if asked != "auto":
+        if asked not in PATHS:
+            raise TclifError(f"path {asked!r}: auto, {', '.join(PATHS)} expected")
+        return asked
+    if all(isinstance(layer.neuron, LIFNeuron) for layer in net.layers):
+        return "lif"
+    try:
+        to_stock(net)
+    except StockError:
+        return "microcode"
+    return "stock"
+
+
+def check_file(file: Path, *, board: str, path: str, samples: int | None, one_run: bool, choice: Choice) -> CheckResult:
+    """Check the network in `file`; on the first `samples` samples of `choice`, if given."""
+    net = load(file)
+    way = choose_path(net, path)
+    x = None if samples is None else load_batch(net, choice).x
+    findings = check(net, Question(board=find_board(board), path=way, samples=x, one_run=one_run))
+    errors = sum(finding.severity == "error" for finding in findings)
+    return CheckResult(file=file, board=board, path=way, samples=samples or 0, errors=errors, findings=findings)
+
+
+def map_file(
+    file: Path, *, board: str, path: str, samples: int | None, choice: Choice, figure: Path | None
+) -> MapResult:
+    """Place the network in `file`; with `samples`, count what it does on them; `figure`: draw the chips there."""
+    if figure is not None:
+        check_output(figure, (".png", ".svg", ".pdf"), [file])
+    net = load(file)
+    way = choose_path(net, path)
+    stock = to_stock(net) if way == "stock" else None
+    placement = place(net, find_board(board), way, stock)
+    operations: Operations | None = None
+    made: tuple[Estimate, ...] = ()
+    arithmetic: float | None = None
+    if samples is not None:
+        run = simulate(net, load_batch(net, choice).x, record=True)
+        operations = count_operations(net, run)
+        made = estimates(operations, placement.cores)
+        arithmetic = energy(net, run).uj_per_sample
+    if figure is not None:
+        from tclif_neuro.show.chip import draw_placement
+
+        save_figure(figure, draw_placement(placement))
+    return MapResult(
+        file=file,
+        placement=placement,
+        stock=stock.loss if stock else (),
+        samples=samples or 0,
+        operations=operations,
+        estimates=made,
+        arithmetic_uj=arithmetic,
+        figure=figure,
+    )

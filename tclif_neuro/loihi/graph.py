@@ -1,0 +1,198 @@
+"""A network of processes that Lava ships for Loihi 2: `Sigma`, `LIF` and the synapses between them, in integers.
+
+One graph serves three uses: `run_graph` computes it in NumPy, `lava.stock_build` makes it of Lava's own unmodified
+processes, and a conformance vector carries it to a chip. A step, for all of them:
+
+    every edge delivers what its source sent in the step before;  every node adds up, updates, and sends
+
+so an edge always takes one step, as a `Dense` or `Sparse` does in Lava.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.fixed.step import int32, lif
+from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, MANT_MAX, STATE_MAX, FormatError, Synapses, check_range
+
+Ints = npt.NDArray[np.int64]
+Kind = Literal["source", "sigma", "lif"]
+MESSAGE_BITS = 24  # of a graded spike between stock neurons
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Node:
+    """A population of `size` neurons.
+
+    source: sends the input, one row a step, then zeros.
+    sigma: `sigma <- sigma + in`, and sends sigma in every step.
+    lif: Lava's bit-accurate LIF, see `fixed.step.lif`, with Lava's own parameters: du (to which Lava adds 1), dv, vth,
+        bias_mant [size] and bias_exp. reset_step: the run's step, from 1, that begins with u = v = 0; 0 for none.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+    du: int = DECAY_ONE - 1
+    dv: int = DECAY_ONE
+    vth: int = 1
+    bias_mant: npt.NDArray[Any] | None = None
+    bias_exp: int = 0
+    reset_step: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("source", "sigma", "lif"):
+            raise FormatError(f"node {self.name}: kind {self.kind!r} is none of source, sigma, lif")
+        check_range(f"node {self.name}: size", self.size, 1, 2**20)
+        check_range(f"node {self.name}: du", self.du, 0, DECAY_ONE - 1)
+        check_range(f"node {self.name}: dv", self.dv, 0, DECAY_ONE)
+        check_range(f"node {self.name}: vth", self.vth, 0, MANT_MAX)
+        check_range(f"node {self.name}: reset_step", self.reset_step, 0, 2**30)
+
+    @property
+    def bias(self) -> Ints:
+        """The bias in state units, [size]."""
+        mantissa = np.zeros(self.size, np.int64) if self.bias_mant is None else np.asarray(self.bias_mant, np.int64)
+        return mantissa << self.bias_exp
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Edge:
+    """Synapses from `source` to every one of `targets`, which get the same sums.
+
+        a = shift(weight s, exponent)
+
+    weight: [N, M], or [N] for the diagonal of a square matrix. In one matrix all mantissas are even in [-256, 254], or
+    of one sign up to 255; exponent in [-8, 7]. message_bits: 0 for binary spikes, else the width of graded ones.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    weight: npt.NDArray[Any]
+    exponent: int = 0
+    message_bits: int = 0
+
+    def __post_init__(self) -> None:
+        weight = np.asarray(self.weight, np.int64)
+        Synapses(weight=np.atleast_2d(weight), exponent=self.exponent)  # its format, checked
+        object.__setattr__(self, "weight", weight)
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether every neuron has one synapse, from its namesake."""
+        return bool(self.weight.ndim == 1)
+
+    @property
+    def synapses(self) -> int:
+        """How many synapses it takes, those of every target counted, zeros not."""
+        return int(np.count_nonzero(self.weight)) * len(self.targets)
+
+    def deliver(self, sent: Ints) -> Ints:
+        """What arrives of `sent` [B, M], int64 [B, N], wrapped to 32 bits as in Lava."""
+        signal = sent if self.message_bits else (sent != 0).astype(np.int64)
+        if self.diagonal:
+            total = int32(self.weight * signal)
+        else:  # exact in float64: below 2^53
+            total = int32((signal.astype(np.float64) @ self.weight.T.astype(np.float64)).astype(np.int64))
+        return int32(total << self.exponent) if self.exponent > 0 else total >> -self.exponent
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """Nodes and edges; exactly one node is the source. Raises `FormatError` where they do not fit together."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {node.name: node.size for node in self.nodes}
+        if len(sizes) != len(self.nodes):
+            raise FormatError("graph: two nodes of the same name")
+        if [node.kind for node in self.nodes].count("source") != 1:
+            raise FormatError("graph: exactly one source expected")
+        for edge in self.edges:
+            for name in (edge.source, *edge.targets):
+                if name not in sizes:
+                    raise FormatError(f"graph: an edge names {name!r}, which is no node")
+            shape = edge.weight.shape if not edge.diagonal else edge.weight.shape * 2
+            for target in edge.targets:
+                if shape != (sizes[target], sizes[edge.source]):
+                    raise FormatError(f"graph: edge {edge.source} -> {target} has the shape {list(shape)}")
+
+    def node(self, name: str) -> Node:
+        """The node of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    @property
+    def source(self) -> Node:
+        """Where the input comes in."""
+        return next(node for node in self.nodes if node.kind == "source")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GraphRun:
+    """What the observed nodes sent, [steps, B, size] each; the last (u, v) of every LIF; how often 24 bits were left.
+
+    left: for each node, how often a sigma went beyond 24 bits or a current or potential out of its range.
+    """
+
+    sent: dict[str, npt.NDArray[np.int32]]
+    final: dict[str, tuple[Ints, Ints]]
+    left: dict[str, int]
+
+
+def run_graph(graph: Graph, x: npt.NDArray[Any], steps: int, observe: tuple[str, ...]) -> GraphRun:
+    """Run `graph` for `steps` steps on the input x [T, B, M], T <= steps, from rest."""
+    batch = x.shape[1]
+    state = {node.name: np.zeros((2, batch, node.size), np.int64) for node in graph.nodes}
+    sent = {node.name: np.zeros((batch, node.size), np.int64) for node in graph.nodes}
+    kept = {name: np.zeros((steps, batch, graph.node(name).size), np.int32) for name in observe}
+    left = dict.fromkeys(state, 0)
+    for t in range(steps):
+        inputs: dict[str, Any] = dict.fromkeys(state, 0)
+        for edge in graph.edges:
+            delivered = edge.deliver(sent[edge.source])
+            for target in edge.targets:
+                inputs[target] = inputs[target] + delivered
+        for node in graph.nodes:
+            if node.kind == "source":
+                sent[node.name] = x[t].astype(np.int64) if t < len(x) else np.zeros_like(sent[node.name])
+            else:
+                state[node.name], sent[node.name], out = _advance(node, state[node.name], int32(inputs[node.name]), t)
+                left[node.name] += out
+        for name in observe:
+            kept[name][t] = sent[name]
+    final = {node.name: (state[node.name][0], state[node.name][1]) for node in graph.nodes if node.kind == "lif"}
+    return GraphRun(sent=kept, final=final, left=left)
+
+
+def _advance(node: Node, state: Ints, a_in: Ints, t: int) -> tuple[Ints, Ints, int]:
+    """A step of a sigma or LIF node: its state, what it sends, and how often it left its 24 bits."""
+    if node.kind == "sigma":
+        sigma = int32(state[0] + a_in)
+        return np.stack([sigma, state[1]]), sigma, int((np.abs(sigma) > STATE_MAX).sum())
+    u, v = np.zeros_like(state) if t + 1 == node.reset_step else state
+    act, vth = int32(a_in << ACT_SHIFT), node.vth << ACT_SHIFT
+    u, v, spike, out = lif(u, v, act, node.bias, DECAY_ONE - node.du - 1, DECAY_ONE - node.dv, vth)
+    return np.stack([u, v]), spike, int(out.sum())
+
+
+def joined(edges: list[Edge]) -> tuple[Edge, ...]:
+    """The same with edges that carry the same sums from the same source made one with several targets."""
+    found: list[Edge] = []
+    for edge in edges:
+        same = next((i for i, other in enumerate(found) if _alike(edge, other)), None)
+        if same is None:
+            found.append(edge)
+        else:
+            found[same] = replace(found[same], targets=found[same].targets + edge.targets)
+    return tuple(found)
+
+
+def _alike(a: Edge, b: Edge) -> bool:
+    fields = ("source", "exponent", "message_bits")
+    return all(getattr(a, f) == getattr(b, f) for f in fields) and np.array_equal(a.weight, b.weight)

@@ -1,0 +1,151 @@
+"""What is shown of Loihi 2: findings, the map of the cores as tables and as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tclif_neuro.show.tables import Sheet, number, share
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tclif_neuro.cli.commands.loihi import CheckResult, MapResult
+    from tclif_neuro.loihi.mapper import LayerPlace, Placement
+
+KINDS = {
+    "P": "published by Intel",
+    "C": "public code",
+    "O": "printed by Intel's compiler",
+    "I": "inferred from what it prints",
+    "M": "measured here",
+    "E": "an estimate",
+    "F": "a fact of the network",
+}
+COLUMNS = 12  # cores beside each other in the picture
+MAX_CHIPS = 4  # that are drawn
+
+
+def check_parts(result: CheckResult) -> list[Sheet | str]:
+    """The findings, and the verdict."""
+    rows = tuple(
+        (f.severity, f.code, "" if f.layer < 0 else str(f.layer), f.text, f.remedy, f.kind) for f in result.findings
+    )
+    measured = f", measured on {result.samples} samples" if result.samples else ""
+    title = f"{result.file.name} on {result.board}, path {result.path}{measured}"
+    columns = ("severity", "check", "layer", "what", "remedy", "known by")
+    verdict = f"{result.errors} error(s)" if result.errors else "no error: it fits by our estimate"
+    return [Sheet(title=title, columns=columns, rows=rows), _kinds({f.kind for f in result.findings}), verdict]
+
+
+def map_parts(result: MapResult) -> list[Sheet | str]:
+    """Layers, cores, the cost of the stock form, and the estimates."""
+    parts: list[Sheet | str] = [_layers(result), _cores(result.placement)]
+    if result.stock:
+        parts.append(_stock(result))
+    if result.operations is not None:
+        parts.append(_estimates(result))
+    parts.append(_kinds({"C", "O", "I", *(limit.kind for e in result.estimates for limit in e.limits)}))
+    if result.figure is not None:
+        parts.append(f"wrote {result.figure}")
+    return parts
+
+
+def _kinds(used: set[str]) -> str:
+    return "known by: " + ", ".join(f"{kind} {text}" for kind, text in KINDS.items() if kind in used)
+
+
+def _layers(result: MapResult) -> Sheet:
+    placement = result.placement
+    rows = tuple(_layer_row(layer) for layer in placement.layers)
+    fits = "" if placement.fits else "; it does NOT fit"
+    board = placement.board
+    taken = f"at least {placement.cores} of {board.all_cores} cores of {board.name}"
+    title = f"{result.file.name}, path {placement.path}: {taken}{fits}"
+    columns = ("layer", "neurons", "fan-in", "axon map", "cores, at least", "tightest limit", "used")
+    return Sheet(title=title, columns=columns, rows=rows)
+
+
+def _layer_row(layer: LayerPlace) -> tuple[str, ...]:
+    stored = sum(population.neurons for population in layer.populations)
+    head = (str(layer.layer), number(stored), number(layer.fan_in))
+    if not layer.parts:
+        return (*head, "", "none fits", "", "")
+    code, used = max((part.use.tightest() for part in layer.parts), key=lambda pair: pair[1])
+    return (*head, number(sum(part.use.axon_map for part in layer.parts)), str(len(layer.parts)), code, share(used))
+
+
+def _cores(placement: Placement) -> Sheet:
+    columns = ("chip", "core", "layer", "its neurons", "axons in", "synapse words", "of 12,000", "words", "of 15,000")
+    rows = tuple(
+        (
+            str(part.chip),
+            str(part.core),
+            str(part.layer),
+            f"{part.first} to {part.last}",
+            number(part.use.axons_in),
+            number(part.use.synapse_words),
+            share(part.use.shares()["core-synapses"][0]),
+            number(part.use.words),
+            share(part.use.shares()["core-words"][0]),
+        )
+        for layer in placement.layers
+        for part in layer.parts
+    )
+    return Sheet(title="cores", columns=columns, rows=rows)
+
+
+def _stock(result: MapResult) -> Sheet:
+    rows = tuple(
+        (str(s.layer), number(s.threshold), str(s.bits_dropped), str(s.coarse), share(s.drift), number(s.synapses))
+        for s in result.stock
+    )
+    columns = ("layer", "threshold", "bits dropped", "coarser in the LIF", "drift", "synapses")
+    return Sheet(title="on stock neurons: two Sigma and one LIF per neuron, one step late", columns=columns, rows=rows)
+
+
+def _estimates(result: MapResult) -> Sheet:
+    assert result.operations is not None
+    done = result.operations
+    rows = (
+        ("synaptic operations", number(done.synaptic), "", f"counted on {result.samples} samples"),
+        ("neuron updates", number(done.updates), "", "counted"),
+        *(
+            (e.name, number(e.value), e.unit, "; ".join(f"{x.name} {x.value:g} {x.unit}: {x.source}" for x in e.limits))
+            for e in result.estimates
+        ),
+        ("energy of its arithmetic in 45 nm", number(result.arithmetic_uj), "uJ", "as the TC-LIF paper prices it"),
+    )
+    title = "per sample; time and energy are orders of magnitude, estimated, not measured on a chip"
+    return Sheet(title=title, columns=("what", "value", "unit", "from"), rows=rows)
+
+
+def draw_placement(placement: Placement) -> Figure:
+    """The chips with their cores as cells, each with its layer's number, coloured by the tightest limit."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    parts = [part for layer in placement.layers for part in layer.parts]
+    chips = min(MAX_CHIPS, max((part.chip for part in parts), default=0) + 1)
+    rows = -(-placement.board.cores // COLUMNS)
+    figure = Figure(figsize=(3.9 * chips + 1.2, 4.4), layout="constrained")
+    axes = figure.subplots(1, chips, squeeze=False)[0]
+    colours = colormaps["viridis_r"]
+    for chip, axis in enumerate(axes):
+        axis.set(xlim=(0, COLUMNS), ylim=(rows, 0), aspect="equal", xticks=[], yticks=[], title=f"chip {chip}")
+        for core in range(placement.board.cores):
+            axis.add_patch(Rectangle((core % COLUMNS, core // COLUMNS), 0.92, 0.92, fc="0.93"))
+        for part in (part for part in parts if part.chip == chip):
+            x, y = part.core % COLUMNS, part.core // COLUMNS
+            used = part.use.tightest()[1]
+            axis.add_patch(Rectangle((x, y), 0.92, 0.92, fc=colours(used)))
+            colour = "white" if used > 0.5 else "black"
+            axis.text(x + 0.46, y + 0.46, str(part.layer), ha="center", va="center", fontsize=7, color=colour)
+    from matplotlib.cm import ScalarMappable
+
+    bar = figure.colorbar(ScalarMappable(cmap=colours), ax=list(axes), shrink=0.8)
+    bar.set_label("share of the tightest limit, by our estimate")
+    figure.suptitle(
+        f"at least {placement.cores} cores, path {placement.path}\na cell is a core, with its layer's number"
+    )
+    return figure

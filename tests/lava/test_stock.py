@@ -1,0 +1,96 @@
+"""Networks on stock neurons: what Lava's own unmodified processes give is `loihi.run_stock`'s, to the bit."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tclif_neuro.lava.guarding.guard import LavaError
+from tclif_neuro.lava.stock.job import run_graph_in_lava, run_stock
+from tclif_neuro.loihi.graph import Edge, Graph, Node, run_graph
+from tclif_neuro.loihi.stock import to_stock
+from tclif_neuro.loihi.stock_run import run_stock as expected_run
+from tests.loihi.nets import lif, network, spikes, tclif
+
+pytestmark = [pytest.mark.slow, pytest.mark.lava]
+
+slow_property = settings(  # a run starts some fifty processes
+    max_examples=5,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+def check_same(net, x):
+    stock = to_stock(net)
+    found, right = run_stock(stock, x, record=True), expected_run(stock, x, record=True)
+    for i, (a, b) in enumerate(zip(found.layers, right.layers, strict=True)):
+        np.testing.assert_array_equal(a.counts, b.counts, err_msg=f"layer {i}: counts")
+        np.testing.assert_array_equal(a.final, b.final, err_msg=f"layer {i}: final states")
+        for one, other in ((a.spikes, b.spikes), (a.states, b.states)):
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_array_equal(one, other, err_msg=f"layer {i}")
+    return right
+
+
+@slow_property
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    reset=st.sampled_from(["delayed", "immediate"]),
+    recurrent=st.booleans(),
+    bias=st.booleans(),
+    decays=st.tuples(*[st.sampled_from([4096, 4064, 3072])] * 2),
+    couplings=st.lists(st.tuples(st.integers(1, 15), st.integers(1, 15)), min_size=5, max_size=5),
+)
+def test_one_layer_of_any_form(seed, reset, recurrent, bias, decays, couplings, processes):
+    rng = np.random.default_rng(seed)
+    b1, b2 = -256 * np.array(couplings).T[0], 256 * np.array(couplings).T[1]
+    form = {"reset": reset, "recurrent": recurrent, "bias": bias, "b1": b1, "b2": b2}
+    net = network(tclif(rng, 6, 5, a1=[[decays[0]]], a2=[[decays[1]]], **form))
+    check_same(net, spikes(rng, 60, 1, 6, rate=0.3))
+    assert processes.alive() == []
+
+
+@pytest.mark.parametrize("reset", ["delayed", "immediate"])
+def test_three_layers_a_lif_and_a_readout(reset, processes):
+    """Recurrent, with biases and decays, each layer beginning when the spikes of the one before arrive."""
+    rng = np.random.default_rng(5)
+    form = {"reset": reset, "recurrent": True, "a1": [[4064]], "a2": [[4096]]}
+    layers = [tclif(rng, 8, 6, **form), tclif(rng, 6, 6, **form), tclif(rng, 6, 5, reset=reset)]
+    net = network(*layers, lif(rng, 5, 4), lif(rng, 4, 3, readout=True, v_decay=12))
+    run = check_same(net, spikes(rng, 60, 2, 8, rate=0.35))
+    assert all(layer.counts.sum() > 0 for layer in run.layers[:4])
+    assert processes.alive() == []
+
+
+def test_sums_that_leave_24_and_32_bits_do_the_same():
+    """A sigma wraps at 32 bits and says nothing; a LIF's current wraps at 24."""
+    nodes = (
+        Node(name="x", kind="source", size=2),
+        Node(name="s", kind="sigma", size=2),
+        Node(name="t", kind="sigma", size=2),
+        Node(name="f", kind="lif", size=2, du=1000, dv=3000, vth=900, bias_mant=np.array([-7, 9]), bias_exp=3),
+    )
+    weight = np.array([[254, -256], [100, 90]])
+    edges = (
+        Edge(source="x", targets=("s",), weight=weight, exponent=7, message_bits=8),
+        Edge(source="s", targets=("t", "f"), weight=np.array([-255, -3]), exponent=-3, message_bits=24),
+        Edge(source="t", targets=("s",), weight=np.array([7, 1]), exponent=5, message_bits=24),
+        Edge(source="f", targets=("f",), weight=np.array([[0, 4], [2, 0]]), exponent=2),
+    )
+    graph = Graph(nodes=nodes, edges=edges)
+    x = np.random.default_rng(6).integers(-128, 128, (40, 2, 2)).astype(np.int16)
+    found, right = (run(graph, x, 45, ("s", "t", "f")) for run in (run_graph_in_lava, run_graph))
+    for name in ("s", "t", "f"):
+        np.testing.assert_array_equal(found.sent[name], right.sent[name], err_msg=name)
+    np.testing.assert_array_equal(found.final["f"], right.final["f"])
+    assert right.left["s"] > 0 and right.left["f"] > 0 and right.sent["f"].any()
+
+
+def test_a_run_beyond_its_deadline_ends(processes):
+    rng = np.random.default_rng(1)
+    stock = to_stock(network(tclif(rng, 4, 3)))
+    with pytest.raises(LavaError, match="timeout of 0.5 s"):
+        run_stock(stock, spikes(rng, 50, 1, 4), timeout=0.5)
+    assert processes.alive() == []
