@@ -7,13 +7,13 @@ import numpy as np
 from tclif_neuro.network import DECAY_ONE, MANT_MAX, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
 
 
-def tclif(rng, inputs, size, *, recurrent=False, bias=True, scale=14, **neuron):
+def tclif(rng, inputs, size, *, recurrent=False, bias=True, scale=14, gain=0, **neuron):
     """A layer of TC-LIF that spikes, its couplings -0.5 and 0.5 unless others are given."""
     ones = {"a1": [[DECAY_ONE]], "a2": [[DECAY_ONE]]}
     made = {**ones, "b1": [-2048], "b2": [2048], "reset": "delayed", **neuron}
     weight, back = 2 * rng.integers(-60, 80, (size, inputs)), 2 * rng.integers(-40, 40, (size, size))
     return Layer(
-        synapses=Synapses(weight=weight, exponent=scale - 9),
+        synapses=Synapses(weight=weight, exponent=scale - 9 + gain),
         recurrent=Synapses(weight=back, exponent=scale - 10) if recurrent else None,
         neuron=TCLIFNeuron(
             **{k: np.array(v) if k in ("a1", "a2", "b1", "b2") else v for k, v in made.items()},

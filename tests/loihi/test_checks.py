@@ -8,7 +8,7 @@ import pytest
 from tclif_neuro.loihi.checks import Question, check
 from tclif_neuro.loihi.limits import BOARDS
 from tclif_neuro.network import DECAY_ONE, Synapses
-from tests.loihi.nets import lif, network, small_threshold, spikes, tclif
+from tests.loihi.nets import lif, network, small_threshold, tclif
 
 RNG = np.random.default_rng(11)
 BOARD = BOARDS["oheogulch"]

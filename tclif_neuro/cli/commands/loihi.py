@@ -8,8 +8,8 @@ from pathlib import Path
 from tclif_neuro.cli.commands.outputs import check_output, save_figure
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.energy import energy
-from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.errors import TclifError
+from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.loihi.checks import Finding, Question, check
 from tclif_neuro.loihi.estimates import Estimate, Operations, count_operations, estimates
 from tclif_neuro.loihi.limits import find_board

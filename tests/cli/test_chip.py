@@ -1,0 +1,41 @@
+"""`tclif check` and `tclif map`, on the network that the commands made."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calls import refused, run, tclif
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+def test_check_says_what_stands_in_the_way_by_its_exit_status(folder):
+    found = run("check", MODELS / "digits-rows.net", "--samples", 4)
+    assert found["path"] == "stock" and found["errors"] == 0 and found["samples"] == 4
+    assert {f["code"] for f in found["findings"]} >= {"tail-latency", "core-synapses"}
+    refusing = tclif("check", folder / "tiny.net", "--path", "lif", "--json")
+    assert refusing.exit_code == 1 and '"neuron-unknown"' in refusing.stdout
+
+
+def test_map_places_counts_and_draws(folder, tmp_path):
+    out = tmp_path / "chip.png"
+    found = run("map", MODELS / "smnist.net", "--path", "microcode", "-o", out)
+    parts = [len(layer["parts"]) for layer in found["placement"]["layers"]]
+    assert parts == [1, 1, 2, 1] and out.stat().st_size > 1000
+    measured = run("map", folder / "tiny.net", "--samples", 5)
+    assert measured["operations"]["synaptic"] > 0 and measured["arithmetic_uj"] > 0
+    assert {e["unit"] for e in measured["estimates"]} == {"ms", "uJ"}
+    assert all(limit["source"] for e in measured["estimates"] for limit in e["limits"])
+
+
+@pytest.mark.parametrize("command", ["check", "map"])
+def test_for_a_reader(folder, command):
+    shown = tclif(command, folder / "tiny.net", "--samples", 2)
+    assert shown.exit_code == 0, shown.output
+    assert "known by:" in shown.stdout
+
+
+def test_what_is_unknown_is_refused(folder, tmp_path):
+    refused(tclif("map", folder / "tiny.net", "--board", "toaster"), "toaster", "oheogulch")
+    refused(tclif("check", folder / "tiny.net", "--path", "x"), "microcode")
+    refused(tclif("map", folder / "tiny.net", "-o", tmp_path / "chip.txt"), ".png")
