@@ -8,7 +8,7 @@ PY_CORE := .venv-core/bin/python
 WORKERS ?= 2
 UNIT = -m pytest -n $(WORKERS)
 
-.PHONY: help setup env demo test quick unit slow core demo-short lint types format bench peers lock clean distclean
+.PHONY: help setup env demo test quick unit slow core demo-short portable mutate lint types format bench peers lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ core: setup  ## the unit tests on 3.12, without Lava
 
 demo-short: env
 	.venv/bin/tclif demo --short
+
+portable: env  ## the tests that train, on other arithmetic, threads and seeds: half an hour on two idle cores
+	PY=$(PY) scripts/portable.sh
+
+mutate: env  ## which changes of the integer step and of the rule on the chip the tests do not notice: hours
+	$(PY) scripts/mutate.py
 
 lint: env  ## ruff: rules and format
 	$(PY) -m ruff check .

@@ -13,6 +13,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait asleep 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.seeds import OFFSET
+
 # A shell lets what it starts in the background ignore Ctrl-C, and every child inherits that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -27,6 +29,12 @@ REQUIRE_LAVA = os.environ.get("TCLIF_REQUIRE_LAVA") == "1"
 
 # Tests of the room that imports Lava cannot even be collected without it.
 collect_ignore = [] if HAS_LAVA else ["lava"]
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """What a test that trains adds to its own seeds: 0, or TCLIF_TEST_SEED."""
+    return OFFSET
 
 
 def pytest_configure(config: pytest.Config) -> None:

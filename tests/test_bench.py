@@ -79,7 +79,7 @@ def test_bench_writes_what_it_measured(tmp_path: Path) -> None:
     sizes = ["--steps=5", "--batch=4", "--sizes=1,4,3", "--widths=", "--depths=", "--gains=4"]
     tiny = [*sizes, "--repeat=1", "--timed=1", "--only=tclif,limit,simulator"]
     command = [sys.executable, "-m", "sim.bench", *tiny, "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / "benchmark.json").read_text())
     assert data["left out"] == {}

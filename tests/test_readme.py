@@ -25,13 +25,15 @@ def test_commands_exist():
     assert {"train", "export", "run", "compare", "inspect", "plot"} <= named
     for name in named:
         shown = subprocess.run(
-            [sys.executable, "-m", "tclif_neuro.cli.app", name, "--help"], capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "tclif_neuro.cli.app", name, "--help"], capture_output=True, text=True, timeout=200
         )
         assert shown.returncode == 0, shown.stderr
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.lava
+@pytest.mark.timeout(1300)
 def test_the_first_hour_runs(tmp_path):
     (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
     done = subprocess.run(
@@ -39,7 +41,7 @@ def test_the_first_hour_runs(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1200,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

@@ -8,9 +8,9 @@ import tclif_neuro as tn
 from tclif_neuro.data import load_task
 
 
-def trained(task, *, recurrent: bool, reset: str) -> torch.nn.Sequential:
+def trained(task, seed: int, *, recurrent: bool, reset: str) -> torch.nn.Sequential:
     """A TC-LIF and a LIF layer, trained until they clearly do something (this is no benchmark)."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = torch.nn.Sequential(
         torch.nn.Linear(8, 48),
         tn.TCLIF(48, recurrent=recurrent, reset=reset),
@@ -28,16 +28,17 @@ def trained(task, *, recurrent: bool, reset: str) -> torch.nn.Sequential:
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 @pytest.mark.lava
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("reset", ["delayed", "immediate"])
-def test_all_test_samples_in_every_executor(recurrent, reset):
+def test_all_test_samples_in_every_executor(recurrent, reset, seed):
     task = load_task("digits-rows")
-    model = trained(task, recurrent=recurrent, reset=reset)
+    model = trained(task, seed, recurrent=recurrent, reset=reset)
     net = tn.quantize(model, torch.from_numpy(task.x_train[:200]).transpose(0, 1))
     x = task.x_test.swapaxes(0, 1)
     reference = tn.run_reference(net, x)
-    assert (reference.predictions == task.y_test).mean() > 0.8
+    assert (reference.predictions == task.y_test).mean() > 0.5, "ten classes: chance is 0.1"
     for run in (tn.simulate(net, x, record=True), tn.lava.run(net, x, record=True)):
         np.testing.assert_array_equal(run.logits, reference.logits)
         for ours, theirs in zip(run.layers, reference.layers, strict=True):

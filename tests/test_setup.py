@@ -86,7 +86,7 @@ class Checkout:
         environment = {"PATH": str(self.bin), "HOME": str(self.folder.parent), "UV_PYTHON_DOWNLOADS": "never"}
         command = ["/bin/bash", str(self.folder / "scripts" / "setup.sh"), which]
         return subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400
         )
 
 
@@ -139,7 +139,7 @@ def test_python_version_lists_both_pythons() -> None:
 
 def test_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=400)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -45,7 +45,7 @@ def run(*arguments):
 def process(*arguments, code="from tclif_neuro.cli.app import main; main()", **options):
     """The command in a process of its own."""
     command = [sys.executable, "-c", code, *(str(a) for a in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=400, **options)
 
 
 def refused(result, *words, status=2):
@@ -67,7 +67,7 @@ def interrupted(name, recipe, out):
             assert child.poll() is None, child.communicate()
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)
-        stdout, stderr = child.communicate(timeout=60)
+        stdout, stderr = child.communicate(timeout=200)
     finally:
         child.kill()
         child.wait()

@@ -7,10 +7,10 @@ from tests.cli.calls import CLASSES, INPUTS, RECIPE, STEPS, run
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, seed):
     """Data, a recipe, a run, a network: made by the commands themselves."""
     folder = tmp_path_factory.mktemp("cli")
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed + 3)
     y = np.arange(90) % CLASSES
     x = rng.random((90, STEPS, INPUTS)) < 0.15 + 0.7 * (np.arange(INPUTS) % CLASSES == y[:, None, None])
     np.savez(folder / "data.npz", x=x.astype(np.float32), y=y)

@@ -70,6 +70,7 @@ def test_compare_with_lava(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 def test_the_demonstration(tmp_path):
     result = process("demo", "--short", "-o", tmp_path / "demo", "--json")
     assert result.returncode == 0, result.stderr

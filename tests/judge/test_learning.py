@@ -245,6 +245,19 @@ def test_eligibilities_at_their_limits(execute) -> None:
 
 
 @EXECUTORS
+def test_a_readout_alone(execute) -> None:
+    """Large inputs, whose trace is that of one compartment: nothing of the dendrite is left after a step."""
+    setup, x, labels = busy()
+    readout = replace(setup.net.layers[2], synapses=Synapses(weight=2 * np.arange(-6, 6).reshape(3, 4)))
+    net = replace(setup.net, layers=(readout,))
+    setup = replace(setup, net=net, rules=(Plasticity(rate_shift=11, trace_shift=9),), error_shift=12)
+    x = np.abs(x)
+    judged = judge.run(setup, x, labels)
+    assert np.max(judged.records[0].eligibility) > 2**15
+    agree(execute(setup, x, labels, record=True), judged)
+
+
+@EXECUTORS
 @settings(max_examples=40)
 @given(setups().flatmap(lambda setup: st.tuples(st.just(setup), samples(setup, 9))))
 def test_any_setup(execute, case) -> None:

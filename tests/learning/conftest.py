@@ -7,9 +7,9 @@ import pytest
 
 
 @pytest.fixture
-def toy(tmp_path: Path) -> Path:
+def toy(tmp_path: Path, seed: int) -> Path:
     """60 sequences of 5 steps and 3 inputs: the class is the input that is on, amid noise."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     y = np.arange(60) % 3
     x = rng.random((60, 5, 3)).astype(np.float32)
     x[np.arange(60), :, y] += 1

@@ -89,6 +89,7 @@ def test_rates_out_of_bounds_are_added_to_the_loss_of_every_layer() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.trains
 def test_a_bound_holds_the_rates_down(toy: Path, tmp_path: Path) -> None:
     def rate(weight: float) -> float:
         recipe = toy_recipe(toy, epochs=12, rates={"upper": 0.05, "weight": weight})

@@ -78,6 +78,7 @@ def eprop_recipe(toy: Path, **training: object) -> dict:
     return data
 
 
+@pytest.mark.trains
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(toy: Path, tmp_path: Path) -> None:
     whole = train(parse_recipe(eprop_recipe(toy)), tmp_path / "whole")
 

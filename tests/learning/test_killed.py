@@ -14,7 +14,7 @@ import torch
 from tclif_neuro.learning import load_checkpoint, train
 from tests.learning.toys import toy_recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.trains]
 EPOCHS = 30
 DEADLINE = 200.0  # seconds; importing torch takes most of them on a busy machine
 SCRIPT = """

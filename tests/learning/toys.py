@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tclif_neuro.learning import Recipe, parse_recipe
+from tests.seeds import OFFSET
 
 
 def toy_recipe(path: Path, **training: Any) -> Recipe:
@@ -13,4 +14,5 @@ def toy_recipe(path: Path, **training: Any) -> Recipe:
         {"type": "adaptive", "size": 5},
     ]
     training = {"epochs": 4, "batch_size": 16, "input_noise": 0.1, "lr": 0.01, **training}
+    training["seed"] = training.get("seed", 0) + OFFSET
     return parse_recipe({"task": {"name": str(path)}, "model": {"layers": layers}, "training": training})

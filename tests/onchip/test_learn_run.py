@@ -117,7 +117,7 @@ def test_killed_at_several_moments_it_ends_with_the_weights_of_an_unbroken_run(t
                     break
             time.sleep(wait)
             child.kill()
-            child.communicate(timeout=60)
+            child.communicate(timeout=200)
         finally:
             child.kill()
             child.wait()

@@ -11,12 +11,12 @@ Split = tuple[Tensor, Tensor]
 
 
 @pytest.fixture(scope="session")
-def digits() -> tuple[Split, Split]:
+def digits(seed: int) -> tuple[Split, Split]:
     """Rows of 8 by 8 digits, one row a step: x [8, B, 8] in [0, 1] and labels [B], for training and for testing."""
     data = load_digits()
     x = torch.tensor(data.images / 16, dtype=torch.float32).permute(1, 0, 2)
     y = torch.tensor(data.target)
-    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     train, test = order[:1300], order[1300:]
     return (x[:, train], y[train]), (x[:, test], y[test])
 
@@ -38,11 +38,11 @@ def train(model: nn.Module, data: Split, epochs: int, rate: float, seed: int = 0
 
 
 @pytest.fixture(scope="session")
-def trained(digits: tuple[Split, Split]) -> nn.Sequential:
+def trained(digits: tuple[Split, Split], seed: int) -> nn.Sequential:
     """One recurrent TC-LIF layer of 64 and a readout."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(8, 64), tn.BatchNorm(64), tn.TCLIF(64, recurrent=True), tn.Readout(64, 10))
-    train(model, digits[0], 60, 8e-3)
+    train(model, digits[0], 60, 8e-3, seed)
     return model
 
 

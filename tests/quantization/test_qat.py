@@ -144,13 +144,16 @@ def test_decays_on_their_grid(logit: float) -> None:
 
 
 @pytest.mark.slow
-def test_fine_tuning_recovers_what_coarse_weights_lost(trained, digits, fine_tune) -> None:
-    (x, y), (x_test, y_test) = digits
+@pytest.mark.trains
+def test_fine_tuning_recovers_what_coarse_weights_lost(trained, digits, fine_tune, seed) -> None:
+    """Training on the grid with three draws of noise: each wins back more than twice what they differ by."""
+    (x, y), test = digits
     calibration = x[:, :256]
-    coarse = quantize(trained, calibration, weight_bits=3)
-    before = report(trained, coarse, x_test, y_test)
-    prepared = prepare_qat(trained, calibration, weight_bits=3)
-    fine_tune(prepared, (x, y), 8, 4e-3)
-    after = report(prepared, quantize(prepared, calibration), x_test, y_test)
-    assert before.integer_accuracy < before.float_accuracy - 0.05
-    assert after.integer_accuracy > before.float_accuracy - 0.02
+    coarse = report(trained, quantize(trained, calibration, weight_bits=2), *test)
+    accuracies = []
+    for draw in range(3):
+        prepared = prepare_qat(trained, calibration, weight_bits=2)
+        fine_tune(prepared, (x, y), 8, 4e-3, seed + draw)
+        accuracies.append(report(prepared, quantize(prepared, calibration), *test).integer_accuracy)
+    spread = max(accuracies) - min(accuracies)
+    assert min(accuracies) > coarse.integer_accuracy + 2 * spread

@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""Which changes of a normative file do the tests not notice? Every line is changed in every way below, one at a time.
+
+    .venv/bin/python scripts/mutate.py                               all normative files
+    .venv/bin/python scripts/mutate.py tclif_neuro/fixed/step.py     one of them
+    .venv/bin/python scripts/mutate.py --judge                       without what compiles: minutes
+
+First the judge runs, with the NumPy executors, in a fork of this process that was given the mutant's code. What
+survives runs the quick tests of its room in a copy of the tree, where kernels compile anew.
+Prints a table, and the survivors. Exits with 1 where one survives that `EQUIVALENT` does not name, with the reason why
+it changes no result. Standard library alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import importlib
+import inspect
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DEADLINE = 60.0, 900.0  # seconds for the judge, for the room
+JUDGE = {
+    "fixed": ["tests.judge.test_neurons", "tests.fixed.test_program"],
+    "onchip": ["tests.judge.test_learning", "tests.onchip.test_reference"],
+}
+ROOM = {
+    "fixed": ["tests/judge/test_neurons.py", "tests/fixed"],
+    "onchip": ["tests/judge/test_learning.py", "tests/onchip"],
+}
+
+# "function: before -> after": why no result changes.
+EQUIVALENT: dict[str, str] = {}
+
+SWAPPED: dict[type, list[type]] = {
+    ast.Gt: [ast.GtE, ast.LtE],
+    ast.GtE: [ast.Gt, ast.Lt],
+    ast.Lt: [ast.LtE, ast.GtE],
+    ast.LtE: [ast.Lt, ast.Gt],
+    ast.Eq: [ast.NotEq],
+    ast.NotEq: [ast.Eq],
+    ast.Is: [ast.IsNot],
+    ast.IsNot: [ast.Is],
+    ast.In: [ast.NotIn],
+    ast.NotIn: [ast.In],
+    ast.Add: [ast.Sub],
+    ast.Sub: [ast.Add],
+    ast.Mult: [ast.Add],
+    ast.Mod: [ast.Mult],
+    ast.Pow: [ast.Mult],
+    ast.MatMult: [],
+    ast.LShift: [ast.RShift],
+    ast.RShift: [ast.LShift],
+    ast.BitAnd: [ast.BitOr],
+    ast.BitOr: [ast.BitAnd],
+    ast.BitXor: [ast.BitAnd],
+    ast.And: [ast.Or],
+    ast.Or: [ast.And],
+}
+COMMUTE = {"mul", "maximum", "minimum"}  # their arguments may change places
+RENAMED = {"maximum": "minimum", "minimum": "maximum", "zeros": "ones", "any": "all", "all": "any"}
+
+
+def mutated(node: ast.AST) -> Iterator[ast.AST]:
+    """Every other node that may stand in the place of `node`."""
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        yield from (ast.Constant(node.value + 1), ast.Constant(node.value - 1))
+    elif isinstance(node, ast.Constant) and type(node.value) is bool:
+        yield ast.Constant(not node.value)
+    elif isinstance(node, ast.BinOp):
+        yield from (ast.BinOp(node.left, op(), node.right) for op in SWAPPED[type(node.op)])
+        yield from (node.left, node.right)
+    elif isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
+        yield node.operand
+    elif isinstance(node, ast.Compare):
+        for i, op in enumerate(node.ops):
+            for other in SWAPPED[type(op)]:
+                yield ast.Compare(node.left, [*node.ops[:i], other(), *node.ops[i + 1 :]], node.comparators)
+    elif isinstance(node, ast.BoolOp):
+        yield from (ast.BoolOp(op(), node.values) for op in SWAPPED[type(node.op)])
+        yield from node.values
+    elif isinstance(node, ast.IfExp):
+        yield from (node.body, node.orelse)
+    elif isinstance(node, (ast.If, ast.While)):
+        yield type(node)(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+    elif isinstance(node, ast.AugAssign):
+        yield from (ast.AugAssign(node.target, op(), node.value) for op in SWAPPED[type(node.op)])
+        yield from (ast.Assign([node.target], node.value, lineno=0), ast.Pass())
+    elif isinstance(node, ast.Expr) or (isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name)):
+        yield ast.Pass()
+    elif isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load):
+        yield from (ast.Tuple(order, node.ctx) for order in _neighbours_swapped(node.elts))
+    elif isinstance(node, ast.Call):
+        yield from _calls(node)
+
+
+def _neighbours_swapped(items: list) -> Iterator[list]:
+    for i in range(len(items) - 1):
+        if ast.dump(items[i]) != ast.dump(items[i + 1]):
+            yield [*items[:i], items[i + 1], items[i], *items[i + 2 :]]
+
+
+def _calls(node: ast.Call) -> Iterator[ast.AST]:
+    """A function's arguments swapped, its other one called, nothing done to its argument."""
+    if ast.unparse(node.func).split(".")[-1] not in COMMUTE:
+        yield from (ast.Call(node.func, order, node.keywords) for order in _neighbours_swapped(node.args))
+    yield from (argument for argument in node.args if not isinstance(argument, (ast.Starred, ast.Constant)))
+    if isinstance(node.func, ast.Attribute) and node.func.attr in RENAMED:
+        yield ast.Call(ast.Attribute(node.func.value, RENAMED[node.func.attr], ast.Load()), node.args, node.keywords)
+    if isinstance(node.func, ast.Attribute) and not node.args:
+        yield node.func.value
+
+
+# What is said to people and to mypy is not what is computed; a default is the caller's to give.
+SILENT = (ast.Raise, ast.Assert, ast.Import, ast.ImportFrom, ast.JoinedStr, ast.AnnAssign)
+
+
+def places(node: ast.AST, scope: str = "module") -> Iterator[tuple[ast.AST, str, int | None, ast.AST, str]]:
+    """(parent, field, index, node, the function that it is in) of everything below `node` that computes something."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        scope = node.name
+    for name, value in ast.iter_fields(node):
+        if name in ("returns", "annotation", "decorator_list", "args") and not isinstance(node, ast.Call):
+            continue
+        for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if not isinstance(child, ast.AST) or isinstance(child, SILENT) or _is_silent(child):
+                continue
+            yield node, name, index, child, scope
+            yield from places(child, scope)
+
+
+def _is_silent(node: ast.AST) -> bool:
+    """A docstring, or the name of a type."""
+    if isinstance(node, ast.Subscript):
+        return ast.unparse(node.value) == "Literal"
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed file: where, what became of what, and the whole source."""
+
+    line: int
+    change: str
+    source: str
+
+
+def mutants(source: str) -> Iterator[Mutant]:
+    """Every mutant of `source`."""
+    tree = ast.parse(source)
+    for parent, name, index, node, scope in list(places(tree)):
+        for other in mutated(node):
+            siblings = getattr(parent, name)
+            replaced = other if index is None else [*siblings[:index], other, *siblings[index + 1 :]]
+            setattr(parent, name, replaced)
+            text = ast.unparse(ast.fix_missing_locations(copy.deepcopy(tree)))
+            setattr(parent, name, siblings)
+            yield Mutant(getattr(node, "lineno", 0), f"{scope}: {_short(node)} -> {_short(other)}", text)
+
+
+def _short(node: ast.AST) -> str:
+    return ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).split("\n")[0]
+
+
+def passes(work: Callable[[], bool], deadline: float, output: Path) -> bool:
+    """Whether `work`, in a fork of this process and within `deadline` seconds, is True."""
+    child = os.fork()
+    if child == 0:
+        _work(work, output)
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.01)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def _work(work: Callable[[], bool], output: Path) -> None:
+    """Do it in a group of its own, what it prints kept in `output`, and end this process."""
+    status = 70
+    try:
+        os.setsid()
+        sink = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        status = int(not work())
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def give_code(module: Any, source: str) -> bool:
+    """Give the functions of `module` the code that they have in `source`; whether that was all that is different."""
+    old, new = (_functions(ast.parse(text)) for text in (inspect.getsource(module), source))
+    if old.keys() != new.keys() or _without_functions(inspect.getsource(module)) != _without_functions(source):
+        return False
+    namespace = {"__name__": module.__name__}
+    exec(compile(source, module.__file__, "exec"), namespace)
+    for name in (name for name in old if ast.dump(old[name]) != ast.dump(new[name])):
+        before, after = (_found(space, name) for space in (vars(module), namespace))
+        if not hasattr(before, "__code__") or ast.dump(old[name].args) != ast.dump(new[name].args):
+            return False
+        before.__code__ = after.__code__
+    return True
+
+
+def _functions(tree: ast.Module) -> dict[str, Any]:
+    """The functions and methods by their name."""
+    found = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        found |= {f"{owner.name}.{node.name}": node for node in owner.body if isinstance(node, ast.FunctionDef)}
+    return found
+
+
+def _without_functions(source: str) -> str:
+    tree = ast.parse(source)
+    for node in _functions(tree).values():
+        node.body = []
+    return ast.dump(tree)
+
+
+def _found(space: dict[str, Any], name: str) -> Any:
+    """The function of that name behind properties and static methods."""
+    owner, _, method = name.rpartition(".")
+    found = vars(space[owner])[method] if owner else space[name]
+    return getattr(found, "fget", None) or getattr(found, "__func__", found)
+
+
+def judged(room: str) -> bool:
+    """Run the quick tests of the judge's modules that need nothing compiled, nothing random and no fixture."""
+    for name in JUDGE[room]:
+        for test in [test for key, test in vars(importlib.import_module(name)).items() if key.startswith("test_")]:
+            if not hasattr(test, "hypothesis"):
+                for arguments in _parametrized(test):
+                    test(**arguments)
+    return True
+
+
+def _parametrized(test: Any) -> Iterator[dict[str, Any]]:
+    """The arguments of every case of `test`; of executors the first alone. None where it asks for a fixture."""
+    choices = []
+    for mark in getattr(test, "pytestmark", []):
+        names, values = mark.args
+        names = [n.strip() for n in names.split(",")] if isinstance(names, str) else names
+        rows = [value if len(names) > 1 else (value,) for value in values]
+        choices.append([dict(zip(names, row, strict=True)) for row in (rows[:1] if "execute" in names else rows)])
+    cases = [{k: v for choice in chosen for k, v in choice.items()} for chosen in itertools.product(*choices)]
+    yield from (case for case in cases if case.keys() == inspect.signature(test).parameters.keys())
+
+
+def _survives_judge(module: Any, source: str, room: str) -> bool:
+    if not give_code(module, source):
+        import_anew(module, source)
+    return judged(room)
+
+
+def import_anew(module: Any, source: str) -> None:
+    """Forget everything imported from this tree, and import `module` from `source`; the rest follows when needed."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tclif_neuro", "tests")]:
+        del sys.modules[name]
+    parent, _, own = module.__name__.rpartition(".")
+    fresh = ModuleType(module.__name__)
+    fresh.__file__, fresh.__package__ = module.__file__, parent
+    sys.modules[module.__name__] = fresh
+    exec(compile(source, module.__file__, "exec"), vars(fresh))
+    setattr(importlib.import_module(parent), own, fresh)
+
+
+def roomed(tree: Path, room: str) -> bool:
+    """Run the room's quick tests in `tree`, in a process of their own."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *ROOM[room]]
+    return subprocess.run(command, cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}).returncode == 0
+
+
+def examine(path: Path, tree: Path, judge_alone: bool) -> dict[str, int]:
+    """Run every mutant of `path`; returns how many ended how. Those that the judge does not find are printed."""
+    room, source, output = path.parts[1], (ROOT / path).read_text(), tree / "output.txt"
+    module = importlib.import_module(".".join(path.with_suffix("").parts))
+    ends: dict[str, int] = {"mutants": 0, "judge": 0, "room": 0, "equivalent": 0, "survive": 0}
+    for mutant in mutants(source):
+        ends["mutants"] += 1
+        if not passes(partial(_survives_judge, module, mutant.source, room), DEADLINE[0], output):
+            ends["judge"] += 1
+            continue
+        end = "equivalent" if mutant.change in EQUIVALENT else "survive"
+        if end == "survive" and not judge_alone:
+            (tree / path).write_text(mutant.source)
+            end = "survive" if passes(partial(roomed, tree, room), DEADLINE[1], output) else "room"
+            (tree / path).write_text(source)
+        ends[end] += 1
+        if end != "equivalent":
+            print(f"{path}:{mutant.line} {mutant.change}: {end}", flush=True)
+    return ends
+
+
+def main() -> int:
+    """Examine the files named on the command line."""
+    parser = argparse.ArgumentParser(description="Which changes of a normative file do the tests not notice?")
+    parser.add_argument("files", nargs="*", type=Path, default=NORMATIVE, help="default: all normative files")
+    parser.add_argument("--judge", action="store_true", help="only the judge, with the NumPy executors")
+    chosen = parser.parse_args()
+    os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "CI": "1"}
+    sys.path.insert(0, str(ROOT))
+    rows, left = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        for name in ("tclif_neuro", "tests"):
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", tree)
+        os.environ["NUMBA_CACHE_DIR"] = str(Path(folder) / "numba")
+        for room in sorted({path.parts[1] for path in chosen.files}):
+            if not passes(partial(judged, room), DEADLINE[1], tree / "output.txt"):
+                print(f"The unchanged tree fails:\n{(tree / 'output.txt').read_text()}", file=sys.stderr)
+                return 2
+        for path in chosen.files:
+            ends = examine(path, tree, chosen.judge)
+            rows.append(f"| `{path}` | " + " | ".join(map(str, ends.values())) + " |")
+            left += ends["survive"]
+    print("\n| file | mutants | found by the judge | by the room | equivalent | survive |\n|---|---|---|---|---|---|")
+    print("\n".join(rows))
+    return int(left > 0)
+
+
+NORMATIVE = [
+    Path("tclif_neuro/fixed/step.py"),
+    *(
+        Path(f"tclif_neuro/onchip/rule/{name}.py")
+        for name in ("connection", "equations", "posting", "random_bits", "setup")
+    ),
+]
+
+if __name__ == "__main__":
+    sys.exit(main())
