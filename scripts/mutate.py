@@ -85,7 +85,7 @@ def mutated(node: ast.AST) -> Iterator[ast.AST]:
         yield ast.Constant(not node.value)
     elif isinstance(node, ast.BinOp):
         yield from (ast.BinOp(node.left, op(), node.right) for op in SWAPPED[type(node.op)])
-        yield from (node.left, node.right)
+        yield from (node.right,) if _is_times_one(node) else (node.left, node.right)
     elif isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
         yield node.operand
     elif isinstance(node, ast.Compare):
@@ -108,6 +108,11 @@ def mutated(node: ast.AST) -> Iterator[ast.AST]:
         yield from (ast.Tuple(order, node.ctx) for order in _neighbours_swapped(node.elts))
     elif isinstance(node, ast.Call):
         yield from _calls(node)
+
+
+def _is_times_one(node: ast.BinOp) -> bool:
+    """Times 1 turns a boolean into a number, and those count alike."""
+    return isinstance(node.op, ast.Mult) and isinstance(node.right, ast.Constant) and node.right.value == 1
 
 
 def _neighbours_swapped(items: list) -> Iterator[list]:
