@@ -20,6 +20,7 @@ import importlib
 import inspect
 import itertools
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,8 @@ from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-DEADLINE = 60.0, 900.0  # seconds for the judge, for the room
+CPU_SECONDS = 60, 900  # for the judge, for the room: a mutant that needs more is found
+PATIENCE = 20  # times as long by the clock, on a busy machine
 JUDGE = {
     "fixed": ["tests.judge.test_neurons", "tests.fixed.test_program"],
     "onchip": ["tests.judge.test_learning", "tests.onchip.test_reference"],
@@ -183,12 +185,13 @@ def _short(node: ast.AST) -> str:
     return ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).split("\n")[0]
 
 
-def passes(work: Callable[[], bool], deadline: float, output: Path) -> bool:
-    """Whether `work`, in a fork of this process and within `deadline` seconds, is True."""
+def passes(work: Callable[[], bool], seconds: int, output: Path) -> bool:
+    """Whether `work`, in a fork of this process and within `seconds` of a processor, is True."""
     child = os.fork()
     if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         _work(work, output)
-    end = time.monotonic() + deadline
+    end = time.monotonic() + PATIENCE * seconds
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -304,13 +307,13 @@ def examine(path: Path, tree: Path, judge_alone: bool) -> dict[str, int]:
     ends: dict[str, int] = {"mutants": 0, "judge": 0, "room": 0, "equivalent": 0, "survive": 0}
     for mutant in mutants(source):
         ends["mutants"] += 1
-        if not passes(partial(_survives_judge, module, mutant.source, room), DEADLINE[0], output):
+        if not passes(partial(_survives_judge, module, mutant.source, room), CPU_SECONDS[0], output):
             ends["judge"] += 1
             continue
         end = "equivalent" if mutant.change in EQUIVALENT else "survive"
         if end == "survive" and not judge_alone:
             (tree / path).write_text(mutant.source)
-            end = "survive" if passes(partial(roomed, tree, room), DEADLINE[1], output) else "room"
+            end = "survive" if passes(partial(roomed, tree, room), CPU_SECONDS[1], output) else "room"
             (tree / path).write_text(source)
         ends[end] += 1
         if end != "equivalent":
@@ -334,7 +337,7 @@ def main() -> int:
         shutil.copy(ROOT / "pyproject.toml", tree)
         os.environ["NUMBA_CACHE_DIR"] = str(Path(folder) / "numba")
         for room in sorted({path.parts[1] for path in chosen.files}):
-            if not passes(partial(judged, room), DEADLINE[1], tree / "output.txt"):
+            if not passes(partial(judged, room), CPU_SECONDS[1], tree / "output.txt"):
                 print(f"The unchanged tree fails:\n{(tree / 'output.txt').read_text()}", file=sys.stderr)
                 return 2
         for path in chosen.files:
