@@ -1,5 +1,32 @@
-"""The root of the errors that a user can cause."""
+"""The roots of the errors that a user can cause, and of the warnings that a user should read."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class TclifError(Exception):
     """Base of every error that a user can cause and mend; the command line prints it and exits with status 2."""
+
+
+class TclifWarning(UserWarning):
+    """A result stands, but something in it was lost, clipped, saturated or silent; the message says what, and where."""
+
+
+def warn(message: str) -> None:
+    """Issue a `TclifWarning` that points at the first line outside this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tclif_neuro"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, TclifWarning, stacklevel=level)
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """Issue no `TclifWarning` while the block runs: whoever runs it says what matters, once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TclifWarning)
+        yield

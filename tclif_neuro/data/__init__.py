@@ -1,14 +1,15 @@
-"""Data sets: real tasks by name, and the user's own from .npz files."""
+"""Data sets: real tasks by name, and the user's own from files and folders."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tclif_neuro.data.load import TASKS, load_task
-from tclif_neuro.data.npz import Samples, load_samples
+from tclif_neuro.data.own import Samples, load_samples
+from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import EncodingSpec, TaskSpec
 from tclif_neuro.data.split import stratified_split
-from tclif_neuro.data.task import DataError, Task
+from tclif_neuro.data.task import Part, Task
 
 if TYPE_CHECKING:
     from tclif_neuro.data.batches import Batches as Batches
@@ -18,6 +19,7 @@ __all__ = [
     "Batches",
     "DataError",
     "EncodingSpec",
+    "Part",
     "Samples",
     "Task",
     "TaskSpec",

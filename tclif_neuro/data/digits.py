@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tclif_neuro.data.split import stratified_split
-from tclif_neuro.data.task import Task
+from tclif_neuro.data.sequences import Dense
+from tclif_neuro.data.split import TEST_FRACTION, hold_out
+from tclif_neuro.data.task import Part, Task
 
-TEST_FRACTION = 0.2
 WHITE = 16  # the brightest value of a pixel
 
 
@@ -27,6 +27,5 @@ def _digits(name: str, seed: int, steps: int) -> Task:
     digits = load_digits()
     x = (digits.images / WHITE).astype(np.float32).reshape(len(digits.images), steps, -1)
     y = digits.target.astype(np.int64)
-    train, test = stratified_split(y, TEST_FRACTION, seed)
-    classes = tuple(str(c) for c in digits.target_names)
-    return Task(name=name, x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test], classes=classes)
+    train, test = hold_out(Part(x=Dense(x), y=y), TEST_FRACTION, seed, "class", "scikit-learn's digits")
+    return Task(name=name, train=train, test=test, classes=tuple(str(c) for c in digits.target_names))

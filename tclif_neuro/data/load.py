@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-import numpy as np
-
-from tclif_neuro.data.digits import TEST_FRACTION, digits_pixels, digits_rows
+from tclif_neuro.data.digits import digits_pixels, digits_rows
+from tclif_neuro.data.formats import is_path
 from tclif_neuro.data.mnist import mnist_permuted, mnist_pixels, mnist_rows
-from tclif_neuro.data.npz import load_samples
+from tclif_neuro.data.own import own_task
+from tclif_neuro.data.paths import find
+from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import TaskSpec
-from tclif_neuro.data.split import stratified_split
-from tclif_neuro.data.task import DataError, Task
+from tclif_neuro.data.task import Task
 
 _DIGITS = {"digits-rows": digits_rows, "digits-pixels": digits_pixels}
 _MNIST = {"smnist-rows": mnist_rows, "smnist": mnist_pixels, "psmnist": mnist_permuted}
@@ -22,43 +22,33 @@ TASKS = (*_DIGITS, *_MNIST)
 def load_task(task: str | TaskSpec, seed: int = 0, data_dir: str | Path | None = None) -> Task:
     """The task of that name, or one made of the user's own file.
 
-    task: one of `TASKS`, or the path of an .npz file with `x` [n, T, M] and `y` [n], of which a fifth becomes the test
-    set, stratified; or the [task] of a recipe, which has a seed of its own and may have a code. seed: of the split
-    (digits, .npz) or of the permutation (psmnist). data_dir: where MNIST is, see `load_mnist`. Raises `DataError`.
+    task: one of `TASKS`, or the path of an own file or folder (see `data.own`), of which a fifth becomes the test set
+    if it has none; or the [task] of a recipe, which has a seed of its own and may have a code. seed: of the split
+    (digits, own files) or of the permutation (psmnist). data_dir: where MNIST is, see `load_mnist`, and one of the
+    places where own files are looked for. Raises `DataError`.
     """
-    if isinstance(task, str):
-        return _plain_task(task, seed, None if data_dir is None else Path(data_dir))
-    plain = _plain_task(task.name, task.seed, None if data_dir is None else Path(data_dir))
-    if task.encoding is None:
+    spec = TaskSpec(name=task, seed=seed) if isinstance(task, str) else task
+    plain = _plain_task(spec, None if data_dir is None else Path(data_dir))
+    if spec.encoding is None:
         return plain
     from tclif_neuro.data.encode import encode_task  # imports torch
 
-    return encode_task(plain, task)
+    return encode_task(plain, spec)
 
 
-def _plain_task(name: str, seed: int, data_dir: Path | None) -> Task:
+def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
+    name = spec.name
+    if is_path(name):
+        test = None if spec.test is None else find(spec.test, spec.folder, data_dir)
+        return own_task(name, find(name, spec.folder, data_dir), spec.seed, test)
+    if spec.test is not None:
+        raise DataError(f"task {name!r}: has a test set of its own; test = {spec.test!r} is for own files")
     if name in _DIGITS:
-        return _DIGITS[name](name, seed)
+        return _DIGITS[name](name, spec.seed)
     if name in _MNIST:
-        return _MNIST[name](name, seed, data_dir)
-    if name.endswith(".npz"):
-        return _own_task(name, seed)
+        return _MNIST[name](name, spec.seed, data_dir)
     near = difflib.get_close_matches(name, TASKS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise DataError(f"task {name!r}: {hint}There are {', '.join(TASKS)}, or the path of an .npz file")
-
-
-def _own_task(path: str, seed: int) -> Task:
-    samples = load_samples(path)
-    if samples.y is None:
-        raise DataError(f"{path}: has no array 'y'; a task needs the classes of its samples")
-    classes = int(samples.y.max()) + 1
-    train, test = stratified_split(samples.y, TEST_FRACTION, seed)
-    return Task(
-        name=path,
-        x_train=samples.x[train],
-        y_train=samples.y[train],
-        x_test=samples.x[test],
-        y_test=samples.y[test],
-        classes=tuple(str(c) for c in np.arange(classes)),
+    raise DataError(
+        f"task {name!r}: {hint}There are {', '.join(TASKS)}, or the path of an .npz or .h5 file or a folder"
     )

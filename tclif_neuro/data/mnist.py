@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data.npz import read_arrays
-from tclif_neuro.data.task import DataError, Task
+from tclif_neuro.data.paths import data_folder
+from tclif_neuro.data.sequences import DataError, Dense
+from tclif_neuro.data.task import Part, Task
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 SIDE = 28  # pixels
@@ -54,19 +55,11 @@ def load_mnist(data_dir: Path | None) -> Arrays:
     data_dir: where `mnist.npz` is looked for, and where a download is kept; None: $TCLIF_DATA, else a cache folder.
     Raises `DataError` if the file is not what it should be, or there is none and it cannot be downloaded.
     """
-    folder = _folder(data_dir)
+    folder = data_folder(data_dir)
     path = folder / "mnist.npz"
     if path.exists():
-        return _checked(path, read_arrays(path, KEYS))
+        return _checked(path, read_arrays(path, KEYS, ()))
     return _checked(folder, _download(folder))
-
-
-def _folder(data_dir: Path | None) -> Path:
-    if data_dir is not None:
-        return data_dir
-    if os.environ.get("TCLIF_DATA"):
-        return Path(os.environ["TCLIF_DATA"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tclif-neuro"
 
 
 def _checked(source: Path, arrays: Arrays) -> Arrays:
@@ -80,17 +73,12 @@ def _checked(source: Path, arrays: Arrays) -> Arrays:
 
 
 def _task(name: str, arrays: Arrays, steps: int) -> Task:
-    def sequences(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return images.reshape(len(images), steps, -1) / np.float32(WHITE)
+    def part(key: str) -> Part:
+        images = arrays[f"x_{key}"]
+        x = Dense(images.reshape(len(images), steps, -1), scale=WHITE)
+        return Part(x=x, y=arrays[f"y_{key}"], source=f"MNIST's own {key} set")
 
-    return Task(
-        name=name,
-        x_train=sequences(arrays["x_train"]),
-        y_train=arrays["y_train"],
-        x_test=sequences(arrays["x_test"]),
-        y_test=arrays["y_test"],
-        classes=CLASSES,
-    )
+    return Task(name=name, train=part("train"), test=part("test"), classes=CLASSES)
 
 
 def _download(folder: Path) -> Arrays:

@@ -23,6 +23,7 @@ def train_sheet(result: TrainResult) -> Sheet:
         ("training accuracy", share(result.train_accuracy)),
         ("validation accuracy", share(result.validation_accuracy)),
         ("test accuracy", share(result.test_accuracy)),
+        ("test set", result.test_set),
         ("parameters", f"{result.parameters:,}"),
         ("seconds", f"{result.seconds:.1f}"),
         ("checkpoint", str(result.checkpoint)),

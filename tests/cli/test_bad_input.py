@@ -90,8 +90,8 @@ X = np.zeros((4, STEPS, INPUTS), np.float32)
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"x": X, "y": np.array([0, 1, 2, 3])}, ["y", "label 3 of sample 3", "[0, 2]"]),
-        ({"x": X, "y": np.array([0, 1, -1, 2])}, ["y", "label -1"]),
+        ({"x": X, "y": np.array([0, 1, 2, 3])}, ["y", "label '3' of sample 3"]),
+        ({"x": X, "y": np.array([0, 1, -1, 2])}, ["y", "label '-1'"]),
         ({"x": X, "y": np.array([0, 1])}, ["y", "[4]"]),
         ({"x": X, "y": np.array([0.0, 1, 2, 0])}, ["y", "integers"]),
         ({"x": X[:0], "y": np.zeros(0, int)}, ["x", "empty"]),

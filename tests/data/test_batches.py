@@ -6,18 +6,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tclif_neuro.data import Batches, DataError
+from tclif_neuro.data import Batches, DataError, Part
+from tclif_neuro.data.sequences import Dense
 
 
-def numbered(samples: int) -> tuple[np.ndarray, np.ndarray]:
+def numbered(samples: int) -> Part:
     """Sample i is full of i: [n, 3, 2], and so is its label."""
     y = np.arange(samples)
-    return np.broadcast_to(y[:, None, None], (samples, 3, 2)).astype(np.float32), y
+    return Part(x=Dense(np.broadcast_to(y[:, None, None], (samples, 3, 2)).astype(np.float32)), y=y)
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_an_epoch_has_every_sample_once(samples: int, size: int, seed: int) -> None:
-    batches = Batches(*numbered(samples), size)
+    batches = Batches(numbered(samples), size)
     seen = []
     for x, y in batches.shuffled(torch.Generator().manual_seed(seed)):
         assert x.shape == (3, len(y), 2)
@@ -28,11 +29,11 @@ def test_an_epoch_has_every_sample_once(samples: int, size: int, seed: int) -> N
 
 
 def test_without_a_generator_the_order_is_the_data_sets() -> None:
-    assert torch.cat([y for _, y in Batches(*numbered(10), 4)]).tolist() == list(range(10))
+    assert torch.cat([y for _, y in Batches(numbered(10), 4)]).tolist() == list(range(10))
 
 
 def test_the_generators_state_brings_an_epoch_back() -> None:
-    batches, generator = Batches(*numbered(20), 6), torch.Generator().manual_seed(0)
+    batches, generator = Batches(numbered(20), 6), torch.Generator().manual_seed(0)
     first = [y.tolist() for _, y in batches.shuffled(generator)]
     state = generator.get_state()
     second = [y.tolist() for _, y in batches.shuffled(generator)]
@@ -42,4 +43,4 @@ def test_the_generators_state_brings_an_epoch_back() -> None:
 
 def test_a_batch_needs_a_sample() -> None:
     with pytest.raises(DataError, match="batch size 0"):
-        Batches(*numbered(3), 0)
+        Batches(numbered(3), 0)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from tclif_neuro.data import DataError, EncodingSpec, TaskSpec, load_task
+from tclif_neuro.data import DataError, EncodingSpec, Part, Task, TaskSpec, load_task
 from tclif_neuro.data.encode import delta, encode_task, latency, rate
+from tclif_neuro.data.sequences import Dense
 
 sequences = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(0, 1, width=32))
@@ -64,15 +65,30 @@ def test_a_latency_does_not_depend_on_the_rest_of_the_batch(curve: str) -> None:
     assert torch.equal(latency(x, 9, curve=curve), torch.cat(one_by_one, 1))
 
 
+@pytest.mark.parametrize("threshold", [0.01, 0.1, 0.3])
+@pytest.mark.parametrize(("curve", "bits"), [("linear", 2.5), ("log", 1.4)])
+def test_the_time_of_a_spike_tells_much_of_the_input(curve: str, bits: float, threshold: float) -> None:
+    """The entropy of the step, of 3 bits in 8 steps, for inputs that are equally likely above the threshold."""
+    x = torch.linspace(threshold, 1, 4001, dtype=torch.float64)[None, None]
+    share = latency(x, 8, threshold=threshold, curve=curve).mean((1, 2))
+    assert -(share * share.clamp(min=1e-12).log2()).sum() > bits
+
+
+def test_the_time_constant_may_be_chosen() -> None:
+    x = torch.tensor([[[0.5, 0.2, 0.101]]], dtype=torch.float64)
+    steps = latency(x, 21, threshold=0.1, curve="log", tau=10.0).argmax(0)[0].tolist()
+    assert steps == [round(10 * math.log(0.5 / 0.4)), round(10 * math.log(2)), 20]  # 46 is beyond the window
+
+
 def times(curve: str, *values: float) -> list[int]:
     return latency(torch.tensor([[values]], dtype=torch.float64), 21, threshold=0.1, curve=curve).argmax(0)[0].tolist()
 
 
 def test_latencies_follow_their_curves() -> None:
     assert times("linear", 1.0, 0.75, 0.5, 0.1) == [0, 5, 10, 18]
-    tau = 20 / math.log((0.1 + 1e-7) / 1e-7)
+    tau, last = 20 / math.log(1 / (1 - math.sqrt(0.1))), math.sqrt(0.1)
     values = (1.0, 0.2, 0.11, 0.1001, 0.1)
-    expected = [round(tau * math.log(v / max(v - 0.1, 1e-7))) for v in values]
+    expected = [round(tau * math.log(max(v, last) / (max(v, last) - 0.1))) for v in values]
     assert times("log", *values) == expected
     assert expected[-1] == 20
 
@@ -108,6 +124,7 @@ BAD: dict[str, tuple[object, str]] = {
     "no steps": (lambda: rate(X, 0, generator=seeded()), "rate: 0 steps; at least 1"),
     "one step": (lambda: latency(X, 1), "latency: 1 steps; at least 2"),
     "threshold 1": (lambda: latency(X, threshold=1.0), r"latency: threshold 1.0 is outside \(0, 1\)"),
+    "tau of a line": (lambda: latency(X, tau=3.0), "latency: tau 3.0: .* of the log curve alone"),
     "no such curve": (lambda: latency(X, curve="exp"), "latency: curve 'exp'"),  # type: ignore[arg-type]
     "threshold 0": (lambda: delta(X, threshold=0.0), "delta: threshold 0.0 is not positive"),
     "no such off": (lambda: delta(X, off="both"), "delta: off 'both'"),  # type: ignore[arg-type]
@@ -135,3 +152,25 @@ def test_a_task_in_spikes_is_drawn_from_its_seed_and_keeps_its_classes() -> None
     assert set(np.unique(a.x_test)) == {0.0, 1.0}
     np.testing.assert_allclose(a.x_train.mean(), task.x_train.mean(), atol=0.01)
     np.testing.assert_array_equal(a.y_test, task.y_test)
+
+
+def test_training_spikes_are_drawn_anew_and_test_spikes_once() -> None:
+    task = load_task(TaskSpec(name="digits-rows", encoding=EncodingSpec(type="rate", steps=2)))
+    some, generator = np.arange(50), seeded()
+    first, second = task.train.x.batch(some, generator), task.train.x.batch(some, generator)
+    assert (first != second).any()
+    assert (task.train.x.batch(some, seeded()) == first).all(), "the generator's state brings them back"
+    assert (task.test.x.batch(some, generator) == task.test.x.batch(some, generator)).all()
+    once = load_task(TaskSpec(name="digits-rows", encoding=EncodingSpec(type="rate", steps=2, fresh=False)))
+    assert (once.train.x.batch(some, generator) == once.train.x.batch(some, generator)).all()
+    assert once.digest() != task.digest()
+
+
+def test_targets_per_step_and_lengths_follow_the_steps_that_a_step_becomes() -> None:
+    x = Dense(np.full((2, 3, 1), 0.5, np.float32))
+    part = Part(x=x, y=np.array([[0, 1, 1], [1, 0, -100]]), lengths=np.array([3, 2]))
+    task = Task(name="toy", train=part, test=part, classes=("a", "b"), kind="class per step")
+    coded = encode_task(task, TaskSpec(name="toy", encoding=EncodingSpec(type="rate", steps=2)))
+    assert coded.steps == 6
+    assert coded.y_train.tolist() == [[0, 0, 1, 1, 1, 1], [1, 1, 0, 0, -100, -100]]
+    assert coded.train.lengths is not None and coded.train.lengths.tolist() == [6, 4]

@@ -1,13 +1,13 @@
 """The checks that every data set passes, and the digits."""
 
-import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tclif_neuro.data import TASKS, DataError, Task, load_task, stratified_split
+from tclif_neuro.data import TASKS, DataError, Part, Task, load_task, stratified_split
 
 GOOD = {
     "name": "toy",
@@ -17,6 +17,13 @@ GOOD = {
     "y_test": np.array([1, 0]),
     "classes": ("no", "yes"),
 }
+
+
+def make(**fields: Any) -> Task:
+    """A task of two parts from `GOOD`, some of its arrays changed."""
+    arrays = {**GOOD, **fields}
+    train, test = (Part(x=arrays[f"x_{part}"], y=arrays[f"y_{part}"]) for part in ("train", "test"))
+    return Task(name=arrays["name"], train=train, test=test, classes=arrays["classes"])
 
 
 def with_nan() -> np.ndarray:
@@ -39,7 +46,7 @@ BAD = {
     "label too large": ({"y_train": np.array([0, 1, 2, 0])}, r"label 2 of sample 2 is outside \[0, 1\]"),
     "label negative": ({"y_test": np.array([-1, 0])}, "y_test: label -1 of sample 0"),
     "float labels": ({"y_test": np.array([0.0, 1.0])}, "y_test: integers expected, got float64"),
-    "too few labels": ({"y_train": np.array([0, 1])}, r"one label a sample expected, shape \[4\], got \[2\]"),
+    "too few labels": ({"y_train": np.array([0, 1])}, r"one label per sample expected, shape \[4\], got \[2\]"),
     "other steps in the test set": ({"x_test": np.zeros((2, 5, 2))}, r"a test sample \[5, 2\]"),
 }
 
@@ -47,12 +54,12 @@ BAD = {
 @pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD.keys())
 def test_a_bad_task_is_refused_by_name(change: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Task(**{**GOOD, **change})
+        make(**change)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float16, np.float64, bool])
 def test_numbers_of_any_type_become_float32(dtype: type) -> None:
-    task = Task(**{**GOOD, "x_train": GOOD["x_train"].astype(dtype), "y_train": GOOD["y_train"].astype(np.uint8)})
+    task = make(x_train=GOOD["x_train"].astype(dtype), y_train=GOOD["y_train"].astype(np.uint8))
     assert task.x_train.dtype == np.float32
     assert task.y_train.dtype == np.int64
     assert (task.steps, task.inputs) == (3, 2)
@@ -60,10 +67,10 @@ def test_numbers_of_any_type_become_float32(dtype: type) -> None:
 
 @given(st.sampled_from(["x_train", "y_train", "x_test", "y_test"]), st.integers(0, 5))
 def test_the_digest_sees_every_number(field: str, where: int) -> None:
-    task = Task(**GOOD)
-    changed = getattr(task, field).copy()
+    task = make()
+    changed = GOOD[field].copy()
     changed.flat[where % changed.size] = 1 - changed.flat[where % changed.size]
-    assert dataclasses.replace(task, **{field: changed}).digest() != task.digest() == Task(**GOOD).digest()
+    assert make(**{field: changed}).digest() != task.digest() == make().digest()
 
 
 def test_digits_by_row_and_by_pixel_are_the_same_digits() -> None:

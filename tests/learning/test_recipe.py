@@ -64,7 +64,7 @@ BAD = {
     "no pull": (at("training", fptt={"alpha": 0.0}), r"training\.fptt\.alpha = 0.0: should be greater than 0"),
     "key of another code": (
         at("task", encoding={"type": "rate", "threshold": 0.1}),
-        r"task\.encoding: threshold is no key of a rate code; allowed are steps",
+        r"task\.encoding: threshold is no key of a rate code; allowed are fresh, steps",
     ),
     "no such code": (at("task", encoding={"type": "morse"}), r"task\.encoding\.type = 'morse': 'rate', 'latency' or"),
     "misspelt key of a code": (

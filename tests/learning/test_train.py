@@ -144,7 +144,7 @@ def test_the_validation_set_chooses_the_weights(toy: Path, tmp_path: Path) -> No
 def test_the_test_labels_change_nothing_but_the_test_accuracy(toy: Path, tmp_path: Path, validation: float) -> None:
     task = load_task(str(toy))
     kept = []
-    for data in (task, replace(task, y_test=np.roll(task.y_test, 1))):
+    for data in (task, replace(task, test=replace(task.test, y=np.roll(task.y_test, 1)))):
         run = Run(toy_recipe(toy, validation=validation), data)
         for _ in range(3):
             run.epoch(lambda progress: None)

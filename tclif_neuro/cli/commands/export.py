@@ -77,7 +77,7 @@ def _finetune(
     qat = prepare_qat(model, calibration, stock=options.stock, weight_bits=options.weight_bits).train()
     optimiser = OPTIMISERS[training.optimiser](qat.parameters(), lr=QAT_LR * training.lr)  # type: ignore[call-arg]
     generator = torch.Generator().manual_seed(training.seed)
-    batches = Batches(task.x_train, task.y_train, training.batch_size)
+    batches = Batches(task.train, training.batch_size)
     for epoch in range(epochs):
         for batch, (x, y) in enumerate(batches.shuffled(generator), 1):
             noise = training.input_noise * torch.randn(x.shape, generator=generator)

@@ -66,15 +66,15 @@ def load_batch(net: QuantizedNetwork, choice: Choice) -> Batch:
 def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Any, Any]:
     trained = _trained_on(net)
     if trained is None or trained.encoding is None:
-        own = load_samples(path, inputs=net.inputs, classes=net.outputs)
-        return str(path), own.x, own.y
+        own = load_samples(path, inputs=net.inputs, classes=net.classes or net.outputs)
+        return own.source, own.x, own.y
     from tclif_neuro.data.encode import encoded  # imports torch
 
-    own = load_samples(path, classes=net.outputs)
+    own = load_samples(path, classes=net.classes or net.outputs)
     x = encoded(own.x, trained)
     if x.shape[2] != net.inputs:
         raise DataError(f"{path}: x has {x.shape[2]} inputs a step once it is in spikes, the network {net.inputs}")
-    return str(path), x, own.y
+    return own.source, x, own.y
 
 
 def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
@@ -91,7 +91,9 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
             f"task {name}: has {task.inputs} inputs a step and {len(task.classes)} classes, "
             f"the network {net.inputs} and {net.outputs}"
         )
-    return name, task.x_test, task.y_test
+    if task.kind != "class":
+        raise DataError(f"task {name}: has a {task.kind}; networks are run on one class per sample so far")
+    return f"{name}: {task.test.source}", task.x_test, task.y_test
 
 
 def _trained_on(net: QuantizedNetwork) -> TaskSpec | None:

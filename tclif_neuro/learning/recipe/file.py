@@ -17,8 +17,9 @@ class RecipeError(TclifError, ValueError):
 
 
 def load_recipe(path: str | Path) -> Recipe:
-    """The recipe in a TOML file. Raises `RecipeError` at the first thing that is wrong with it."""
-    return parse_recipe(read_toml(path, RecipeError), str(path))
+    """The recipe in a TOML file, its paths relative to that. Raises `RecipeError` at the first thing wrong with it."""
+    recipe = parse_recipe(read_toml(path, RecipeError), str(path))
+    return recipe.model_copy(update={"task": recipe.task.placed(Path(path).parent)})
 
 
 def parse_recipe(data: dict[str, Any], source: str = "recipe") -> Recipe:

@@ -13,7 +13,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from tclif_neuro.data import Batches, Task, stratified_split
+from tclif_neuro.data import Batches, Task
+from tclif_neuro.data.split import split
 from tclif_neuro.learning.recipe.model import build_model
 from tclif_neuro.learning.recipe.sections import Recipe, TrainingSection
 from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step
@@ -73,6 +74,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, task: Task) -> None:
         training = recipe.training
+        _check_trainable(task)
         self.recipe, self.task, self.digest = recipe, task, task.digest()
         self.model = build_model(recipe, task.inputs, len(task.classes))
         self.optimiser = OPTIMISERS[training.optimiser](
@@ -81,7 +83,7 @@ class Run:
             weight_decay=training.weight_decay,  # type: ignore[call-arg]
         )
         self.train, self.validation = _training_and_validation(recipe, task)
-        self.test = Batches(task.x_test, task.y_test, EVALUATION_BATCH)
+        self.test = Batches(task.test, EVALUATION_BATCH)
         self.generator = torch.Generator().manual_seed(training.seed)
         torch.manual_seed(training.seed)
         self.log: list[EpochRecord] = []
@@ -206,10 +208,21 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tenso
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
+def _check_trainable(task: Task) -> None:
+    if task.kind != "class" or any(part.lengths is not None for _, part in task.parts()):
+        what = "lengths" if task.kind == "class" else f"a {task.kind}"
+        raise TrainingError(f"{task.name}: has {what}; recipes train on one class per sample, of all its steps, so far")
+
+
 def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batches | None]:
+    """The task's own validation set, or the share of the training set that the recipe asks for."""
     size, share = recipe.training.batch_size, recipe.training.validation
+    if task.validation is not None:
+        if share:
+            raise TrainingError(f"training.validation = {share:g}: {task.name} has a validation set of its own; use 0")
+        return Batches(task.train, size), Batches(task.validation, EVALUATION_BATCH)
     if not share:
-        return Batches(task.x_train, task.y_train, size), None
-    kept, held_out = (np.sort(part) for part in stratified_split(task.y_train, share, recipe.task.seed))
-    validation = Batches(task.x_train[held_out], task.y_train[held_out], EVALUATION_BATCH)
-    return Batches(task.x_train[kept], task.y_train[kept], size), validation
+        return Batches(task.train, size), None
+    kept, held_out, how = split(task.train, share, recipe.task.seed, task.kind)
+    validation = task.train.part(np.sort(held_out), f"{share:.0%} of the training set, {how}")
+    return Batches(task.train.part(np.sort(kept), task.train.source), size), Batches(validation, EVALUATION_BATCH)

@@ -34,7 +34,8 @@ class TrainResult:
     """What came out of training.
 
     epoch: whose weights were kept: the last, or with `training.validation` the best on the validation set. The
-    accuracies are theirs, without noise or dropout; the test set chose nothing. seconds: of all epochs, resumed or not.
+    accuracies are theirs, without noise or dropout; the test set chose nothing. test_set: which samples it
+    was, and from where. seconds: of all epochs, resumed or not.
     """
 
     epoch: int
@@ -42,6 +43,7 @@ class TrainResult:
     train_accuracy: float
     validation_accuracy: float | None
     test_accuracy: float
+    test_set: str
     parameters: int
     seconds: float
     checkpoint: Path
@@ -101,8 +103,10 @@ def _folder(out_dir: str | Path) -> Path:
 
 def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
     otherwise = "choose another folder, or start again without resuming"
-    ours = run.recipe.model_dump(mode="json")
-    theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json")  # with the keys that are newer than it
+    elsewhere = {"task": {"folder"}}  # a recipe may move: whether the data are the same is looked at below
+    ours = run.recipe.model_dump(mode="json", exclude=elsewhere)
+    # Parsed, so that it has the keys that are newer than it.
+    theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json", exclude=elsewhere)
     for key, there, here in _differences(theirs, ours):
         raise TrainingError(
             f"{path}: is of another recipe: {key} is {quoted(there)} there and {quoted(here)} here; {otherwise}"
@@ -127,13 +131,14 @@ def _result(run: Run, path: Path) -> TrainResult:
     if run.best is not None:
         load_state(path, run.model, run.best)
     epoch = run.best_epoch or len(run.log)
-    training_set = Batches(run.task.x_train, run.task.y_train, EVALUATION_BATCH)
+    training_set = Batches(run.task.train, EVALUATION_BATCH)
     return TrainResult(
         epoch=epoch,
         epochs=len(run.log),
         train_accuracy=evaluate(run.model, training_set),
         validation_accuracy=run.log[epoch - 1].validation_accuracy,
         test_accuracy=evaluate(run.model, run.test),
+        test_set=run.task.test.source,
         parameters=sum(p.numel() for p in run.model.parameters()),
         seconds=sum(record.seconds for record in run.log),
         checkpoint=path,
