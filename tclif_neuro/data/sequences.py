@@ -121,11 +121,9 @@ class Subset(Sequences):
     """Some samples of others."""
 
     def __init__(self, whole: Sequences, samples: Indices) -> None:
-        if isinstance(whole, Subset):  # one step to the data, however often it was divided
-            samples = whole.samples[samples]
-            whole = whole.whole
-        self.whole: Sequences = whole
-        self.samples = samples
+        # One step to the data, however often it was divided.
+        self.samples: Indices = whole.samples[samples] if isinstance(whole, Subset) else samples
+        self.whole: Sequences = whole.whole if isinstance(whole, Subset) else whole
         self.shape = (len(samples), *whole.shape[1:])
 
     def batch(self, samples: Indices, generator: torch.Generator | None = None) -> Floats:
