@@ -3,8 +3,8 @@
     model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.TCLIF(128, recurrent=True), tn.Readout(128, 10))
     net = tn.quantize(model, calibration=x)
     tn.save(net, "digits.net")
-    run = tn.simulate(tn.load("digits.net"), x)
-    same = tn.lava.run(net, x)
+    run = tn.run(tn.load("digits.net"), x)
+    same = tn.run(net, x, backend="lava")
 
 Names are imported when first used, so that `import tclif_neuro` is quick.
 """
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from tclif_neuro import lava as lava
     from tclif_neuro import onchip as onchip
     from tclif_neuro.errors import TclifError as TclifError
+    from tclif_neuro.errors import TclifWarning as TclifWarning
+    from tclif_neuro.executors import run as run
     from tclif_neuro.fixed.reference import run_reference as run_reference
     from tclif_neuro.fixed.run import Run as Run
+    from tclif_neuro.fixed.simulator import Simulator as Simulator
     from tclif_neuro.fixed.simulator import simulate as simulate
     from tclif_neuro.learning.eprop.learner import EPropLearner as EPropLearner
     from tclif_neuro.learning.eprop.signal import EPropOptions as EPropOptions
@@ -42,8 +45,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "TclifError": "errors",
+    "TclifWarning": "errors",
+    "run": "executors",
     "run_reference": "fixed.reference",
     "Run": "fixed.run",
+    "Simulator": "fixed.simulator",
     "simulate": "fixed.simulator",
     "EPropLearner": "learning.eprop.learner",
     "EPropOptions": "learning.eprop.signal",

@@ -31,6 +31,8 @@ from tclif_neuro.network import (
 )
 
 NEURONS = ("LIF", "TCLIF", "ATCLIF")
+FEW_STEPS = st.integers(0, 8)  # of a sample
+ANY_STEPS = st.integers(0, 100) | st.integers(0, 2**31 - 1)
 
 characters = st.characters(exclude_categories=["Cc", "Cs"])
 decays = st.integers(0, DECAY_ONE) | st.just(DECAY_ONE)
@@ -130,7 +132,12 @@ def layers(
 
 @st.composite
 def networks(
-    draw: st.DrawFn, neurons: Sequence[str] = NEURONS, recurrent: bool = True, max_layers: int = 3, max_size: int = 5
+    draw: st.DrawFn,
+    neurons: Sequence[str] = NEURONS,
+    recurrent: bool = True,
+    max_layers: int = 3,
+    max_size: int = 5,
+    steps: st.SearchStrategy[int] = FEW_STEPS,
 ) -> QuantizedNetwork:
     """Networks of layers with any of `neurons` ("LIF", "TCLIF", "ATCLIF"), some ending in a readout."""
     coding = draw(codings())
@@ -145,7 +152,7 @@ def networks(
     return QuantizedNetwork(
         layers=tuple(made),
         input=coding,
-        steps=draw(st.integers(0, 100) | st.integers(0, 2**31 - 1)),
+        steps=draw(steps),
         classes=tuple(draw(st.just([]) | names)),
         recipe=draw(st.text(characters | st.just("\n"), max_size=20)),
     )
@@ -155,6 +162,6 @@ def networks(
 def inputs(draw: st.DrawFn, net: QuantizedNetwork, max_steps: int = 8, max_batch: int = 3) -> np.ndarray:
     """Float inputs [T, B, M] of `net`; they cover the range of its coding and go somewhat beyond it."""
     low, high = net.input.range
-    shape = (draw(st.integers(1, max_steps)), draw(st.integers(1, max_batch)), net.inputs)
+    shape = (net.steps or draw(st.integers(1, max_steps)), draw(st.integers(1, max_batch)), net.inputs)
     x = draw(integers(shape, np.uint16)).astype(np.int64)
     return (x % (high - low + 3) + low - 1) / net.input.scale

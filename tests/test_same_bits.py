@@ -37,7 +37,7 @@ def test_all_test_samples_in_every_executor(recurrent, reset, seed):
     model = trained(task, seed, recurrent=recurrent, reset=reset)
     net = tn.quantize(model, torch.from_numpy(task.x_train[:200]).transpose(0, 1))
     x = task.x_test.swapaxes(0, 1)
-    reference = tn.run_reference(net, x)
+    reference = tn.run_reference(net, x, record=True)
     assert (reference.predictions == task.y_test).mean() > 0.5, "ten classes: chance is 0.1"
     for run in (tn.simulate(net, x, record=True), tn.lava.run(net, x, record=True)):
         np.testing.assert_array_equal(run.logits, reference.logits)

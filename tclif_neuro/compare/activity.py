@@ -56,11 +56,9 @@ def state_names(layer: Layer) -> tuple[str, str]:
 
 
 def of_run(net: QuantizedNetwork, run: Run) -> tuple[Activity, ...]:
-    """The layers of a recorded integer run; a state U 2^f becomes U. Raises `TclifError` if it was not recorded."""
+    """The layers of a recorded integer run; a state U 2^f becomes U. Raises `NotRecorded` if it was not recorded."""
     views = []
-    for i, (layer, done) in enumerate(zip(net.layers, run.layers, strict=True)):
-        if done.spikes is None or done.states is None:
-            raise TclifError(f"layer {i}: its spikes and states were not recorded; run with record=True")
+    for layer, done in zip(net.layers, run.layers, strict=True):
         states = np.ldexp(done.states.astype(np.float64), -layer.scale_bits)
         views.append(
             Activity(

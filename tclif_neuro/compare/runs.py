@@ -157,14 +157,15 @@ def _check_layers(net: QuantizedNetwork, run: Run, name: str) -> None:
 
 def _compare_layer(i: int, layer: Layer, left: LayerRun, right: LayerRun, steps: int) -> LayerComparison:
     found = [d for name, a, b in _quantities(layer, left, right) if (d := _first_difference(i, name, a, b))]
-    states = None
-    if left.states is not None and right.states is not None:
+    states = agreement = None
+    if left.recorded and right.recorded:
+        agreement = _agreement(left.spikes, right.spikes)
         states = _rms(np.ldexp(left.states.astype(np.float64) - right.states, -layer.scale_bits))
     return LayerComparison(
         kind=kind(layer),
         neurons=layer.size,
         rates=(float(left.counts.mean() / steps), float(right.counts.mean() / steps)),
-        agreement=_agreement(left.spikes, right.spikes),
+        agreement=agreement,
         state_rms=states,
         saturations=(_counted(left.saturations), _counted(right.saturations)),
         first=min(found, key=_when, default=None),
@@ -174,9 +175,8 @@ def _compare_layer(i: int, layer: Layer, left: LayerRun, right: LayerRun, steps:
 def _quantities(layer: Layer, left: LayerRun, right: LayerRun) -> Iterator[tuple[str, Array, Array]]:
     """Every pair of arrays that must be equal, causes before what follows of them."""
     names = state_names(layer)
-    if left.states is not None and right.states is not None:
+    if left.recorded and right.recorded:
         yield from zip(names, left.states, right.states, strict=True)
-    if left.spikes is not None and right.spikes is not None:
         yield "spike", left.spikes, right.spikes
     yield from zip([f"final {name}" for name in names], left.final, right.final, strict=True)
     yield "spike count", left.counts, right.counts
@@ -226,8 +226,8 @@ def _when(difference: Difference) -> float:
     return float("inf") if difference.step is None else difference.step
 
 
-def _agreement(left: Array | None, right: Array | None) -> float | None:
-    return None if left is None or right is None else float(np.mean(left == right))
+def _agreement(left: Array, right: Array) -> float:
+    return float(np.mean(left == right))
 
 
 def _rms(difference: Array) -> float:

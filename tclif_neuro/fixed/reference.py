@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import LayerRun, Run, check_input
+from tclif_neuro.fixed.concerns import warn
+from tclif_neuro.fixed.run import LayerRun, Run, Sequences, encode
 from tclif_neuro.fixed.step import lif, tclif_delayed, tclif_immediate
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
 
@@ -53,8 +54,8 @@ def coefficients(neuron: TCLIFNeuron, step: int) -> tuple[Any, ...]:
     return (*(a.astype(np.int64) for a in arrays), neuron.gamma, neuron.vth)
 
 
-def run_layer(layer: Layer, spikes: npt.NDArray[Any], record: bool) -> LayerRun:
-    """One layer over a sequence of its inputs [T, B, M]."""
+def run_layer(layer: Layer, spikes: npt.NDArray[Any], record: bool) -> tuple[LayerRun, npt.NDArray[np.uint8]]:
+    """One layer over a sequence of its inputs [T, B, M], and its spikes [T, B, N]."""
     steps, batch, _ = spikes.shape
     state = LayerState(layer, batch)
     out = np.zeros((steps, batch, layer.size), dtype=np.uint8)
@@ -66,23 +67,24 @@ def run_layer(layer: Layer, spikes: npt.NDArray[Any], record: bool) -> LayerRun:
         out[t] = state.advance(a_in)
         if states is not None:
             states[:, t] = state.first, state.second
-    return LayerRun(
-        spikes=out,
-        states=states,
+    run = LayerRun(
+        recorded=None if states is None else Sequences(out, states),
         final=np.stack([state.first, state.second]).astype(np.int32),
         counts=out.sum(axis=0, dtype=np.int64),
         saturations=int(state.saturations.sum()),
     )
+    return run, out
 
 
-def run_reference(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = True) -> Run:
-    """Run `net` on the float input `x` [T, B, M] with the NumPy reference; `record` keeps spikes and states."""
-    encoded = net.input.encode(check_input(net, x))
-    signal: npt.NDArray[Any] = encoded
+def run_reference(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = False) -> Run:
+    """Run `net` on the float input `x` [T, B, M] with the NumPy reference; `record` keeps spikes and states.
+
+    Raises `InputError` if `x` does not fit; warns of what `fixed.concerns` names.
+    """
+    encoded = encode(net, x)
+    signal: npt.NDArray[Any] = encoded.values
     runs = []
     for layer in net.layers:
-        run = run_layer(layer, signal, record)
-        assert run.spikes is not None
-        signal = run.spikes
-        runs.append(run if record else run.without_sequences())
-    return Run(input=encoded, layers=tuple(runs), readout=net.layers[-1].readout)
+        run, signal = run_layer(layer, signal, record)
+        runs.append(run)
+    return warn(net, Run.of(net, encoded, runs))

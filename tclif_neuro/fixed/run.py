@@ -1,75 +1,204 @@
-"""What an executor returns: the same type from the reference, the simulator and Lava, so that they can be compared."""
+"""Input and result of an executor: one type for the reference, the simulator and Lava, so that runs can be compared."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.network import InputCoding, QuantizedNetwork
+
+NOT_COUNTED = -1  # saturations, of an executor that does not count them
+SEGMENT = 2**17  # input values that are encoded at a time
+ROUNDING = 0.01  # a binary input this far from 0 and 1 is neither
+
+Array = npt.NDArray[Any]
 
 
 class InputError(TclifError, ValueError):
     """An input that does not fit the network it was given to."""
 
 
+class NotRecorded(TclifError, AttributeError):
+    """Spikes or states of every step were asked for, of a run that did not keep them."""
+
+
+class Outside(NamedTuple):
+    """The shares of the input values that the network's code cannot hold, each in [0, 1].
+
+    below, above: beyond the smallest and the largest value by more than half a step; they were clipped.
+    between: neither 0 nor 1, in a code of binary spikes; they were rounded.
+    """
+
+    below: float = 0.0
+    above: float = 0.0
+    between: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The share of all of them."""
+        return self.below + self.above + self.between
+
+
+class Encoded(NamedTuple):
+    """An input as the network takes it: integers [T, B, M] int16, and what its code could not hold."""
+
+    values: npt.NDArray[np.int16]
+    outside: Outside
+
+
+class Sequences(NamedTuple):
+    """Every step of a layer: spikes [T, B, N] uint8; states [2, T, B, N] int32, dendrite and soma."""
+
+    spikes: npt.NDArray[np.uint8]
+    states: npt.NDArray[np.int32]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerRun:
     """One layer's activity. Time is the sample's own (step t of the sample, whatever the delay on a chip).
 
-    spikes: [T, B, N] uint8, or None if not recorded.
-    states: [2, T, B, N] int32, dendrite and soma (LIF: current and potential) after each step, or None.
+    recorded: every step's spikes and states, or None; `spikes`, `states`, `dendrite` and `soma` are views of it and
+        raise `NotRecorded` without it. A LIF's current stands in for the dendrite, its potential for the soma.
     final: [2, B, N] int32, the states after the last step.
-    counts: [B, N], spikes a sample. saturations: how often a state left its 24 bits; -1 where the executor does not
-    count.
+    counts: [B, N], spikes per sample. saturations: how often a state left its 24 bits; -1 where the executor does not
+        count.
+
+    States are integers: the float state U is `U 2**scale_bits`, with the `scale_bits` of the network's layer.
     """
 
-    spikes: npt.NDArray[np.uint8] | None
-    states: npt.NDArray[np.int32] | None
+    recorded: Sequences | None
     final: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
     saturations: int
 
-    def without_sequences(self) -> LayerRun:
-        """The same without `spikes` and `states`."""
-        return replace(self, spikes=None, states=None)
+    @property
+    def spikes(self) -> npt.NDArray[np.uint8]:
+        """[T, B, N], 1 where a neuron spiked."""
+        return self._sequences().spikes
+
+    @property
+    def states(self) -> npt.NDArray[np.int32]:
+        """[2, T, B, N], `dendrite` and `soma` after each step."""
+        return self._sequences().states
+
+    @property
+    def dendrite(self) -> npt.NDArray[np.int32]:
+        """[T, B, N], the dendrite (LIF: the current) after each step."""
+        return self.states[0]
+
+    @property
+    def soma(self) -> npt.NDArray[np.int32]:
+        """[T, B, N], the soma (LIF, readout: the potential) after each step."""
+        return self.states[1]
+
+    def _sequences(self) -> Sequences:
+        if self.recorded is None:
+            raise NotRecorded("the spikes and states of every step were not recorded; run with record=True")
+        return self.recorded
+
+    @staticmethod
+    def join(parts: Sequence[LayerRun]) -> LayerRun:
+        """A layer's runs of several batches as one run of all their samples."""
+        kept = [part.recorded for part in parts if part.recorded is not None]
+        counted = all(part.saturations != NOT_COUNTED for part in parts)
+        return LayerRun(
+            recorded=Sequences(
+                np.concatenate([sequences.spikes for sequences in kept], axis=1),
+                np.concatenate([sequences.states for sequences in kept], axis=2),
+            )
+            if len(kept) == len(parts)
+            else None,
+            final=np.concatenate([part.final for part in parts], axis=1),
+            counts=np.concatenate([part.counts for part in parts]),
+            saturations=sum(part.saturations for part in parts) if counted else NOT_COUNTED,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """A network's activity on a batch: the encoded input [T, B, M], and each layer's."""
+    """A network's activity on a batch.
+
+    input: [T, B, M], the encoded input. outside: what of it the network's code could not hold.
+    layers: each layer's activity. readout: whether the last layer is one; scale_bits: f of the last layer.
+    """
 
     input: npt.NDArray[np.int16]
+    outside: Outside
     layers: tuple[LayerRun, ...]
     readout: bool
+    scale_bits: int
+
+    @classmethod
+    def of(cls, net: QuantizedNetwork, encoded: Encoded, layers: Sequence[LayerRun]) -> Run:
+        """The run of `net` on an encoded input that gave these layers."""
+        last = net.layers[-1]
+        return cls(
+            input=encoded.values,
+            outside=encoded.outside,
+            layers=tuple(layers),
+            readout=last.readout,
+            scale_bits=last.scale_bits,
+        )
 
     @property
-    def spikes(self) -> tuple[npt.NDArray[np.uint8] | None, ...]:
-        """Each layer's spikes, [T, B, N]."""
+    def input_clipped(self) -> float:
+        """The share of the input values that the network's code could not hold; see `Outside`."""
+        return self.outside.total
+
+    @property
+    def spikes(self) -> tuple[npt.NDArray[np.uint8], ...]:
+        """Each layer's spikes, [T, B, N]; raises `NotRecorded` without record=True."""
         return tuple(layer.spikes for layer in self.layers)
 
     @property
-    def states(self) -> tuple[npt.NDArray[np.int32] | None, ...]:
-        """Each layer's states, [2, T, B, N]: dendrite and soma, or current and potential."""
+    def states(self) -> tuple[npt.NDArray[np.int32], ...]:
+        """Each layer's states, [2, T, B, N]: dendrite and soma, or current and potential; `NotRecorded` likewise."""
         return tuple(layer.states for layer in self.layers)
 
     @property
     def logits(self) -> npt.NDArray[np.int64]:
-        """[B, outputs]: the readout's potential at the end of the sample; without a readout, the spike counts."""
+        """[B, outputs]: the readout's potential at the end of the sample; without a readout, the spike counts.
+
+        The integers of the executor: a readout's float potential is `logits * 2.0**-scale_bits`, see `float_logits`.
+        """
         last = self.layers[-1]
         return last.final[1].astype(np.int64) if self.readout else last.counts
+
+    @property
+    def float_logits(self) -> npt.NDArray[np.float64]:
+        """[B, outputs]: `logits` in the units of the float model, `V / 2**scale_bits`; spike counts as they are."""
+        return np.ldexp(self.logits.astype(np.float64), -self.scale_bits if self.readout else 0)
 
     @property
     def predictions(self) -> npt.NDArray[np.int64]:
         """[B]: the class of the largest logit."""
         return self.logits.argmax(axis=-1)
 
+    @classmethod
+    def join(cls, runs: Sequence[Run]) -> Run:
+        """The runs of several batches, of samples of the same length, as one run of all their samples."""
+        if len(runs) == 1:
+            return runs[0]
+        samples = [run.input.shape[1] for run in runs]
+        return cls(
+            input=np.concatenate([run.input for run in runs], axis=1),
+            outside=Outside(*np.average([run.outside for run in runs], axis=0, weights=samples).tolist()),
+            layers=tuple(map(LayerRun.join, zip(*(run.layers for run in runs), strict=True))),
+            readout=runs[0].readout,
+            scale_bits=runs[0].scale_bits,
+        )
 
-def check_input(net: QuantizedNetwork, x: npt.ArrayLike) -> npt.NDArray[Any]:
-    """`x` as an array [T, B, M] that fits `net`; raises `InputError` otherwise."""
+
+def check_input(net: QuantizedNetwork, x: npt.ArrayLike, *, stream: bool = False) -> Array:
+    """`x` as an array [T, B, M] that fits `net`; `stream`: part of a sample, of any length.
+
+    Raises `InputError` where the shape, or the number of steps that the network was made for, does not fit.
+    """
     array = np.asarray(x)
     if array.ndim != 3:
         raise InputError(f"input: [steps, batch, {net.inputs}] expected, got shape {list(array.shape)}")
@@ -77,4 +206,39 @@ def check_input(net: QuantizedNetwork, x: npt.ArrayLike) -> npt.NDArray[Any]:
         raise InputError(f"input: is empty, shape {list(array.shape)}")
     if array.shape[2] != net.inputs:
         raise InputError(f"input: has {array.shape[2]} channels, the network has {net.inputs}")
+    if net.steps and len(array) != net.steps and not stream:
+        raise InputError(
+            f"input: {len(array)} steps, the network was made for {net.steps}; [steps, batch, inputs] is expected, and "
+            f"the shape is {list(array.shape)} (steps=0 makes a network for samples of any length)"
+        )
     return array
+
+
+def encode(net: QuantizedNetwork, x: npt.ArrayLike) -> Encoded:
+    """The float input `x` [T, B, M] as the integers that `net` takes, and what its code could not hold.
+
+    Raises `InputError` where `x` does not fit the network, `FormatError` on a NaN or infinity.
+    """
+    return encode_steps(net.input, check_input(net, x))
+
+
+def encode_steps(coding: InputCoding, x: Array) -> Encoded:
+    """`x` [T, B, M] encoded, a part of its steps at a time: the floats in between are eight times as large."""
+    values, outside = np.empty(x.shape, np.int16), np.zeros(3, np.int64)
+    length = max(1, SEGMENT // x[0].size)
+    for t in range(0, len(x), length):
+        now = slice(t, t + length)
+        values[now] = coding.encode(x[now])
+        outside += _count_outside(coding, x[now])
+    return Encoded(values, Outside(*(outside / x.size).tolist()))
+
+
+def _count_outside(coding: InputCoding, x: Array) -> tuple[int, int, int]:
+    """How many of the values `x` the coding cannot hold: below, above and between its values (see `Outside`)."""
+    if x.dtype == np.bool_:
+        return 0, 0, 0
+    low, high = coding.range
+    scaled = x.astype(np.float64) * coding.scale
+    edge = 0.5 if coding.bits else ROUNDING
+    between = 0 if coding.bits else np.count_nonzero((scaled > low + edge) & (scaled < high - edge))
+    return np.count_nonzero(scaled < low - edge), np.count_nonzero(scaled > high + edge), between

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.fixed.concerns import Sayer, warn
 from tclif_neuro.fixed.kernel import BURST, CHUNK, advance
 from tclif_neuro.fixed.program import Program, aligned, compile_network
-from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input
+from tclif_neuro.fixed.run import Encoded, InputError, LayerRun, Run, Sequences, check_input, encode_steps
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.threads import in_parts
 
 PARTS = 16  # into how many tasks a large batch is cut
-SEGMENT = 2**17  # input values that are encoded, and run, at a time
 
 Array = npt.NDArray[Any]
 
@@ -86,6 +86,13 @@ class Simulator:
     """A network ready to run: its constants compiled once, its state carried from call to call.
 
     net: the network. batch: how many samples run side by side, on all cores; a batch of one runs on one.
+
+    A network that was made for samples of T steps takes no more than T from one `reset` to the next. For a stream
+    without an end use `dataclasses.replace(net, steps=0)`. What `fixed.concerns` names is said once per reset.
+
+    >>> chip = Simulator(net)
+    >>> for frame in stream:  # [inputs]
+    ...     potential = chip.step(frame[None])  # [1, outputs]
     """
 
     def __init__(self, net: QuantizedNetwork, batch: int = 1) -> None:
@@ -110,10 +117,12 @@ class Simulator:
         """Back to rest, at step 0 of a sample."""
         self._state = _state(self._program, self.batch)
         self._step = 0
+        self._sayer = Sayer(self.net)
 
     def step(self, x: npt.ArrayLike) -> Array:
         """One step of a stream: float input [B, M] -> the last layer's spikes, or a readout's potential, [B, N]."""
-        self._run(check_input(self.net, np.asarray(x)[None]), record=False)
+        encoded, _, _ = self._run(np.asarray(x)[None], record=False)
+        self._sayer.hear(encoded.outside, self._state.saturations.sum(axis=0), self._step * self.batch)
         readout, last = self.net.layers[-1].readout, self._neurons[-1]
         return self._state.second[:, last].astype(np.int32) if readout else self._state.fired[:, last].astype(np.uint8)
 
@@ -122,42 +131,51 @@ class Simulator:
 
         Counts and saturations are those since the last reset. Raises `InputError` if `x` does not fit.
         """
-        encoded, spikes, states = self._run(check_input(self.net, x), record=record)
+        run = self._continue(x, record=record)
+        saturations = np.array([layer.saturations for layer in run.layers])
+        self._sayer.hear(run.outside, saturations, self._step * self.batch)
+        return run
+
+    def _continue(self, x: npt.ArrayLike, *, record: bool) -> Run:
+        """`run`, without a word."""
+        encoded, spikes, states = self._run(x, record=record)
         final = np.array([self._state.first, self._state.second]).astype(np.int32)
         counts, saturations = self._state.counts.copy(), self._state.saturations.sum(axis=0).tolist()
         runs = tuple(
             LayerRun(
-                spikes=spikes[..., columns] if record else None,
-                states=states[..., columns] if record else None,
+                recorded=Sequences(spikes[..., columns], states[..., columns]) if record else None,
                 final=final[..., neurons],
                 counts=counts[:, neurons],
                 saturations=saturated,
             )
             for neurons, columns, saturated in zip(self._neurons, self._columns, saturations, strict=True)
         )
-        return Run(input=encoded, layers=runs, readout=self.net.layers[-1].readout)
+        return Run.of(self.net, encoded, runs)
 
-    def _run(self, x: Array, *, record: bool) -> tuple[Array, Array, Array]:
+    def _run(self, given: npt.ArrayLike, *, record: bool) -> tuple[Encoded, Array, Array]:
         """The encoded input, and the recorded spikes and states of all layers side by side."""
+        x, limit = check_input(self.net, given, stream=True), self.net.steps
+        if limit and self._step + len(x) > limit:
+            raise InputError(
+                f"input: step {self._step + len(x)} of a sample, the network was made for {limit}; reset() begins the "
+                "next sample, and dataclasses.replace(net, steps=0) is a network for streams without an end"
+            )
         if x.shape[1] != self.batch:
             raise InputError(f"input: {x.shape[1]} samples, the simulator was made for {self.batch}")
         shape = (len(x) if record else 0, self.batch, self._size)
         spikes, states = np.zeros(shape, np.uint8), np.zeros((2, *shape), np.int32)
-        encoded = np.empty(x.shape, np.int16)
-        length = max(1, SEGMENT // x[0].size // CHUNK) * CHUNK
-        for t in range(0, len(x), length):
-            now = slice(t, t + length)
-            encoded[now] = self.net.input.encode(x[now])
-            streams = self._step, encoded[now], t, spikes, states
-            in_parts(advance, self._parts, self._parts, self._program, self._state, self._workspace, *streams)
-            self._step += len(encoded[now])
+        encoded = encode_steps(self.net.input, x)
+        streams = self._step, encoded.values, 0, spikes, states
+        in_parts(advance, self._parts, self._parts, self._program, self._state, self._workspace, *streams)
+        self._step += len(x)
         return encoded, spikes, states
 
 
 def simulate(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = False) -> Run:
     """Run `net` on the float input `x` [T, B, M] from rest, compiled and on all cores.
 
-    record: keep every step's spikes and states (memory then grows with T). Raises `InputError` if `x` does not fit.
+    record: keep every step's spikes and states (memory then grows with T). Raises `InputError` if `x` does not fit;
+    warns of what `fixed.concerns` names.
     """
     x = check_input(net, x)
-    return Simulator(net, x.shape[1]).run(x, record=record)
+    return warn(net, Simulator(net, x.shape[1])._continue(x, record=record))

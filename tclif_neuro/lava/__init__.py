@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import Run, check_input
+from tclif_neuro.fixed.concerns import warn
+from tclif_neuro.fixed.run import Run, encode
 from tclif_neuro.lava.guarding.guard import LavaError, LavaMissing, available, guarded
 from tclif_neuro.lava.guarding.job import Job
 from tclif_neuro.lava.inference.job import TASK, read_job, total_processes, total_steps, write_job
@@ -42,13 +43,13 @@ def run(
 
     Raises `LavaMissing`; `InputError` and `FormatError` for an input that does not fit; `LavaError` if Lava fails.
     """
-    encoded = net.input.encode(check_input(net, x))
-    steps = total_steps(net, *encoded.shape[:2])
+    encoded = encode(net, x)
+    steps = total_steps(net, *encoded.values.shape[:2])
     job = Job(task=TASK, steps=steps, seconds=_STEP * steps * total_processes(net))
     layers = job.done(
-        lambda folder: write_job(folder, net, encoded, record),
+        lambda folder: write_job(folder, net, encoded.values, record),
         lambda folder: read_job(folder, len(net.layers)),
         timeout=timeout,
         progress=progress,
     )
-    return Run(input=encoded, layers=layers, readout=net.layers[-1].readout)
+    return warn(net, Run.of(net, encoded, layers))

@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import LayerRun
+from tclif_neuro.fixed.run import NOT_COUNTED, LayerRun, Sequences
 
 Array = npt.NDArray[Any]
-
-NOT_COUNTED = -1
 
 
 def sample_step(time_step: int, interval: int | None, offset: int) -> int:
@@ -98,8 +96,7 @@ def read_recording(path: Path) -> LayerRun:
     """The recording at `path` as a `LayerRun`."""
     with np.load(path, allow_pickle=False) as file:
         return LayerRun(
-            spikes=file.get("spikes"),
-            states=file.get("states"),
+            recorded=Sequences(file["spikes"], file["states"]) if "spikes" in file else None,
             final=file["final"],
             counts=file["counts"],
             saturations=int(file["saturations"]),

@@ -136,8 +136,7 @@ def _peaks(net: QuantizedNetwork, calibration: npt.ArrayLike | None) -> list[flo
     if calibration is None:
         return [HEADROOM] * len(net.layers)
     peaks = []
-    for layer, run in zip(net.layers, run_reference(net, calibration).layers, strict=True):
-        assert run.states is not None
+    for layer, run in zip(net.layers, run_reference(net, calibration, record=True).layers, strict=True):
         peaks.append(2 * (float(np.abs(run.states[1]).max()) / layer.neuron.vth + 1))
     return peaks
 

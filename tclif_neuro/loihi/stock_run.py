@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import LayerRun, Run, check_input
+from tclif_neuro.fixed.run import Encoded, LayerRun, Run, Sequences, encode
 from tclif_neuro.loihi.graph import GraphRun, run_graph
 from tclif_neuro.loihi.stock import StockNetwork, is_stock, output_name
 
@@ -18,8 +16,9 @@ def run_stock(stock: StockNetwork, x: npt.ArrayLike, *, record: bool = False) ->
     Of a two-compartment layer, states are its two sigma nodes after each of its steps (`final`: after the last), in the
     stock units. `saturations` counts how often 24 bits were left: what a chip then does is not public.
     """
-    encoded = stock.net.input.encode(check_input(stock.net, x))
-    got = run_graph(stock.graph, encoded, total_steps(stock, len(encoded)), observed(stock))
+    encoded = encode(stock.net, x)
+    steps = total_steps(stock, len(encoded.values))
+    got = run_graph(stock.graph, encoded.values, steps, observed(stock))
     return as_run(stock, encoded, got, record)
 
 
@@ -36,28 +35,25 @@ def observed(stock: StockNetwork) -> tuple[str, ...]:
     return tuple(names)
 
 
-def as_run(stock: StockNetwork, encoded: npt.NDArray[Any], got: GraphRun, record: bool) -> Run:
+def as_run(stock: StockNetwork, encoded: Encoded, got: GraphRun, record: bool) -> Run:
     """What the nodes sent, as the activity of layers."""
-    layers = []
-    for i, layer in enumerate(stock.net.layers):
-        run = _layer_run(stock, i, got, len(encoded))
-        layers.append(run if record and is_stock(layer) else run.without_sequences())
-    return Run(input=encoded, layers=tuple(layers), readout=stock.net.layers[-1].readout)
+    steps = len(encoded.values)
+    layers = [_layer_run(stock, i, got, steps, record) for i in range(len(stock.net.layers))]
+    return Run.of(stock.net, encoded, layers)
 
 
-def _layer_run(stock: StockNetwork, i: int, got: GraphRun, steps: int) -> LayerRun:
+def _layer_run(stock: StockNetwork, i: int, got: GraphRun, steps: int, record: bool) -> LayerRun:
     begin, name = stock.first_steps[i] - 1, output_name(i)
     late = 1 if is_stock(stock.net.layers[i]) else 0
     spikes = got.sent[name][begin + late : begin + late + steps].astype(np.uint8)
     parts = [name, f"{i}.D", f"{i}.Z"] if late else [name]
     if late:
         states = np.stack([got.sent[f"{i}.{part}"][begin : begin + steps] for part in "DZ"])
-        final = states[:, -1]
+        recorded, final = Sequences(spikes, states) if record else None, states[:, -1]
     else:
-        states, final = None, np.stack(got.final[name]).astype(np.int32)
+        recorded, final = None, np.stack(got.final[name]).astype(np.int32)
     return LayerRun(
-        spikes=spikes,
-        states=states,
+        recorded=recorded,
         final=final,
         counts=spikes.sum(axis=0, dtype=np.int64),
         saturations=sum(got.left.get(part, 0) for part in parts),

@@ -20,6 +20,7 @@ from tclif_neuro.netx.files import reason
 from tclif_neuro.netx.format import Datasets, NetFileError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LFS_POINTER = b"version https://git-lfs."
 MAX_ENTRIES = 20_000  # groups and datasets of a file
 MAX_DEPTH = 4  # layer/1/neuron/type
 MAX_ATTRIBUTE_BYTES = 4096
@@ -45,6 +46,8 @@ def unpack(data: bytes, groups: tuple[str, ...]) -> tuple[Attributes, list[str],
 
     Raises `NetFileError` that names the path of what is damaged or not allowed.
     """
+    if data.startswith(LFS_POINTER):
+        raise NetFileError("is a Git-LFS pointer, not yet the file that it stands for; get that with `git lfs pull`")
     if not data.startswith(SIGNATURE):
         raise NetFileError("is not an HDF5 file")
     with _blaming("is not a whole HDF5 file; it was cut off or damaged"):

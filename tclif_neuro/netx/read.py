@@ -51,6 +51,8 @@ def load_file(path: StrPath) -> NetFile:
 def from_bytes(data: bytes) -> NetFile:
     """The network in the bytes of a .net file. Raises `NetFileError` naming the path of what is wrong."""
     attributes, members, datasets = unpack(data, ("tclif", "layer"))
+    if "node" in members and "layer" not in members:
+        raise NetFileError("is a NIR file (it holds a graph, `node`); a .net file, with layers, is expected")
     if "format" not in attributes and "tclif" not in members:
         return NetFile(format=names.STOCK_FORMAT, version=0, net=decode_stock(datasets))
     _check_attribute(attributes, "format", names.FORMAT.encode())

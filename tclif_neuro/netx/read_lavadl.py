@@ -3,17 +3,31 @@
 lava-dl stores weights and biases as floats that hold integers, has neither exponents nor readouts, and leaves out the
 neuron of a non-leaky integrator. Layers other than dense ones of CUBA neurons are not supported.
 
+An input layer may have neurons, a weight w and a bias b: then every input has a neuron of its own, driven by `w x + b`.
+lava-dl leaves it to the user to set that as the neurons' bias, rounded. Here it is a layer like the others, with a
+diagonal of synapses, and the input's code is `round(|w| x)` in signed 8 bits: the same integers, from the same x.
+
 The one difference that is left: the potential of a non-leaky readout here saturates at 24 bits, in lava-dl it wraps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
 
 from tclif_neuro.lavadl import STOCK_BIAS_EXP, Ints, why_not_exact
-from tclif_neuro.network import DECAY_ONE, MANT_MAX, MIXED_WEIGHT, Layer, LIFNeuron, QuantizedNetwork, Synapses
+from tclif_neuro.network import (
+    DECAY_ONE,
+    MANT_MAX,
+    MIXED_WEIGHT,
+    InputCoding,
+    Layer,
+    LIFNeuron,
+    QuantizedNetwork,
+    Synapses,
+)
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.format import Datasets, NetFileError
 from tclif_neuro.netx.section import Section, connected, fields_named, numbered
@@ -21,6 +35,10 @@ from tclif_neuro.netx.section import Section, connected, fields_named, numbered
 FIELDS = {"i_decay": "neuron/iDecay", "v_decay": "neuron/vDecay", "vth_mant": "neuron/vThMant", "bias_mant": "bias"}
 # The neuron that lava-dl leaves out.
 INTEGRATOR = {"i_decay": 0, "v_decay": DECAY_ONE, "vth_mant": MANT_MAX + 1}
+LAVA_WEIGHT = 64  # of an input layer that says none
+MAX_INPUT_NEURONS = 4096  # their synapses are a matrix
+PLAIN = {names.DENSE, names.RECURRENT}
+DELAYS, NEURONS = "delays", "neurons other than CUBA"
 # Where lava-dl or its older versions keep what we do not have: the only value that changes nothing.
 NEUTRAL = {"refDelay": 1, "gradedSpike": 0, "messageBits": 0, "wgtExp": 0, "weight_exp": 0}
 # For training alone.
@@ -30,11 +48,17 @@ IGNORED = ("inFeatures", "outFeatures", "neuron/scaleRho", "neuron/tauRho", "neu
 def decode_stock(datasets: Datasets) -> QuantizedNetwork:
     """The network of a stock file, with binary input. Raises `NetFileError` naming what is wrong or not supported."""
     sections = numbered(datasets)
-    inputs = None
-    if sections[0].text("type") == names.INPUT:
-        inputs = _input(sections.pop(0))
+    inputs, coding = None, InputCoding()
     layers: list[Layer] = []
-    for section in sections:
+    has_input = sections[0].text("type") == names.INPUT
+    _check_supported(sections[has_input:])
+    if has_input and any(name.startswith("neuron/") for name in sections[0].datasets):
+        coding, layer = _input_neurons(sections[0])
+        layers.append(layer)
+        inputs = layer.size
+    elif has_input:
+        inputs = _input(sections.pop(0))
+    for section in sections[len(layers) :]:
         layer = _layer(section, last=section is sections[-1])
         if inputs not in (None, layer.inputs):
             raise section.fail("weight", f"has {layer.inputs} columns, but there are {inputs} inputs")
@@ -42,23 +66,72 @@ def decode_stock(datasets: Datasets) -> QuantizedNetwork:
         inputs = layer.size
     if not layers:
         raise NetFileError("layer: has no layer of neurons")
-    return connected(layers, sections)
+    return connected(layers, sections, input=coding)
 
 
 def _input(section: Section) -> int:
     """The number of inputs."""
-    if any(name.startswith("neuron/") for name in section.datasets):
-        raise section.fail("neuron", "is not supported in an input layer: lava-dl scales its input outside the network")
     inputs = prod(_integers(section, "shape").ravel().tolist())
     section.finish()
     return inputs
 
 
+def _check_supported(sections: list[Section]) -> None:
+    """Raise an error that lists all that is missing here: types of layers, delays, neurons; one alone may wait."""
+    missing: dict[str, list[Section]] = {}
+    for section in sections:
+        for name in _unsupported(section):
+            missing.setdefault(name, []).append(section)
+    types = [name for name in missing if name not in (DELAYS, NEURONS)]
+    if types or len(missing) > 1:
+        listed = [f"{name} ({len(where)} layer{'s'[: len(where) > 1]})" for name, where in missing.items()]
+        first = min((where[0] for where in missing.values()), key=sections.index)
+        what = "dense and dense_rec layers of CUBA neurons without delays are"
+        raise first.fail("type", f"not supported: {', '.join(listed)}; {what}")
+
+
+def _unsupported(section: Section) -> Iterator[str]:
+    """What of a layer is not supported, in a word or two."""
+    kind = section.text("type")
+    if kind not in PLAIN:
+        yield kind
+    if "delay" in section and _integers(section, "delay").any():
+        yield DELAYS
+    if "neuron/type" in section and section.text("neuron/type") not in (names.CUBA, names.LOIHI):
+        yield NEURONS
+
+
+def _input_neurons(section: Section) -> tuple[InputCoding, Layer]:
+    """The code of the input and the layer of its neurons, `w x + b` to each."""
+    n = prod(_integers(section, "shape").ravel().tolist())
+    if n < 1:
+        raise section.fail("shape", "has no input")
+    if n > MAX_INPUT_NEURONS:
+        raise section.fail("shape", f"{n} input neurons; up to {MAX_INPUT_NEURONS} are supported")
+    weight = _integer(section, "weight") if "weight" in section else LAVA_WEIGHT
+    bias = _integer(section, "bias") if "bias" in section else 0
+    if weight == 0:
+        raise section.fail("weight", "0; the input would have no effect")
+    neuron = LIFNeuron(**_cuba(section))
+    if neuron.i_decay != DECAY_ONE:
+        raise section.fail(
+            FIELDS["i_decay"], f"{neuron.i_decay}; in lava-dl the input is no current, it takes {DECAY_ONE} alone"
+        )
+    section.ignore(*IGNORED)
+    section.finish()
+    with fields_named(section.path, FIELDS):
+        layer = Layer(
+            synapses=Synapses(weight=np.diag(np.full(n, np.sign(weight)))),
+            neuron=neuron,
+            bias_mant=np.full(n, bias),
+            bias_exp=STOCK_BIAS_EXP,
+        )
+    return InputCoding(bits=8, scale=float(abs(weight)), signed=True), layer
+
+
 def _layer(section: Section, last: bool) -> Layer:
     """A dense layer of CUBA neurons."""
     kind = section.text("type")
-    if kind not in (names.DENSE, names.RECURRENT):
-        raise section.fail("type", f"{kind!r} is not supported; {names.DENSE} and {names.RECURRENT} are")
     n = prod(_integers(section, "shape").ravel().tolist())
     weights = [_matrix(section, name, n) for name in ("weight", "weight_rec")[: 1 + (kind == names.RECURRENT)]]
     if any(w.any() for w in weights) and (why := why_not_exact(weights)):

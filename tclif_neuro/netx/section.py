@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from tclif_neuro.network import FormatError, Layer, QuantizedNetwork
 from tclif_neuro.netx.format import Datasets, NetFileError
+from tclif_neuro.text import cut
 
+LONGEST = 300  # characters of an error, which may quote a text of any length
 KINDS = {"b": "boolean", "i": "signed integer", "f": "float", "S": "text"}
 
 
@@ -27,7 +29,7 @@ class Section:
 
     def fail(self, name: str, why: str) -> NetFileError:
         """The error to raise about the dataset `name`."""
-        return NetFileError(f"{self.path}/{name}: {why}")
+        return NetFileError(f"{self.path}/{name}: {cut(why, LONGEST)}")
 
     def take(self, name: str) -> npt.NDArray[Any]:
         """The dataset `name`, of whatever type and shape."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import InputError, check_input
+from tclif_neuro.fixed.run import InputError, encode
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.run import LearningRun, check_labels
@@ -68,7 +68,7 @@ def learn(
         options = {}
     else:
         raise InputError(f'timeout, progress: the backend {backend!r} has neither; they are for backend="lava"')
-    encoded = setup.net.input.encode(check_input(setup.net, x))
+    encoded = encode(setup.net, x).values
     labels = check_labels(setup, y, encoded.shape[1])
     run: LearningRun = learner(setup, encoded, labels, record=record, **options)
     return run
@@ -80,7 +80,7 @@ def potentials(setup: LearningSetup, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
         return simulate(setup.net, x).logits.astype(np.int64)
     from tclif_neuro.onchip.engine.simulator import run_engine
 
-    return run_engine(setup, setup.net.input.encode(check_input(setup.net, x)))
+    return run_engine(setup, encode(setup.net, x).values)
 
 
 def _learner(setup: LearningSetup, backend: str) -> Callable[..., LearningRun]:

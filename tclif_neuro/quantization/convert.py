@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from tclif_neuro.errors import warn
 from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.network import InputCoding, Layer, QuantizedNetwork, Synapses
 from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.neurons.trace import trace
+from tclif_neuro.quantization.concerns import concerns
 from tclif_neuro.quantization.mapping import to_neuron
 from tclif_neuro.quantization.plan import Plan, check_calibration, make_plan
 from tclif_neuro.quantization.qat import QATModel
 from tclif_neuro.quantization.scales import LayerPlan, Options
-from tclif_neuro.quantization.stages import ConversionError, Stage, parse
+from tclif_neuro.quantization.stages import ConversionError, Stage, canonical, parse
 
 
 def quantize(
@@ -34,34 +37,41 @@ def quantize(
     input_coding, stock, weight_bits: see `Options`. A `QATModel` has its plan already: these three must be left out.
 
     Raises `ConversionError`, which names the module or parameter that cannot be converted. What was lost: `report`.
+    Issues a `TclifWarning` where that is more than a good conversion loses (`quantization.concerns`).
     """
+    stages = parse(model)
+    x = check_calibration(stages, calibration)
+    traces = trace(canonical(stages), x)
     options = Options(input_coding=input_coding, stock=stock, weight_bits=weight_bits)
     if isinstance(model, QATModel):
         if options != Options():
             raise ConversionError(
                 "input_coding, stock, weight_bits: a QATModel was prepared with its own; leave them out"
             )
-        check_calibration(parse(model), calibration)
         plan = model.plan
     else:
-        plan = make_plan(model, calibration, options)
-    steps = len(calibration) if steps is None else steps
-    return apply_plan(model, plan, classes=classes, recipe=recipe, steps=steps)
+        plan = make_plan(stages, x, options, traces=traces)
+    steps = len(x) if steps is None else steps
+    net = apply_plan(stages, plan, classes=classes, recipe=recipe, steps=steps)
+    for sentence in concerns(stages, plan, traces, net, x):
+        warn(sentence)
+    return net
 
 
 def apply_plan(
-    model: nn.Module, plan: Plan, *, classes: Sequence[str] = (), recipe: str = "", steps: int = 0
+    stages: Sequence[Stage], plan: Plan, *, classes: Sequence[str] = (), recipe: str = "", steps: int = 0
 ) -> QuantizedNetwork:
-    """Round `model` to the grids of `plan`, made for this model or for one of the same shape.
+    """Round a parsed model to the grids of `plan`, made for this model or for one of the same shape.
 
     Raises `ConversionError` where the two do not fit, and where a stock layer is one that lava-dl computes wrongly.
     """
-    stages = parse(model)
     if len(stages) != len(plan.layers):
         raise ConversionError(f"plan: is for {len(plan.layers)} layers, the model has {len(stages)}")
     layers = tuple(_layer(stage, layer) for stage, layer in zip(stages, plan.layers, strict=True))
     for i, (stage, layer) in enumerate(zip(stages, layers, strict=True)):
         reason = why_not_stock(layer, plan.input if i == 0 else None) if plan.stock else ""
+        if reason and stage.weight.any() and not layer.synapses.weight.any():
+            reason = f"all weights are zero once they are rounded; {_bound(plan.layers[i], layer)}"
         if reason:
             raise stage.error(f"{reason}; use stock=False")
     return QuantizedNetwork(layers=layers, input=plan.input, steps=steps, classes=tuple(classes), recipe=recipe)
@@ -82,3 +92,10 @@ def _layer(stage: Stage, plan: LayerPlan) -> Layer:
         scale_bits=plan.scale_bits,
         readout=isinstance(stage.neuron, Readout),
     )
+
+
+def _bound(plan: LayerPlan, layer: Layer) -> str:
+    """What kept a layer's scale too small for its weights."""
+    if plan.limit == "current":
+        return f"what its {layer.inputs} inputs can deliver together must fit in the current's 24 bits"
+    return f"the scale is bounded by: {plan.limit}"

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tclif_neuro.errors import unsaid
 from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import ACT_SHIFT, STATE_MAX, Layer, QuantizedNetwork, Synapses
 from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.neurons.trace import LayerTrace, trace
-from tclif_neuro.quantization.grid import Grid, weight_grid
 from tclif_neuro.quantization.stages import Stage, canonical, parse
 
 CHUNK = 64  # samples at a time: the states of all steps are held
@@ -95,18 +95,19 @@ def report(model: nn.Module, net: QuantizedNetwork, x: Tensor, y: Tensor | None 
     if y is not None and y.shape != x.shape[1:2]:
         raise InputError(f"labels: shape {list(x.shape[1:2])} expected, got {list(y.shape)}")
     tallies = [np.zeros(len(_TALLY)) for _ in stages]
-    before, after = [], []
+    before, after, outside = [], [], 0.0
     for traces, run in _both(canonical(stages), net, x):
         tallies = [_add(*layer) for layer in zip(tallies, traces, run.layers, strict=True)]
         before.append(_predictions(stages[-1], traces[-1]))
         after.append(run.predictions)
+        outside += run.input_clipped * len(run.predictions)
     float_class, integer_class = np.concatenate(before), np.concatenate(after)
     labels = None if y is None else y.cpu().numpy()
     return LossReport(
         samples=x.shape[1],
         steps=x.shape[0],
         input_bits=net.input.bits,
-        input_clipped=_input_clipped(net, x),
+        input_clipped=outside / x.shape[1],
         agreement=float((float_class == integer_class).mean()),
         float_accuracy=None if labels is None else float((float_class == labels).mean()),
         integer_accuracy=None if labels is None else float((integer_class == labels).mean()),
@@ -119,7 +120,9 @@ def report(model: nn.Module, net: QuantizedNetwork, x: Tensor, y: Tensor | None 
 
 def _both(model: nn.Sequential, net: QuantizedNetwork, x: Tensor) -> Iterator[tuple[list[LayerTrace], Run]]:
     for chunk in x.detach().to("cpu", torch.float64).split(CHUNK, dim=1):
-        yield trace(model, chunk), simulate(net, chunk.numpy(), record=True)
+        with unsaid():
+            run = simulate(net, chunk.numpy(), record=True)
+        yield trace(model, chunk), run
 
 
 def _predictions(stage: Stage, activity: LayerTrace) -> npt.NDArray[np.int64]:
@@ -132,7 +135,6 @@ _TALLY = ("peak", "saturations", "float spikes", "integer spikes", "different", 
 
 def _add(tally: npt.NDArray[Any], activity: LayerTrace, run: LayerRun) -> npt.NDArray[Any]:
     """The tally (see `_TALLY`) with one more chunk."""
-    assert run.spikes is not None and run.states is not None
     spikes = activity.spikes.numpy() != 0
     counts = [run.saturations, spikes.sum(), run.spikes.sum(), (spikes != run.spikes).sum(), spikes.size]
     peak = np.abs(run.states).max()
@@ -172,26 +174,22 @@ def _weight_loss(matrix: Tensor, synapses: Synapses | None, unit: float) -> Weig
     return WeightLoss(
         exponent=synapses.exponent,
         largest=int(np.abs(mantissas).max()),
-        clipped=float(_grid(mantissas, matrix, unit).clipped(matrix).double().mean()),
+        clipped=_clipped(mantissas, matrix, unit),
         error=_relative(torch.from_numpy(mantissas * unit), matrix),
     )
 
 
-def _grid(mantissas: npt.NDArray[np.int64], matrix: Tensor, unit: float) -> Grid:
-    """The grid that `mantissas` lie on: its step is the largest power of two that divides them all."""
+def _clipped(mantissas: npt.NDArray[np.int64], matrix: Tensor, unit: float) -> float:
+    """The share of weights further from their mantissa than rounding takes them: than half a step of the grid.
+
+    The step is the largest power of two that divides all mantissas.
+    """
     bits = int(np.bitwise_or.reduce(np.abs(mantissas), axis=None))
-    step = bits & -bits or 1
-    low, high = float(matrix.min()), float(matrix.max())
-    return weight_grid(low, high, (9 if low < 0 < high else 8) - (step.bit_length() - 1), unit, 0)
+    half = (bits & -bits or 1) * unit * 0.5000001
+    return float(((torch.from_numpy(mantissas * unit) - matrix).abs() > half).double().mean())
 
 
 def _relative(rounded: Tensor, exact: Tensor) -> float:
     """|rounded - exact| / |exact|, 0 where both are zero."""
     size = float(exact.norm())
     return float((rounded - exact).norm()) / size if size else 0.0
-
-
-def _input_clipped(net: QuantizedNetwork, x: Tensor) -> float:
-    low, high = net.input.range
-    scaled = x.detach().double() * net.input.scale
-    return float(((scaled < low - 0.5) | (scaled > high + 0.5)).double().mean())

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tclif_neuro.network import ACT_SHIFT, MIXED_WEIGHT, InputCoding
 from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.neurons.trace import LayerTrace, trace
-from tclif_neuro.quantization.scales import LayerPlan, Options, Planner
-from tclif_neuro.quantization.stages import ConversionError, Stage, canonical, parse
+from tclif_neuro.quantization.scales import SPIKES, LayerPlan, Options, Planner, Signal
+from tclif_neuro.quantization.stages import ConversionError, Stage, canonical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,28 +26,35 @@ class Plan:
     stock: bool = False
 
 
-def make_plan(model: nn.Module, calibration: Tensor, options: Options | None = None) -> Plan:
-    """Choose the scales of `model` from a `calibration` batch [T, B, M] of its float input.
+def make_plan(
+    stages: Sequence[Stage],
+    calibration: Tensor,
+    options: Options | None = None,
+    *,
+    traces: Sequence[LayerTrace] | None = None,
+) -> Plan:
+    """Choose the scales of a parsed model from a `calibration` batch [T, B, M] of its float input.
 
-    Raises `ConversionError` where the model cannot be converted or the calibration does not fit it.
+    traces: of the stages on the calibration, where they are known already.
+    Raises `ConversionError` where a stage cannot be converted or the calibration does not fit.
     """
     options = options or Options()
-    stages = parse(model)
     x = check_calibration(stages, calibration)
     for stage in stages:
         _check_stock(stage, options)
-    peaks = [_peak(*pair) for pair in zip(stages, trace(canonical(stages), x), strict=True)]
-    coding = options.input_coding or _input_coding(x)
+    traces = trace(canonical(stages), x) if traces is None else traces
+    peaks = [_peak(*pair) for pair in zip(stages, traces, strict=True)]
+    coding = options.input_coding or _input_coding(x, options.stock)
     if options.stock and coding.bits and options.input_coding is None:
-        coding = _shared_bits(coding, _first_planner(stages[0], peaks[0], coding, options))
-    first = _first_planner(stages[0], peaks[0], coding, options)
-    others = [Planner(*pair, 1.0, 1, options) for pair in zip(stages[1:], peaks[1:], strict=True)]
+        coding = _shared_bits(coding, _first_planner(stages[0], peaks[0], x, coding, options))
+    first = _first_planner(stages[0], peaks[0], x, coding, options)
+    others = [Planner(*pair, SPIKES, options) for pair in zip(stages[1:], peaks[1:], strict=True)]
     return Plan(input=coding, layers=tuple(p.plan() for p in (first, *others)), stock=options.stock)
 
 
 def check_calibration(stages: Sequence[Stage], x: Tensor) -> Tensor:
     """`x` [T, B, M] in float64, or `ConversionError`."""
-    inputs = stages[0].weight.shape[1]
+    inputs, x = stages[0].weight.shape[1], torch.as_tensor(x)
     if x.ndim != 3 or x.shape[2] != inputs or 0 in x.shape:
         raise ConversionError(f"calibration: [steps, batch, {inputs}] expected, got shape {list(x.shape)}")
     x = x.detach().to("cpu", torch.float64)
@@ -55,24 +63,31 @@ def check_calibration(stages: Sequence[Stage], x: Tensor) -> Tensor:
     return x
 
 
-def _input_coding(x: Tensor) -> InputCoding:
+def _input_coding(x: Tensor, stock: bool) -> InputCoding:
+    """Binary for spikes, otherwise 8 bits over the range of `x`; stock: counts as they are, which leaves bits."""
     if ((x == 0) | (x == 1)).all():
         return InputCoding()
     largest = float(x.abs().max())
     signed = bool((x < 0).any())
-    return InputCoding(bits=8, scale=(127 if signed else 255) / largest, signed=signed)
+    top = 127 if signed else 255
+    counts = stock and largest <= top and bool((x == x.round()).all())
+    return InputCoding(bits=8, scale=1.0 if counts else top / largest, signed=signed)
 
 
-def _first_planner(stage: Stage, peak: float, coding: InputCoding, options: Options) -> Planner:
-    return Planner(stage, peak, coding.scale, max(abs(v) for v in coding.range), options)
+def _first_planner(stage: Stage, peak: float, x: Tensor, coding: InputCoding, options: Options) -> Planner:
+    occurring = np.abs(coding.encode(x.numpy())).max()
+    signal = Signal(scale=coding.scale, largest=max(abs(v) for v in coding.range), occurring=max(1, int(occurring)))
+    return Planner(stage, peak, signal, options)
 
 
 def _shared_bits(coding: InputCoding, first: Planner) -> InputCoding:
     """A coarser coding, so that the weights have bits left.
 
     A stock layer has no negative exponent: what the state resolves is shared by a weight's bits and the input's, and 8
-    bits of input would leave almost none. Kept are 4 bits of the input at least.
+    bits of input would leave almost none. Kept are 4 bits of the input at least, and counts as they are.
     """
+    if coding.scale == 1:
+        return coding
     f, largest = first.plan().scale_bits, float(first.stage.weight.abs().max())
     full = (
         math.ldexp(largest, f - ACT_SHIFT) / MIXED_WEIGHT[1]

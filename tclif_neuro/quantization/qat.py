@@ -49,9 +49,10 @@ def prepare_qat(
     schedule (its minima are), and the integer products.
     """
     options = Options(input_coding=input_coding, stock=stock, weight_bits=weight_bits)
-    plan = make_plan(model, calibration, options)
+    stages = parse(model)
+    plan = make_plan(stages, calibration, options)
     dtype = next(model.parameters()).dtype
-    modules = list(canonical(parse(model), dtype).to(calibration.device))
+    modules = list(canonical(stages, dtype).to(calibration.device))
     qat = QATModel(modules, plan)
     linears = [m for m in modules if isinstance(m, nn.Linear)]  # a Readout is its own Linear
     neurons = [m for m in modules if isinstance(m, SpikingLayer | Readout)]

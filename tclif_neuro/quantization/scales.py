@@ -7,8 +7,10 @@ below 1/(1 - a) counts is a dead band. What bounds f from above:
     threshold   Vth is a 17-bit mantissa << 6; gamma likewise
     bias        is a 13-bit mantissa << 7
     weights     the largest one fits in its mantissa at the largest exponent
-    input sum   all weights of a neuron at once stay within the 32 bits Lava computes in; where the current wraps around
-                instead of saturating (a stock LIF), within 24 bits
+    input sum   all weights of a neuron at once, each with the largest input that the code holds, stay within the 32
+                bits Lava computes in
+    current     where it wraps around instead of saturating (a stock LIF): all weights of a neuron at once, each with
+                the largest input of the calibration, stay within 24 bits
 
 and from below ("floor"): the threshold's mantissa is at least 32, so that it is right to 1/64. Where the bounds
 conflict, the floor wins, weights and biases are clipped, and the report says so.
@@ -21,6 +23,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from tclif_neuro.lavadl import STOCK_BIAS_EXP
@@ -75,22 +78,37 @@ class Options:
             raise ConversionError(f"headroom: {self.headroom} is below 1")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """What a matrix is multiplied with: integers `x scale`.
+
+    largest: the largest magnitude that the code can hold; the 32 bits of the sum bear all of them. occurring: the
+    largest of the calibration; the current's 24 bits bear all of these.
+    """
+
+    scale: float
+    largest: int
+    occurring: int
+
+
+SPIKES = Signal(scale=1.0, largest=1, occurring=1)
+
+
 @dataclass(frozen=True)
 class Planner:
-    """Plans one layer. scale, signal_max: of its input, which arrives as integers `x scale` up to `signal_max`."""
+    """Plans one layer. peak: of its states on the calibration. signal: its input."""
 
     stage: Stage
     peak: float
-    scale: float
-    signal_max: int
+    signal: Signal
     options: Options
 
     @property
-    def matrices(self) -> tuple[tuple[Tensor, float, int], ...]:
-        """Each weight matrix with the scale and the largest value of its input."""
+    def matrices(self) -> tuple[tuple[Tensor, Signal], ...]:
+        """Each weight matrix with what it is multiplied with."""
         recurrent = self.stage.recurrent
-        first = (self.stage.weight, self.scale, self.signal_max)
-        return (first,) if recurrent is None else (first, (recurrent, 1.0, 1))
+        first = (self.stage.weight, self.signal)
+        return (first,) if recurrent is None else (first, (recurrent, SPIKES))
 
     @property
     def stock_neuron(self) -> bool:
@@ -117,26 +135,28 @@ class Planner:
                 "lower its weights or the number of its inputs"
             )
         if f < top:
-            limit = "input sum"
+            limit = "current" if self.stock_neuron else "input sum"
         return LayerPlan(scale_bits=f, limit=limit, weight=grids[0], recurrent=grids[1], bias=self.bias(f))
 
     def limits(self) -> dict[str, int]:
         """The largest f that each format allows; formats that a zero fits anyhow are left out."""
         neuron = self.stage.neuron
         weight_exp, bias_exp = (0, STOCK_BIAS_EXP) if self.options.stock else (WEIGHT_EXP[1], BIAS_EXP[1])
-        worst = sum(m.abs().sum(dim=1) * signal_max / scale for m, scale, signal_max in self.matrices)
-        assert isinstance(worst, Tensor)
+        sums = [(m.abs().sum(dim=1) / signal.scale, signal) for m, signal in self.matrices]
+        held = float(torch.stack([total * signal.largest for total, signal in sums]).sum(dim=0).max())
+        occurring = float(torch.stack([total * signal.occurring for total, signal in sums]).sum(dim=0).max())
         bounds = {
             "states": (STATE_MAX, self.options.headroom * self.peak),
             "threshold": (MANT_MAX << ACT_SHIFT, 0.0 if isinstance(neuron, Readout) else neuron.vth),
             "gamma": (MANT_MAX << ACT_SHIFT, getattr(neuron, "gamma", 0.0)),
             "bias": (BIAS_MANT[1] << bias_exp, float(self.stage.bias.abs().max())),
-            "input sum": ((CURRENT_MAX if self.stock_neuron else ACT_SUM_MAX - 1) << ACT_SHIFT, float(worst.max())),
+            "input sum": ((ACT_SUM_MAX - 1) << ACT_SHIFT, held),
+            "current": (CURRENT_MAX << ACT_SHIFT, occurring if self.stock_neuron else 0.0),
         }
-        for i, (matrix, scale, _) in enumerate(self.matrices):
+        for i, (matrix, signal) in enumerate(self.matrices):
             grid = self.weight_grid(i, 0, 0)
             largest = max(-grid.low, grid.high) << (weight_exp + ACT_SHIFT)
-            bounds[("weights", "recurrent weights")[i]] = (largest, float(matrix.abs().max()) / scale)
+            bounds[("weights", "recurrent weights")[i]] = (largest, float(matrix.abs().max()) / signal.scale)
         return {name: math.floor(math.log2(top / value)) for name, (top, value) in bounds.items() if value > 0} or {
             "nothing": 0
         }
@@ -151,8 +171,8 @@ class Planner:
         """The grids of least squared error for the matrices at f, among those whose sum of inputs fits; or None."""
         exponents = [0] if self.options.stock else range(WEIGHT_EXP[0], WEIGHT_EXP[1] + 1)
         choices = [
-            [_choice(self.weight_grid(i, f, e), matrix, signal_max) for e in exponents]
-            for i, (matrix, _, signal_max) in enumerate(self.matrices)
+            [_choice(self.weight_grid(i, f, e), matrix, signal) for e in exponents]
+            for i, (matrix, signal) in enumerate(self.matrices)
         ]
         fitting = [
             combination
@@ -168,11 +188,11 @@ class Planner:
 
     def weight_grid(self, index: int, f: int, exponent: int) -> Grid:
         """The grid of matrix `index` at f with that exponent."""
-        matrix, scale, _ = self.matrices[index]
+        matrix, signal = self.matrices[index]
         low, high = float(matrix.min()), float(matrix.max())
         if self.options.stock:  # lava-dl joins a layer's matrices, and takes all but positive ones for mixed
             low, high = -1.0, 1.0
-        unit = math.ldexp(scale, exponent + ACT_SHIFT - f)
+        unit = math.ldexp(signal.scale, exponent + ACT_SHIFT - f)
         return weight_grid(low, high, self.options.weight_bits, unit, exponent)
 
     def bias(self, f: int) -> Grid:
@@ -183,7 +203,11 @@ class Planner:
 
 
 class _Choice(NamedTuple):
-    """A grid for a matrix: its squared error, and the largest sum of inputs before and after the exponent's shift."""
+    """A grid for a matrix: its squared error, and the largest sums of inputs.
+
+    accumulated: of any input that the code holds, before a negative exponent's shift. delivered: of the largest that
+    occur, after it.
+    """
 
     grid: Grid
     error: float
@@ -191,10 +215,10 @@ class _Choice(NamedTuple):
     delivered: int
 
 
-def _choice(grid: Grid, matrix: Tensor, signal_max: int) -> _Choice:
+def _choice(grid: Grid, matrix: Tensor, signal: Signal) -> _Choice:
     mantissas = grid.mantissas(matrix)
     error = float((mantissas * grid.unit - matrix).square().sum())
-    total = int(mantissas.abs().sum(dim=1).max()) * signal_max
-    accumulated = total << max(grid.exponent, 0)
+    weights = int(mantissas.abs().sum(dim=1).max())
+    total, accumulated = weights * signal.occurring, weights * signal.largest << max(grid.exponent, 0)
     delivered = total << grid.exponent if grid.exponent >= 0 else (total >> -grid.exponent) + 1
     return _Choice(grid, error, accumulated, delivered)

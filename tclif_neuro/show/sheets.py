@@ -70,7 +70,10 @@ def loss_sheet(report: LossReport) -> Sheet:
 
 def loss_verdict(report: LossReport) -> str:
     """The accuracy before and after, in one phrase."""
-    text = f"the same class for {share(report.agreement)} of {report.samples} samples"
+    text = (
+        f"the same class for {share(report.agreement)} of {report.samples} samples; "
+        f"{share(report.input_clipped)} of the inputs clipped"
+    )
     if report.float_accuracy is None:
         return text
     return f"accuracy {share(report.float_accuracy)} in float, {share(report.integer_accuracy)} in integers; {text}"
@@ -81,7 +84,7 @@ def run_sheet(result: RunResult) -> Sheet:
     title = (
         f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), {result.backend}: "
         f"accuracy {share(result.accuracy)}, {number(result.spikes_per_sample)} spikes a sample, "
-        f"{number(result.samples_per_second)} samples/s"
+        f"{number(result.samples_per_second)} samples/s, {share(result.input_clipped)} of the inputs clipped"
     )
     rows = tuple(
         (
@@ -99,7 +102,10 @@ def run_sheet(result: RunResult) -> Sheet:
 def compare_parts(result: CompareResult) -> list[Sheet | str]:
     """Every executor's accuracy and speed, each comparison and its first difference, and the verdict."""
     rows = tuple((e.name, share(e.accuracy), number(e.samples_per_second)) for e in result.executors)
-    title = f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps)"
+    title = (
+        f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), "
+        f"{share(result.input_clipped)} of the inputs clipped"
+    )
     parts: list[Sheet | str] = [Sheet(title=title, columns=("executor", "accuracy", "samples/s"), rows=rows)]
     for comparison in result.comparisons:
         parts.append(comparison_sheet(comparison))
@@ -114,7 +120,10 @@ def compare_parts(result: CompareResult) -> list[Sheet | str]:
 def plot_parts(result: PlotResult) -> list[Sheet | str]:
     """What was drawn."""
     truth = "" if result.label is None else f", truly {result.label}"
-    return [f"wrote {result.figure}: sample {result.sample} of {result.source}, predicts {result.prediction}{truth}"]
+    return [
+        f"wrote {result.figure}: sample {result.sample} of {result.source}, predicts {result.prediction}{truth}; "
+        f"{share(result.input_clipped)} of its inputs clipped"
+    ]
 
 
 def inspect_parts(summary: NetSummary) -> list[Sheet | str]:

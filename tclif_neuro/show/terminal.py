@@ -29,11 +29,16 @@ def console(stderr: bool = False) -> Console:
 
 
 def deliver(result: Any, parts: Sequence[Sheet | str], json: bool) -> None:
-    """A command's result to standard output: tables and sentences for a reader, or one line of JSON for a script."""
+    """A command's result to standard output: tables and sentences for a reader, or one line of JSON for a script.
+
+    What it warns of goes to standard error, a line each.
+    """
     if json:
         console().out(as_json(result), highlight=False)
     else:
         show(console(), *parts)
+    for warning in getattr(result, "warnings", ()):
+        console(stderr=True).print(Text.assemble(("warning: ", "bold yellow"), warning), soft_wrap=True)
 
 
 def show(out: Console, *parts: Sheet | str) -> None:

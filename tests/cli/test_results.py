@@ -72,7 +72,7 @@ def test_record_keeps_what_the_reference_gives(folder, tmp_path):
         tmp_path / "r.npz",
     )
     x = np.load(folder / "data.npz")["x"][:7].swapaxes(0, 1)
-    wanted = tn.run_reference(tn.load(folder / "tiny.net"), x)
+    wanted = tn.run_reference(tn.load(folder / "tiny.net"), x, record=True)
     with np.load(tmp_path / "r.npz") as kept:
         for i, layer in enumerate(wanted.layers):
             np.testing.assert_array_equal(kept[f"spikes_{i}"], layer.spikes)

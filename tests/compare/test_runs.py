@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tclif_neuro import run_reference
 from tclif_neuro.compare.runs import compare_float, compare_runs
 from tclif_neuro.errors import TclifError
-from tclif_neuro.fixed.run import Run
 from tclif_neuro.show.tables import as_json, comparison_sheet, difference_text, share
 
 NAMES = ("reference", "lava")
@@ -22,11 +21,14 @@ def changed(run, layer, field, at, value):
         array = run.input.copy()
         array[at] = value
         return dataclasses.replace(run, input=array)
-    array = getattr(run.layers[layer], field).copy()
+    done = run.layers[layer]
+    array = getattr(done, field).copy()
     array[at] = value
+    if field in ("spikes", "states"):
+        field, array = "recorded", done.recorded._replace(**{field: array})
     layers = list(run.layers)
-    layers[layer] = dataclasses.replace(layers[layer], **{field: array})
-    return Run(input=run.input, layers=tuple(layers), readout=run.readout)
+    layers[layer] = dataclasses.replace(done, **{field: array})
+    return dataclasses.replace(run, layers=tuple(layers))
 
 
 def test_a_run_equals_itself(net, run):
@@ -95,7 +97,7 @@ def test_saturations_that_an_executor_does_not_count_are_none(net, run):
 
 def test_runs_of_other_batches_or_networks_are_refused(net, x, run):
     with pytest.raises(TclifError, match=r"shapes \[9, 4, 6\] and \[9, 3, 6\]"):
-        compare_runs(net, run, run_reference(net, x[:, :3]), names=NAMES)
+        compare_runs(net, run, run_reference(net, x[:, :3], record=True), names=NAMES)
     with pytest.raises(TclifError, match=r"lava: a run of layers \[10, 8\]"):
         compare_runs(net, run, dataclasses.replace(run, layers=run.layers[:2]), names=NAMES)
 

@@ -50,7 +50,7 @@ def test_two_weights_in_a_word(seed, neurons):
     net = network(weight)
     assert compile_network(net).matrices["kind"][0, 0] == PAIRED
     x = rng.random((6, 1, 255)) < [[[1.0]], [[0.0]], [[0.5]], [[0.02]], [[0.9]], [[1.0]]]
-    ours, theirs = simulate(net, x, record=True), run_reference(net, x)
+    ours, theirs = simulate(net, x, record=True), run_reference(net, x, record=True)
     np.testing.assert_array_equal(ours.states[0], theirs.states[0])
 
 

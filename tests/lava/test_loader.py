@@ -105,7 +105,7 @@ def runs(tmp_path_factory):
 def test_a_file_gives_the_references_spikes(runs, case):
     net, x, loaded, output = runs[case]
     assert loaded == [STOCK if case == "stock in lava-dl" else BLOCK] * len(net.layers)
-    reference = run_reference(net, x).spikes[-1]
+    reference = run_reference(net, x, record=True).spikes[-1]
     assert reference.any() and not reference.all()
     assert np.array_equal(spikes(output, net), reference)
 

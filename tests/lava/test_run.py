@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed.reference import run_reference
-from tclif_neuro.fixed.run import InputError, Run
+from tclif_neuro.fixed.run import InputError, Run, encode
 from tclif_neuro.lava import guarded, run
 from tclif_neuro.lava.inference.job import read_job, write_job
 from tclif_neuro.network import (
@@ -37,16 +37,13 @@ def run_all(tmp_path_factory):
 
         def run_cases(cases):
             folder = tmp_path_factory.mktemp("jobs")
-            encoded = [net.input.encode(x) for net, x in cases]
+            encoded = [encode(net, x) for net, x in cases]
             for i, (net, _) in enumerate(cases):
                 (folder / f"job{i:02}").mkdir()
-                write_job(folder / f"job{i:02}", net, encoded[i], record=True)
+                write_job(folder / f"job{i:02}", net, encoded[i].values, record=True)
             guarded("lava_tasks:jobs", folder, timeout=200)
             layers = [read_job(folder / f"job{i:02}", len(net.layers)) for i, (net, _) in enumerate(cases)]
-            return [
-                Run(input=x, layers=done, readout=net.layers[-1].readout)
-                for (net, _), x, done in zip(cases, encoded, layers, strict=True)
-            ]
+            return [Run.of(net, x, done) for (net, _), x, done in zip(cases, encoded, layers, strict=True)]
 
         yield run_cases
 
@@ -83,7 +80,7 @@ cases = networks(max_layers=4, max_size=6).flatmap(lambda net: st.tuples(st.just
 @given(st.lists(cases, min_size=9, max_size=9))
 def test_any_network_gives_the_references_spikes_and_states(run_all, cases):
     for ours, (net, x) in zip(run_all(cases), cases, strict=True):
-        assert_equal(net, ours, run_reference(net, x))
+        assert_equal(net, ours, run_reference(net, x, record=True))
 
 
 def busy(rng, inputs, coding=BINARY):
@@ -120,7 +117,7 @@ def test_every_kind_of_layer_in_one_busy_network(run_all):
         x[0, 0], x[1, 0] = coding.range
         cases.append((busy(rng, 4, coding), x))
     for ours, case in zip(run_all(cases), cases, strict=True):
-        reference = run_reference(*case)
+        reference = run_reference(*case, record=True)
         assert all(layer.counts.any() and not layer.spikes.all() for layer in reference.layers[:-1])
         assert_equal(case[0], ours, reference)
 
@@ -138,7 +135,7 @@ def test_a_sample_does_not_know_its_predecessors(run_all):
 def test_samples_of_one_step():
     rng = np.random.default_rng(7)
     net, x = busy(rng, 4), rng.random((1, 6, 4)) > 0.3
-    reference = run_reference(net, x)
+    reference = run_reference(net, x, record=True)
     assert reference.layers[0].counts.any()
     assert_equal(net, run(net, x, record=True), reference)
 
@@ -170,7 +167,7 @@ def test_the_largest_numbers_of_every_format(run_all):
     # One layer a network: each is driven to its limits by the input itself.
     cases = [(QuantizedNetwork(layers=(layer,), input=SIGNED), x) for layer in layers]
     for ours, case in zip(run_all(cases), cases, strict=True):
-        reference = run_reference(*case)
+        reference = run_reference(*case, record=True)
         assert (abs(reference.layers[0].states) == STATE_MAX).any()
         assert_equal(case[0], ours, reference)
 
@@ -179,7 +176,7 @@ def test_without_record_only_the_totals():
     rng = np.random.default_rng(11)
     net, x = busy(rng, 4), rng.random((9, 2, 4)) > 0.5
     told = []
-    ours, reference = run(net, x, progress=lambda *at: told.append(at)), run_reference(net, x)
+    ours, reference = run(net, x, progress=lambda *at: told.append(at)), run_reference(net, x, record=True)
     assert ours.spikes == (None,) * 4 and ours.states == (None,) * 4
     for a, b in zip(ours.layers, reference.layers, strict=True):
         assert np.array_equal(a.final, b.final) and np.array_equal(a.counts, b.counts)

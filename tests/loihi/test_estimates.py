@@ -10,7 +10,7 @@ from tests.loihi.nets import lif, network, spikes, tclif
 def test_synaptic_operations_are_spikes_that_meet_weights():
     rng = np.random.default_rng(8)
     net = network(tclif(rng, 5, 6, recurrent=True), lif(rng, 6, 3, readout=True))
-    run = run_reference(net, spikes(rng, 20, 3, 5, rate=0.4))
+    run = run_reference(net, spikes(rng, 20, 3, 5, rate=0.4), record=True)
     first, second = net.layers
     expected = 0
     for b in range(3):

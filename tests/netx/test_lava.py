@@ -21,6 +21,7 @@ from tclif_neuro.network import (
     TCLIFNeuron,
 )
 from tclif_neuro.netx import describe, load, save
+from tclif_neuro.netx.container import pack
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
 
@@ -96,7 +97,7 @@ def lay_out(net, x, path):
 
 def check(net, x, path):
     """Lava's spikes are the reference's; layer l, from 1, is l steps late. Returns both."""
-    run = run_reference(net, x)
+    run = run_reference(net, x, record=True)
     lava = np.load(path.with_suffix(".out.npz"))
     assert "error" not in lava, lava["error"]
     steps = STEPS * x.shape[1]
@@ -184,3 +185,48 @@ def test_slayers_networks_survive_our_own_format(exported, name, tmp_path):
     save(net, tmp_path / "a.net")
     assert load(tmp_path / "a.net") == net
     assert describe(tmp_path / "a.net").stock
+
+
+BOOTSTRAP = Path(os.environ.get("TCLIF_DATA", "/nowhere")) / "netx" / "bootstrap-mnist.net"  # published by lava-dl
+
+
+@pytest.mark.parametrize("name", ["made", "bootstrap"])
+def test_input_neurons_spike_as_lava_dl_s_do(name, tmp_path):
+    """Each input's neuron is driven by `w x + b`, in lava-dl by setting that as its bias; every layer's spikes."""
+    path, steps, rng = tmp_path / "driven.net", 30, np.random.default_rng(3)
+    if name == "bootstrap":
+        if not BOOTSTRAP.exists():
+            pytest.skip("netx/bootstrap-mnist.net is not in $TCLIF_DATA")
+        path.write_bytes(BOOTSTRAP.read_bytes())
+    else:
+        path.write_bytes(input_neurons(rng))
+    net = load(path)
+    x = rng.uniform(-1, 1, net.inputs)
+    first = net.layers[0]
+    bias = np.rint(net.input.scale * x).astype(int) * first.synapses.weight.diagonal() + first.bias_mant
+    np.savez(path.with_suffix(".in.npz"), bias=bias, steps=steps + len(net.layers))
+    in_a_child("lava_child.py", tmp_path)
+    lava = np.load(path.with_suffix(".out.npz"))
+    assert "error" not in lava, lava["error"]
+    run = run_reference(net, np.broadcast_to(x, (steps, 1, net.inputs)), record=True)
+    for i, spikes in enumerate(run.spikes):
+        assert np.array_equal(lava[f"s{i}"][:, i : i + steps], spikes[:, 0].T), f"layer {i} differs"
+        assert spikes.any() or net.layers[i].readout, f"layer {i} never spikes, which shows nothing"
+
+
+def input_neurons(rng):
+    """A stock file: six input neurons and two layers."""
+    neuron = {"iDecay": 4096, "vDecay": 200, "vThMant": 64, "refDelay": 1, "gradedSpike": False}
+    content = {
+        "layer/0/type": np.array([b"input"]),
+        "layer/0/shape": [6],
+        "layer/0/weight": [-40.0],
+        "layer/0/bias": [8.0],
+    }
+    for i, (n, m) in enumerate(((5, 6), (4, 5)), 1):
+        weight = rng.integers(-30, 60, (n, m)) * 2.0
+        content |= {f"layer/{i}/type": np.array([b"dense"]), f"layer/{i}/shape": [n], f"layer/{i}/weight": weight}
+    for i in range(3):
+        content |= {f"layer/{i}/neuron/{key}": value for key, value in neuron.items()}
+        content[f"layer/{i}/neuron/type"] = np.bytes_(b"CUBA")
+    return pack({}, {path: np.asarray(value) for path, value in content.items()})

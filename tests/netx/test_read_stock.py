@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tclif_neuro import run_reference
 from tclif_neuro.network import MANT_MAX, InputCoding, LIFNeuron
 from tclif_neuro.netx import NetFileError, describe, load
 from tclif_neuro.netx.container import pack
@@ -105,8 +106,8 @@ def test_a_last_layer_that_never_spikes_is_a_readout(last):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"type": np.array([b"average"])}, "type: 'average' is not supported; dense and dense_rec are"),
-        ({"type": np.array([b"conv"])}, "type: 'conv' is not supported"),
+        ({"type": np.array([b"average"])}, "type: not supported: average (1 layer); dense and dense_rec layers"),
+        ({"type": np.array([b"conv"])}, "type: not supported: conv (1 layer);"),
         ({"shape": np.array([4])}, "weight: has the shape [3, 2], the layer has 4 neurons"),
         ({"shape": np.array([-3])}, "weight: has the shape [3, 2], the layer has -3 neurons"),
         ({"shape": np.array([3.5])}, "shape: 3.5 is not an integer of 32 bits"),
@@ -140,6 +141,48 @@ def test_what_is_not_supported_is_named(change, message):
     fails(f"layer/1/{message}", INPUT, DENSE | change)
 
 
+def test_all_that_is_not_supported_is_listed_at_once():
+    conv, flat = DENSE | {"type": np.array([b"conv"])}, {"type": np.array([b"flatten"]), "shape": np.array([3])}
+    delayed = DENSE | {"delay": np.ones(3)}
+    other = delayed | {"neuron/type": "SDNN"}
+    listed = "not supported: conv (2 layers), flatten (1 layer), delays (2 layers), neurons other than CUBA (1 layer)"
+    fails(f"layer/2/type: {listed}; dense", INPUT | NEURON, DENSE, conv, conv, flat, delayed, other)
+    fails("layer/1/type: not supported: delays (1 layer), neurons other than CUBA (1 layer)", INPUT, other)
+
+
+def test_input_neurons_are_a_layer_with_a_diagonal_of_synapses():
+    """`LIF(w x + b)`, an integer for each input: what lava-dl's users set as the bias of these neurons."""
+    driven = INPUT | NEURON | {"neuron/iDecay": np.int64(4096), "weight": np.array([-76.0]), "bias": np.array([64.0])}
+    net = read(driven, DENSE)
+    assert net.input == InputCoding(bits=8, scale=76.0, signed=True)
+    first, second = net.layers
+    assert first.synapses.weight.tolist() == [[-1, 0], [0, -1]] and first.bias.tolist() == [64 << 6] * 2
+    assert first.neuron == LIFNeuron(i_decay=4096, v_decay=128, vth_mant=80)
+    assert second == read(INPUT, DENSE).layers[0]
+    x = np.array([[[0.5, -0.25]]])
+    potential = run_reference(net, x, record=True).layers[0].soma
+    assert potential.tolist() == [[[(64 - 38) << 6, 0]]]  # the second came to (64 + 19) << 6, above 80 << 6
+    assert read({k: v for k, v in driven.items() if k not in ("weight", "bias")}, DENSE).input.scale == 64
+    fails("layer/0/weight: 0; the input would have no effect", driven | {"weight": np.array(0)}, DENSE)
+    fails("layer/0/neuron/iDecay: 1024; in lava-dl the input is no current", INPUT | NEURON, DENSE)
+    fails("layer/0/shape: 5000 input neurons; up to 4096", driven | {"shape": np.array([5000])}, DENSE)
+    fails("layer/0/bias: has the shape [2]", driven | {"bias": np.array([1, 2])}, DENSE)
+    fails("layer/1/weight: has 2 columns, but there are 3 inputs", driven | {"shape": np.array([3])}, DENSE)
+
+
+def test_a_text_of_a_megabyte_is_cut():
+    with pytest.raises(NetFileError) as error:
+        read(INPUT, DENSE | {"type": np.array([b"x" * 2**20])})
+    assert len(str(error.value)) < 400
+
+
+def test_other_files_are_known_for_what_they_are():
+    with pytest.raises(NetFileError, match="Git-LFS pointer.*git lfs pull"):
+        from_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123\n")
+    with pytest.raises(NetFileError, match="is a NIR file"):
+        from_bytes(pack({}, {"node/type": np.bytes_(b"NIRGraph"), "version": np.bytes_(b"1.0")}))
+
+
 @pytest.mark.parametrize("name", ["type", "shape", "weight", "neuron/iDecay", "neuron/vDecay", "neuron/vThMant"])
 def test_what_is_missing_is_named(name):
     fails(f"layer/1/{name}: is missing", INPUT, {k: v for k, v in DENSE.items() if k != name})
@@ -148,8 +191,7 @@ def test_what_is_missing_is_named(name):
 def test_networks_that_are_not_whole_are_refused():
     fails("layer: groups 0, 1, 2, ... expected, got []")
     fails("layer: has no layer of neurons", INPUT)
-    fails("layer/1/type: 'input'", INPUT, INPUT)
-    fails("layer/0/neuron: is not supported in an input layer", INPUT | NEURON, DENSE)
+    fails("layer/1/type: not supported: input (1 layer)", INPUT, INPUT)
     fails("layer/1/neuron/iDecay: 0 (the current never decays)", INPUT, INTEGRATOR, RECURRENT)
     fails("layer/1/neuron/iDecay: 0 (the current", INPUT, INTEGRATOR | {"bias": np.ones(3)})
     silent = DENSE | {"neuron/vThMant": np.int64(2**18 - 1)}

@@ -52,7 +52,7 @@ def test_quiet_layers_stay_within_the_bound(a1: float, a2: float, b1: float, b2:
     x = np.zeros((QUIET, 1, 3))
     x[:8] = rng.integers(0, 2, (8, 1, 3))
     net = quantize(model, torch.tensor(x))
-    layer, (run,) = net.layers[0], run_reference(net, x).layers
+    layer, (run,) = net.layers[0], run_reference(net, x, record=True).layers
     act = np.floor(x @ layer.synapses.weight.T.astype(float) * 2.0**layer.synapses.exponent) * 2.0**ACT_SHIFT
     assert run.counts.sum() == 0
     error = np.abs(run.states - floats(layer.neuron, act)).max(axis=(2, 3)).T
@@ -69,7 +69,7 @@ def test_the_drift_of_an_undamped_neuron_is_small_against_its_threshold() -> Non
     x[0] = 1
     net = quantize(model, torch.tensor(x))
     layer = net.layers[0]
-    (run,) = run_reference(net, x).layers
+    (run,) = run_reference(net, x, record=True).layers
     act = x * layer.synapses.weight.item() * 2.0 ** (layer.synapses.exponent + ACT_SHIFT)
     error = np.abs(run.states - floats(layer.neuron, act)).max()
     assert layer.scale_bits >= 20

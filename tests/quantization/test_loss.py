@@ -28,7 +28,7 @@ def test_every_figure_against_its_definition() -> None:
     x = 1.02 * x
     y = torch.arange(150) % 3
     loss = report(model, net, x, y)
-    run, floats = run_reference(net, x.double().numpy()), trace(model.double(), x.double())
+    run, floats = run_reference(net, x.double().numpy(), record=True), trace(model.double(), x.double())
     for layer, ints, traced in zip(loss.layers, run.layers, floats, strict=True):
         spikes = traced.spikes.numpy()
         assert layer.float_rate == pytest.approx(spikes.mean())

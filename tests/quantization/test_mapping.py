@@ -40,7 +40,7 @@ def test_lif_is_the_same_neuron_in_integers(reset: str, recurrent: bool, beta: f
     model = exact_model(neurons, 4, rng)
     x = torch.tensor(rng.integers(0, 2, (5, 3, 4)), dtype=torch.float64)
     net = quantize(model, x)
-    run = run_reference(net, x.numpy())
+    run = run_reference(net, x.numpy(), record=True)
     (activity,) = trace(model, x)
     assert net.layers[0].scale_bits >= 17
     assert (run.layers[0].spikes == activity.spikes.numpy()).all()
@@ -56,7 +56,7 @@ def test_tclif_is_the_same_neuron_in_integers(reset: str, seed: int) -> None:
     model = exact_model(tn.TCLIF(4, reset=reset, recurrent=True), 3, rng)
     x = torch.tensor(rng.integers(0, 2, (5, 3, 3)), dtype=torch.float64)
     net = quantize(model, x)
-    run = run_reference(net, x.numpy())
+    run = run_reference(net, x.numpy(), record=True)
     (activity,) = trace(model, x)
     assert net.layers[0].scale_bits >= 14
     assert (run.layers[0].states / 2.0 ** net.layers[0].scale_bits == activity.states.numpy()).all()

@@ -17,6 +17,7 @@ from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.network import ACT_SUM_MAX, STATE_MAX, InputCoding, LIFNeuron
 from tclif_neuro.quantization import ConversionError, Options, apply_plan, make_plan, quantize, report
+from tclif_neuro.quantization.stages import parse
 
 KINDS = {
     "tclif": lambda n, **kw: tn.TCLIF(n, per_neuron=True, **kw),
@@ -127,7 +128,7 @@ BINARY = torch.ones(6, 1, 2)
     ],
 )
 def test_what_bounds_the_scale(model: nn.Sequential, limit: str, scale_bits: int) -> None:
-    (layer,) = make_plan(model, BINARY).layers
+    (layer,) = make_plan(parse(model), BINARY).layers
     assert (layer.limit, layer.scale_bits) == (limit, scale_bits)
 
 
@@ -136,18 +137,19 @@ def test_the_current_of_a_stock_lif_cannot_wrap_around() -> None:
     model = nn.Sequential(nn.Linear(8, 1, bias=False), tn.LIF(1, reset="zero"))
     sign = torch.tensor([1.0, -1.0] * 4)
     model[0].weight.data = 0.5 * sign[None]
-    plan = make_plan(model, torch.ones(6, 1, 8))
-    assert (plan.layers[0].limit, plan.layers[0].scale_bits) == ("input sum", 20)
+    plan = make_plan(parse(model), torch.ones(6, 1, 8))
+    assert (plan.layers[0].limit, plan.layers[0].scale_bits) == ("current", 20)
     x = np.stack([sign > 0, sign < 0])[:, None].astype(float)
-    assert run_reference(apply_plan(model, plan), x).layers[0].states[0].ravel().tolist() == [2**21, -(2**21)]
+    (run,) = run_reference(apply_plan(parse(model), plan), x, record=True).layers
+    assert run.dendrite.ravel().tolist() == [2**21, -(2**21)]
 
 
 @settings(max_examples=30)
 @given(st.floats(0.01, 30), st.sampled_from([1.0, 2.0, 8.0]))
 def test_states_keep_their_headroom(weight: float, headroom: float) -> None:
     model = one_layer(weight, tn.TCLIF(3, vth=1000.0, gamma=0.0))
-    plan = make_plan(model, BINARY, Options(headroom=headroom))
-    (run,) = run_reference(apply_plan(model, plan), BINARY.numpy()).layers
+    plan = make_plan(parse(model), BINARY, Options(headroom=headroom))
+    (run,) = run_reference(apply_plan(parse(model), plan), BINARY.numpy(), record=True).layers
     used = np.abs(run.states).max() / STATE_MAX
     assert run.saturations == 0
     assert used <= 1.02 / headroom
@@ -228,8 +230,8 @@ def test_metadata_is_kept() -> None:
 
 
 def test_a_plan_for_another_model() -> None:
-    plan = make_plan(one_layer(1.0), BINARY)
+    plan = make_plan(parse(one_layer(1.0)), BINARY)
     with pytest.raises(ConversionError, match="plan: is for 1 layers, the model has 2"):
-        apply_plan(nn.Sequential(*one_layer(1.0), tn.Readout(3, 2)), plan)
+        apply_plan(parse(nn.Sequential(*one_layer(1.0), tn.Readout(3, 2))), plan)
     with pytest.raises(ConversionError, match="recurrent in only one"):
-        apply_plan(one_layer(1.0, tn.RelaxedTCLIF(3, recurrent=True)), plan)
+        apply_plan(parse(one_layer(1.0, tn.RelaxedTCLIF(3, recurrent=True))), plan)

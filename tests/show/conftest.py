@@ -42,6 +42,6 @@ def x():
 
 @pytest.fixture(scope="session")
 def run(net, x):
-    run = run_reference(net, x)
+    run = run_reference(net, x, record=True)
     assert all(run.layers[i].counts.sum() > 20 for i in (0, 1)), "a silent network would prove nothing"
     return run

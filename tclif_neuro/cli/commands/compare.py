@@ -9,6 +9,7 @@ from pathlib import Path
 from tclif_neuro.cli.commands.executors import Tell, Timed, execute
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.runs import Comparison, accuracy, compare_float, compare_runs
+from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 
@@ -24,7 +25,10 @@ class ExecutorResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CompareResult:
-    """Every executor, and each of them against the reference. identical: whether those of integers agree to the bit."""
+    """Every executor, and each of them against the reference. identical: whether those of integers agree to the bit.
+
+    input_clipped: the share of the inputs outside the network's code. warnings: `fixed.concerns` of the reference.
+    """
 
     file: Path
     source: str
@@ -34,6 +38,8 @@ class CompareResult:
     executors: tuple[ExecutorResult, ...]
     comparisons: tuple[Comparison, ...]
     skipped: tuple[str, ...]
+    input_clipped: float
+    warnings: tuple[str, ...]
 
 
 def compare_file(
@@ -83,6 +89,8 @@ def compare_file(
         executors=tuple(executors),
         comparisons=tuple(comparisons),
         skipped=tuple(skipped),
+        input_clipped=runs["reference"].run.input_clipped,
+        warnings=concerns(net, runs["reference"].run),
     )
 
 

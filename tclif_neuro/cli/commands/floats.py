@@ -8,10 +8,14 @@ from pathlib import Path
 import torch
 
 from tclif_neuro.cli.commands.samples import Batch
+from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.errors import TclifError
+from tclif_neuro.learning.recipe.file import RecipeError, differences, parse_recipe
+from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.neurons.trace import LayerTrace, trace
+from tclif_neuro.text import quoted
 
 
 def trace_floats(net: QuantizedNetwork, trained: Path, batch: Batch) -> Sequence[LayerTrace]:
@@ -19,8 +23,24 @@ def trace_floats(net: QuantizedNetwork, trained: Path, batch: Batch) -> Sequence
 
     Raises `TclifError` if it cannot be the model that `net` was made from.
     """
-    model, _ = load_trained(trained)
+    model, recipe = load_trained(trained)
+    _check_recipe(net, recipe, trained)
     first = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
     if first.in_features != net.inputs:
         raise TclifError(f"{trained}: its model has {first.in_features} inputs, the network {net.inputs}")
     return trace(model, torch.from_numpy(batch.x))
+
+
+def _check_recipe(net: QuantizedNetwork, recipe: Recipe, trained: Path) -> None:
+    """Raise `TclifError` that names the first key in which the run's recipe is not the one that `net` carries."""
+    if not net.recipe:
+        return
+    source = "the recipe in the network"
+    ours = parse_recipe(parse_toml(net.recipe, source, RecipeError), source)
+    elsewhere = {"task": {"folder"}}  # a recipe may move
+    dumped = (each.model_dump(mode="json", exclude=elsewhere) for each in (recipe, ours))
+    for key, there, here in differences(*dumped):
+        raise TclifError(
+            f"{trained}: is not the run that this network was made from: {key} is {quoted(there)} there and "
+            f"{quoted(here)} in the network's recipe"
+        )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tclif_neuro.cli.commands.executors import execute
 from tclif_neuro.cli.commands.floats import trace_floats
 from tclif_neuro.cli.commands.outputs import check_output, save_figure
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.activity import of_run, of_trace
-from tclif_neuro.fixed.reference import run_reference
+from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.netx import load
 from tclif_neuro.show.plots import Sample, activity_figure
 
@@ -19,13 +20,15 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 @dataclass(frozen=True, kw_only=True)
 class PlotResult:
-    """What was drawn, and where. label: None if it is not known."""
+    """What was drawn, and where. label: None if it is not known. input_clipped, warnings: as of `tclif run`."""
 
     figure: Path
     source: str
     sample: int
     prediction: str
     label: str | None
+    input_clipped: float
+    warnings: tuple[str, ...]
 
 
 def plot_file(
@@ -44,7 +47,7 @@ def plot_file(
     check_output(figure, SUFFIXES, [file])
     net = load(file)
     batch = load_batch(net, choice).sample(index)
-    run = run_reference(net, batch.x)
+    run = execute("reference", net, batch, record=True).run
     label = None if batch.y is None else int(batch.y[0])
     sample = Sample(
         input=run.input[:, 0],
@@ -59,4 +62,12 @@ def plot_file(
     title = f"{file.name}, sample {index} of {Path(batch.source).name}: predicts {prediction}"
     title += "" if truth is None else f", {'rightly' if truth == prediction else f'truly {truth}'}"
     save_figure(figure, activity_figure(sample, title=title, neurons=neurons))
-    return PlotResult(figure=figure, source=batch.source, sample=index, prediction=prediction, label=truth)
+    return PlotResult(
+        figure=figure,
+        source=batch.source,
+        sample=index,
+        prediction=prediction,
+        label=truth,
+        input_clipped=run.input_clipped,
+        warnings=concerns(net, run),
+    )

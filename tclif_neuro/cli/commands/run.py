@@ -11,6 +11,7 @@ from tclif_neuro.cli.commands.outputs import check_output, save_arrays
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.activity import kind
 from tclif_neuro.compare.runs import accuracy
+from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.fixed.run import Run
 from tclif_neuro.netx import load
 
@@ -28,7 +29,10 @@ class LayerActivity:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What `tclif run` found. accuracy: None without labels."""
+    """What `tclif run` found. accuracy: None without labels.
+
+    input_clipped: the share of the inputs outside the network's code. warnings: `fixed.concerns` of the run.
+    """
 
     file: Path
     backend: str
@@ -38,10 +42,12 @@ class RunResult:
     seconds: float
     samples_per_second: float
     accuracy: float | None
+    input_clipped: float
     spikes_per_sample: float
     layers: tuple[LayerActivity, ...]
     predictions: tuple[int, ...]
     recorded: Path | None
+    warnings: tuple[str, ...]
 
 
 def run_file(
@@ -82,10 +88,12 @@ def run_file(
         seconds=timed.seconds,
         samples_per_second=len(batch) / timed.seconds,
         accuracy=None if batch.y is None else accuracy(run.predictions, batch.y),
+        input_clipped=run.input_clipped,
         spikes_per_sample=sum(layer.spikes_per_sample for layer in layers),
         layers=layers,
         predictions=tuple(run.predictions.tolist()),
         recorded=record,
+        warnings=concerns(net, run),
     )
 
 

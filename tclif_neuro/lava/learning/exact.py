@@ -26,7 +26,6 @@ def read_run(folder: Path, setup: LearningSetup, targets: Ints, record: bool) ->
     """What the run in `folder` gave. targets: [S, T, K]."""
     samples, steps, _ = targets.shape
     states = read_recording(recording_path(folder, len(setup.net.layers) - 1)).states
-    assert states is not None
     potential = states[1, :steps].astype(np.int64)
     learning = [matrix for matrix in matrices(setup.net) if setup.rule(matrix)]
     connections = {matrix: read_arrays(connection_path(folder, matrix)) for matrix in learning}
@@ -44,7 +43,6 @@ def _trace(
 ) -> LayerTrace:
     """What layer `layer` did in the steps of the samples."""
     run = read_recording(recording_path(folder, layer))
-    assert run.spikes is not None and run.states is not None
     samples, size = run.spikes.shape[1:]
     learning = [found for matrix, found in connections.items() if matrix.layer == layer]
     weight = [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import Run, check_input
+from tclif_neuro.fixed.run import Run, encode
 from tclif_neuro.lava.guarding.guard import guarded, require
 from tclif_neuro.loihi.graph import Graph, GraphRun
 from tclif_neuro.loihi.graph_arrays import from_arrays, to_arrays
@@ -40,9 +40,9 @@ def run_stock(
 
     Raises `LavaMissing`, `InputError` and `LavaError`.
     """
-    encoded = stock.net.input.encode(check_input(stock.net, x))
-    steps = total_steps(stock, len(encoded))
-    got = run_graph_in_lava(stock.graph, encoded, steps, observed(stock), timeout=timeout, progress=progress)
+    encoded = encode(stock.net, x)
+    steps = total_steps(stock, len(encoded.values))
+    got = run_graph_in_lava(stock.graph, encoded.values, steps, observed(stock), timeout=timeout, progress=progress)
     return as_run(stock, encoded, got, record)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from tclif_neuro.data import Batches, load_task
-from tclif_neuro.learning.recipe.file import parse_recipe
+from tclif_neuro.learning.recipe.file import differences, parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.rules.bptt import TrainingError
 from tclif_neuro.learning.training.checkpoint import (
@@ -107,24 +105,12 @@ def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
     ours = run.recipe.model_dump(mode="json", exclude=elsewhere)
     # Parsed, so that it has the keys that are newer than it.
     theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json", exclude=elsewhere)
-    for key, there, here in _differences(theirs, ours):
+    for key, there, here in differences(theirs, ours):
         raise TrainingError(
             f"{path}: is of another recipe: {key} is {quoted(there)} there and {quoted(here)} here; {otherwise}"
         )
     if checkpoint.data != run.digest:
         raise TrainingError(f"{path}: was trained on other data of the name {run.task.name!r}; {otherwise}")
-
-
-def _differences(there: Any, here: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """The keys under which two nested containers differ, and their values."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for name in {**there, **here}:
-            yield from _differences(there.get(name), here.get(name), f"{key}.{name}".lstrip("."))
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        for i, pair in enumerate(zip(there, here, strict=True)):
-            yield from _differences(*pair, f"{key}[{i}]")
-    elif there != here:
-        yield key, there, here
 
 
 def _result(run: Run, path: Path) -> TrainResult:
