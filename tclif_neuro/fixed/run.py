@@ -235,10 +235,11 @@ def encode_steps(coding: InputCoding, x: Array) -> Encoded:
 
 def _count_outside(coding: InputCoding, x: Array) -> tuple[int, int, int]:
     """How many of the values `x` the coding cannot hold: below, above and between its values (see `Outside`)."""
-    if x.dtype == np.bool_:
+    (low, high), edge = coding.range, 0.5 if coding.bits else ROUNDING
+    whole = x.dtype.kind in "biu" and coding.scale == 1
+    least, most = float(x.min()) * coding.scale, float(x.max()) * coding.scale
+    if (coding.bits or whole) and low - edge <= least and most <= high + edge:
         return 0, 0, 0
-    low, high = coding.range
     scaled = x.astype(np.float64) * coding.scale
-    edge = 0.5 if coding.bits else ROUNDING
     between = 0 if coding.bits else np.count_nonzero((scaled > low + edge) & (scaled < high - edge))
     return np.count_nonzero(scaled < low - edge), np.count_nonzero(scaled > high + edge), between
