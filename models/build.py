@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from tclif_neuro import lava, simulate
 from tclif_neuro.cli.commands.export import ExportOptions, ExportResult, export_run
+from tclif_neuro.compare.runs import compare_runs
 from tclif_neuro.data import Task, load_task
 from tclif_neuro.errors import TclifError
-from tclif_neuro.fixed.reference import run_reference
-from tclif_neuro.fixed.run import Run
+from tclif_neuro.executors import Backend, run
 from tclif_neuro.learning.recipe.file import load_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.train import TrainResult, train
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
+from tclif_neuro.show.tables import difference_text
 
 HERE = Path(__file__).parent
 BATCH = 250
@@ -42,28 +43,27 @@ class Executed:
     lava_samples: int
 
 
-def same(a: Run, b: Run) -> bool:
-    """Whether two recorded runs agree in every spike and state."""
-    pairs = zip(a.layers, b.layers, strict=True)
-    return all(np.array_equal(p.spikes, q.spikes) and np.array_equal(p.states, q.states) for p, q in pairs)
+def check_same(net: QuantizedNetwork, x: npt.ArrayLike, backend: Backend) -> None:
+    """Raise `TclifError` with the first difference of the simulator and another executor on the samples `x`."""
+    names: tuple[Backend, Backend] = ("simulator", backend)
+    ours, theirs = (run(net, x, name, record=True) for name in names)
+    first = compare_runs(net, ours, theirs, names=names).first
+    if first is not None:
+        raise TclifError(difference_text(first, *names))
 
 
 def execute(net: QuantizedNetwork, task: Task, lava_samples: int) -> Executed:
     """Run the test set in the simulator; the first samples also in the reference and in Lava, which must agree."""
     x = np.ascontiguousarray(task.x_test.swapaxes(0, 1))
-    simulate(net, x[:, :2])  # compiles
+    run(net, x[:, :2])  # compiles
     begin = time.perf_counter()
     starts = range(0, x.shape[1], BATCH)
-    predictions = np.concatenate([simulate(net, x[:, i : i + BATCH]).predictions for i in starts])
+    predictions = np.concatenate([run(net, x[:, i : i + BATCH]).predictions for i in starts])
     seconds = time.perf_counter() - begin
     compared = min(x.shape[1], max(BATCH, lava_samples))
-    ours = simulate(net, x[:, :compared], record=True)
-    if not same(ours, run_reference(net, x[:, :compared])):
-        raise TclifError("the simulator and the reference differ")
-    if lava_samples and not same(
-        simulate(net, x[:, :lava_samples], record=True), lava.run(net, x[:, :lava_samples], record=True)
-    ):
-        raise TclifError("the simulator and Lava differ")
+    check_same(net, x[:, :compared], "reference")
+    if lava_samples:
+        check_same(net, x[:, :lava_samples], "lava")
     return Executed(
         accuracy=float((predictions == task.y_test).mean()),
         rate=x.shape[1] / seconds,

@@ -1,10 +1,10 @@
 """The claim of the house: trained networks on real data, the same bits in the reference, the simulator and Lava."""
 
-import numpy as np
 import pytest
 import torch
 
 import tclif_neuro as tn
+from tclif_neuro.compare.runs import compare_runs
 from tclif_neuro.data import load_task
 
 
@@ -37,10 +37,8 @@ def test_all_test_samples_in_every_executor(recurrent, reset, seed):
     model = trained(task, seed, recurrent=recurrent, reset=reset)
     net = tn.quantize(model, torch.from_numpy(task.x_train[:200]).transpose(0, 1))
     x = task.x_test.swapaxes(0, 1)
-    reference = tn.run_reference(net, x, record=True)
+    reference = tn.run(net, x, "reference", record=True)
     assert (reference.predictions == task.y_test).mean() > 0.5, "ten classes: chance is 0.1"
-    for run in (tn.simulate(net, x, record=True), tn.lava.run(net, x, record=True)):
-        np.testing.assert_array_equal(run.logits, reference.logits)
-        for ours, theirs in zip(run.layers, reference.layers, strict=True):
-            np.testing.assert_array_equal(ours.spikes, theirs.spikes)
-            np.testing.assert_array_equal(ours.states, theirs.states)
+    for backend in ("simulator", "lava"):
+        run = tn.run(net, x, backend, record=True)
+        assert compare_runs(net, reference, run, names=("reference", backend)).first is None
