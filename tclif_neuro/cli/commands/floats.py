@@ -38,8 +38,8 @@ def _check_recipe(net: QuantizedNetwork, recipe: Recipe, trained: Path) -> None:
     source = "the recipe in the network"
     ours = parse_recipe(parse_toml(net.recipe, source, RecipeError), source)
     elsewhere = {"task": {"folder"}}  # a recipe may move
-    dumped = (each.model_dump(mode="json", exclude=elsewhere) for each in (recipe, ours))
-    for key, there, here in differences(*dumped):
+    theirs, mine = (each.model_dump(mode="json", exclude=elsewhere) for each in (recipe, ours))
+    for key, there, here in differences(theirs, mine):
         raise TclifError(
             f"{trained}: is not the run that this network was made from: {key} is {quoted(there)} there and "
             f"{quoted(here)} in the network's recipe"
