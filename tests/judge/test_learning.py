@@ -250,7 +250,7 @@ def test_a_readout_alone(execute) -> None:
     setup, x, labels = busy()
     readout = replace(setup.net.layers[2], synapses=Synapses(weight=2 * np.arange(-6, 6).reshape(3, 4)))
     net = replace(setup.net, layers=(readout,))
-    setup = replace(setup, net=net, rules=(Plasticity(rate_shift=11, trace_shift=9),), error_shift=12)
+    setup = replace(setup, net=net, plasticity=(Plasticity(rate_shift=11, trace_shift=9),), error_shift=12)
     x = np.abs(x)
     judged = judge.run(setup, x, labels)
     assert np.max(judged.records[0].eligibility) > 2**15
