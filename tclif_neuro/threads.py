@@ -11,11 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
+_MAX_DIGITS = 4  # of a number of threads
+
 
 def count() -> int:
     """How many threads to use: OMP_NUM_THREADS if it is set, else the cores that this process may run on."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, int(asked)) if asked.isdigit() else len(os.sched_getaffinity(0))
+    if asked.isascii() and asked.isdecimal() and len(asked) <= _MAX_DIGITS:
+        return max(1, int(asked))
+    if hasattr(os, "sched_getaffinity"):  # Linux has it
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

@@ -9,8 +9,11 @@ What a command needs is imported when it runs, so that `tclif --help` is quick.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +36,7 @@ from tclif_neuro.cli.options import (
 from tclif_neuro.errors import TclifError
 
 USER_ERROR, BUG, INTERRUPTED = 2, 70, 130
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "Storage size calculation overflowed")  # torch has no MemoryError
 _UsageError: Any = typer.BadParameter.__base__  # of click, which typer carries under a name that changes
 
 
@@ -42,30 +46,47 @@ class _Tclif(TyperGroup):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command; ends the process with its exit status, or returns that."""
         standalone = extra.pop("standalone_mode", True)
-        try:
-            status = super().main(*args, **{**extra, "standalone_mode": False}) or 0
-        except _UsageError as error:
-            where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-            status = _fail(" ".join(error.format_message().split()) + where)
-        except TclifError as error:
-            status = _fail(str(error))
-        except OSError as error:
-            status = _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        except MemoryError as error:
-            status = _fail(f"not enough memory: {error}; take fewer samples (--samples) or smaller batches (--batch)")
-        except (typer.Abort, KeyboardInterrupt):
-            status = INTERRUPTED
-        if status == INTERRUPTED:
-            _fail("interrupted")
+        run = super().main
+        status = status_of(lambda: run(*args, **{**extra, "standalone_mode": False}))
         if standalone:
             sys.exit(status)
         return status
 
 
-def _fail(message: str) -> int:
+def status_of(command: Callable[[], Any]) -> int:
+    """The exit status of `command`, what the user has to know about it said; raises what is a bug."""
+    try:
+        status = int(command() or 0)
+        if status == INTERRUPTED:  # typer has made a status of the interrupt
+            _fail("interrupted")
+        return status
+    except SystemExit as error:  # click ends the process itself where nobody reads its help any more
+        if isinstance(error.__context__, BrokenPipeError):
+            return 0
+        raise
+    except _UsageError as error:
+        where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        return _fail(" ".join(error.format_message().split()) + where)
+    except TclifError as error:
+        return _fail(str(error), error.lines)
+    except BrokenPipeError:  # nobody reads the results any more
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror or error}" if error.filename else str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise
+        why = str(error).partition("\n")[0]
+        return _fail(f"not enough memory: {why}; take fewer samples (--samples) or smaller batches (--batch)")
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("interrupted")
+        return INTERRUPTED
+
+
+def _fail(message: str, lines: bool = False) -> int:
     from tclif_neuro.show.terminal import show_error
 
-    show_error(message)
+    show_error(message, lines)
     return USER_ERROR
 
 
@@ -340,11 +361,35 @@ def main() -> None:
     """The entry point. A bug is told from an answer of no by its exit status."""
     # Before torch is imported. Its idle threads otherwise spin: beside another program, training is ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal has no letter for all that is said
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is signal.SIG_DFL:  # it is ignored under nohup, and stays so
+            signal.signal(ending, _end)
     try:
-        app(prog_name="tclif")
+        status = app(prog_name="tclif", standalone_mode=False)
     except Exception:
         traceback.print_exc()
-        sys.exit(BUG)
+        status = BUG
+    sys.exit(_flushed(status))
+
+
+def _end(number: int, frame: object) -> None:
+    """Told to end: as Ctrl-C, so that what was begun is kept or cleaned up. A second time it ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _flushed(status: int) -> int:
+    """Write out what waits in standard output; nobody may be reading any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from tclif_neuro.show.terminal import abandon
+
+        abandon(sys.stdout)
+    return status
 
 
 if __name__ == "__main__":

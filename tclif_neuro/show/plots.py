@@ -44,6 +44,7 @@ STYLE = {
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
     "lines.solid_capstyle": "round",
+    "text.parse_math": False,  # the name of a class is no formula
 }
 FLOAT: dict[str, Any] = {"alpha": 0.28, "linewidth": 3.6}
 THRESHOLD: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (4, 3))}

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from tclif_neuro.compare.runs import Comparison, Difference, LayerComparison
+from tclif_neuro.text import clean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class Sheet:
         for i, name in enumerate(self.columns or ("", "")):
             table.add_column(name, justify="right" if i and self.columns else "left", no_wrap=not i)
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*(Text(clean(cell)) for cell in row))
         return table
 
     def markdown(self) -> str:
@@ -115,7 +117,7 @@ def difference_text(difference: Difference, left: str, right: str) -> str:
 
 def as_json(result: Any) -> str:
     """Any result (dataclasses, arrays, mappings) as JSON on one line; NaN and infinity become null."""
-    return json.dumps(plain(result), allow_nan=False, ensure_ascii=False)
+    return json.dumps(plain(result), allow_nan=False)  # ASCII: for any terminal, and nothing that one obeys
 
 
 def plain(value: Any) -> Any:

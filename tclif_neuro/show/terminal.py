@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from tclif_neuro.show.tables import Sheet, as_json, share
+from tclif_neuro.text import clean, cut
 
 if TYPE_CHECKING:
     from tclif_neuro.cli.commands.executors import Tell
@@ -19,13 +22,30 @@ if TYPE_CHECKING:
     from tclif_neuro.onchip.tasks.session import LearnProgress, LearnReport
 
 WIDTH = 140  # columns, where there is no terminal to ask: in a pipe or a file
+MAX_ERROR = 1000  # characters of an error, quoted values and all
 LINES = 10  # of progress, where there is no terminal to draw a bar in
 
 
 def console(stderr: bool = False) -> Console:
     """Standard output or standard error, as it is now."""
-    found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH)
+    found = _Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else _Console(stderr=stderr, highlight=False, width=WIDTH)
+
+
+class _Console(Console):
+    """Goes on where nobody reads any more, as behind `| head -1`: the exit status is still the command's."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the rest go nowhere."""
+        self.quiet = True
+        abandon(sys.stderr if self.stderr else sys.stdout)
+
+
+def abandon(stream: TextIO) -> None:
+    """Let what is written to `stream`, and what waits in it, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def deliver(result: Any, parts: Sequence[Sheet | str], json: bool) -> None:
@@ -45,20 +65,25 @@ def show(out: Console, *parts: Sheet | str) -> None:
     """Tables, and sentences that are not broken, so that they can be searched for."""
     for part in parts:
         if isinstance(part, str):
-            out.print(Text(part), soft_wrap=True)
+            out.print(Text(_clean_lines(part)), soft_wrap=True)
         else:
-            out.print(Text(part.title, "bold"), soft_wrap=True)
+            out.print(Text(clean(part.title), "bold"), soft_wrap=True)
             out.print(part.rich())
             out.print()
 
 
-def show_error(message: str) -> None:
-    """`error: ...` in red; further lines, the account of a failed process, as they are."""
-    first, _, rest = message.partition("\n")
+def show_error(message: str, lines: bool = False) -> None:
+    """`error: ...` in red, on one line. lines: further ones, the account of a failed process, follow."""
+    first, _, rest = message.partition("\n") if lines else (message, "", "")
     out = console(stderr=True)
-    out.print(Text.assemble(("error: ", "bold red"), (first, "red")), soft_wrap=True)
+    out.print(Text.assemble(("error: ", "bold red"), (cut(clean(first), MAX_ERROR), "red")), soft_wrap=True)
     if rest:
-        out.print(Text(rest, "dim"), soft_wrap=True)
+        out.print(Text(_clean_lines(rest), "dim"), soft_wrap=True)
+
+
+def _clean_lines(text: str) -> str:
+    """`text` with its own line breaks, and nothing else that a terminal obeys."""
+    return "\n".join(clean(line.replace("\t", "    ")) for line in text.split("\n"))
 
 
 @contextmanager
@@ -117,7 +142,7 @@ class Bars:
             if now.row is not None:
                 tests = {k.partition("_")[2]: v for k, v in now.row.items() if k.startswith("accuracy_")}
                 accuracy = ", ".join(f"{name} {share(value)}" for name, value in tests.items())  # type: ignore[arg-type]
-            note = f"{now.phase}  online {share(now.online)}  {accuracy}"
+            note = f"{clean(now.phase)}  online {share(now.online)}  {accuracy}"
             self._update("learning", now.sample, now.samples, note)
             if self._bars.disable and now.row is not None:
                 self._out.print(Text(f"sample {now.sample} of {now.samples}  {note}"), soft_wrap=True)
@@ -129,7 +154,7 @@ class Bars:
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks.clear()
-        self._out.print(Text(f"\n{text}", "bold"), soft_wrap=True)
+        self._out.print(Text(f"\n{clean(text)}", "bold"), soft_wrap=True)
 
     def show(self, *parts: Sheet | str) -> None:
         """Results on the way."""

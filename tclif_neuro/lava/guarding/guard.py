@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,7 @@ _OUTPUT = "output.txt"
 _TAIL = 4000  # characters of output that an error quotes
 _POLL = 0.05  # seconds
 _STALL = 120.0  # seconds without a step, once the first is done
+_SPACE = 2**16  # bytes, without which the child could not even say what went wrong
 _GRACE = 5.0  # seconds for the child to end what it started
 _RESOURCE_TRACKER = b"multiprocessing.resource_tracker"  # frees the shared memory of killed processes, then ends
 
@@ -31,31 +34,42 @@ _RESOURCE_TRACKER = b"multiprocessing.resource_tracker"  # frees the shared memo
 class LavaError(TclifError, RuntimeError):
     """A run in Lava failed. The message holds the traceback of the process that failed."""
 
+    lines = True
+
 
 class LavaMissing(LavaError):
     """Lava is not installed."""
 
 
 def available() -> bool:
-    """Whether Lava is installed."""
-    try:
-        return importlib.util.find_spec("lava.magma") is not None
-    except ModuleNotFoundError:
-        return False
+    """Whether Lava can be imported."""
+    return not why_not_available()
+
+
+def why_not_available() -> str:
+    """Why Lava cannot be imported, "" if it can. Finding out imports nothing."""
+    found = importlib.util.find_spec("lava")
+    if found is not None and found.submodule_search_locations is None:
+        return f"{found.origin} hides the package lava: give that file another name"
+    if found is None or importlib.util.find_spec("lava.magma") is None:
+        return "Lava is not installed"
+    return ""
 
 
 def require() -> None:
-    """Raise `LavaMissing` unless Lava is installed."""
-    if not available():
-        raise LavaMissing('Lava is not installed; it needs Python 3.10: pip install "tclif-neuro[lava]"')
+    """Raise `LavaMissing` unless Lava can be imported."""
+    why = why_not_available()
+    if why:
+        how = '; it needs Python 3.10: pip install "tclif-neuro[lava]"' if why == "Lava is not installed" else ""
+        raise LavaMissing(why + how)
 
 
 class ActorFailure(RuntimeError):
     """In the child: a Lava process raised or died. The message says which and how, with its traceback."""
 
 
-class StoppedError(Exception):
-    """In the child: told to stop."""
+class StoppedError(BaseException):
+    """In the child: told to stop. No `except Exception` in what it imports or runs may swallow that."""
 
 
 def guarded(
@@ -73,31 +87,35 @@ def guarded(
     folder = folder.absolute()
     counted = create_counter(folder)
     (folder / FAILURE).unlink(missing_ok=True)
-    with open(folder / _OUTPUT, "wb") as output:
+    scratch = tempfile.TemporaryDirectory(prefix="tclif-lava-", ignore_cleanup_errors=True)
+    with scratch, open(folder / _OUTPUT, "wb") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "tclif_neuro.lava.guarding.child", task, str(folder), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(),
+            env=_environment(scratch.name),
             cwd=folder,
             start_new_session=True,
         )
-    try:
-        late = _wait(child, timeout, lambda: int(counted[0]), lambda done: progress and progress(done, steps))
-    finally:
-        _end(child)
+        try:
+            late = _wait(child, timeout, lambda: int(counted[0]), lambda done: progress and progress(done, steps))
+        finally:
+            _end(child)
     if late or child.returncode:
         at = f" at step {int(counted[0])}" + (f" of {steps}" if steps else "") if counted[0] else ""
         raise LavaError(f"Lava failed{at}: " + "\n".join(_account(folder, child.returncode, late)))
 
 
-def _environment() -> dict[str, str]:
-    """This process's, so that the child imports what this one would; one thread each, Lava has a process per layer."""
+def _environment(scratch: str) -> dict[str, str]:
+    """This process's, so that the child imports what this one would; one thread each, Lava has a process per layer.
+
+    scratch: for the temporary files of Lava's processes, which leave them behind when they are killed.
+    """
     paths = [str(Path(p).absolute()) for p in sys.path]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     python = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore", "PYTHONFAULTHANDLER": "1"}
-    return {**os.environ, **threads, **python}
+    return {**os.environ, **threads, **python, "TMPDIR": scratch}
 
 
 def _wait(
@@ -166,6 +184,8 @@ def _account(folder: Path, status: int, late: str) -> list[str]:
     if late and StoppedError.__name__ in said:
         said = ""
     how = f"ended with status {status}" if status >= 0 else f"was killed by {signal.Signals(-status).name}"
+    if shutil.disk_usage(folder).free < _SPACE:
+        how += f"; there is no space left in {folder}"
     parts = [late, said or ("" if late else f"the child process {how}")]
     if "Traceback" not in said:
         tail = (folder / _OUTPUT).read_text(errors="replace")[-_TAIL:].strip()
