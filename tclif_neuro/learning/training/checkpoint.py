@@ -111,6 +111,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             "programs, and is not read; train again, in another folder or with --fresh"
         )
     path = path / NAME if folder else path
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
     try:
         return _checkpoint(path)
     except ValidationError as error:
