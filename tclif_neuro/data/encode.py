@@ -20,6 +20,7 @@ from tclif_neuro.data.sequences import DataError, Dense, Floats, Indices, Packed
 from tclif_neuro.data.spec import EncodingSpec, LatencyCurve, OffSpikes, TaskSpec
 from tclif_neuro.data.task import Part, Task
 
+MAX_VALUES = 2**30  # that a code may make of a set of samples: 4 GiB; a recipe, a file's too, can ask for any number
 _EPSILON = 1e-7  # how close to the threshold the log curve is evaluated, being infinite there
 
 
@@ -188,6 +189,10 @@ def _check(x: Tensor, what: str, steps: int, least: int) -> None:
     _check_sequence(x, what)
     if steps < least:
         raise DataError(f"{what}: {steps} steps; at least {least} needed")
+    if steps * x.numel() > MAX_VALUES:
+        raise DataError(
+            f"{what}: {steps} steps for each of {x.numel()} values make {steps * x.numel()}; the limit is {MAX_VALUES}"
+        )
     if x.min() < 0 or x.max() > 1:
         raise DataError(
             f"{what}: values in [0, 1] expected, got {x.min().item():g} to {x.max().item():g}; scale them first"

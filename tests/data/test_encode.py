@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from tclif_neuro.data import DataError, EncodingSpec, Part, Task, TaskSpec, load_task
-from tclif_neuro.data.encode import delta, encode_task, latency, rate
+from tclif_neuro.data.encode import MAX_VALUES, delta, encode_task, latency, rate
 from tclif_neuro.data.sequences import Dense
 
 sequences = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)).flatmap(
@@ -174,3 +174,10 @@ def test_targets_per_step_and_lengths_follow_the_steps_that_a_step_becomes() -> 
     assert coded.steps == 6
     assert coded.y_train.tolist() == [[0, 0, 1, 1, 1, 1], [1, 1, 0, 0, -100, -100]]
     assert coded.train.lengths is not None and coded.train.lengths.tolist() == [6, 4]
+
+
+@pytest.mark.parametrize("code", [lambda x, n: rate(x, n, generator=torch.Generator()), latency])
+@pytest.mark.parametrize("steps", [MAX_VALUES // 60 + 1, 2 * 10**9, 10**30])
+def test_more_values_than_the_limit_are_refused_before_they_are_made(code, steps):
+    with pytest.raises(DataError, match=rf"{steps} steps for each of 60 values make \d+; the limit is {MAX_VALUES}"):
+        code(torch.zeros(5, 4, 3), steps)
