@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tclif_neuro.data import DataError
+from tclif_neuro.data.spec import parse_task
+from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.network import FormatError
 from tclif_neuro.netx import save
 from tclif_neuro.onchip.tasks.first_setup import StartError, first_setup
@@ -13,6 +16,9 @@ from tclif_neuro.onchip.tasks.recipe_file import LearnRecipeError, changed, load
 from tclif_neuro.onchip.tasks.stream import make_stream
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "models" / "onchip").glob("*.toml"))
+
+
+GIVEN = {"learning.target": 2.0, "learning.error_shift": 11, "learning.hidden": {}, "learning.readout": {}}
 
 
 def recipe(task, **changes):
@@ -64,9 +70,9 @@ def test_a_cue_leaves_nothing_but_memory():
 
 
 def test_the_target_waits_until_it_is_asked_for():
-    described = recipe({"name": "cue", "silence": 20}, **{"learning.target": 1000, "learning.target_others": -50})
+    described = recipe({"name": "cue", "silence": 20}, **GIVEN, **{"learning.target_others": -0.5})
     setup = first_setup(described, make_stream(described))
-    assert (setup.target[:25] == -50).all() and setup.target[-1] == 1000
+    assert (setup.target[:25] == -(2**15)).all() and setup.target[-1] == 2**17
     assert (np.diff(setup.target[25:]) > 0).all()
 
 
@@ -89,6 +95,22 @@ def test_a_network_from_a_file_gets_outputs_for_the_new_classes(tmp_path):
         first_setup(cue, make_stream(cue))
 
 
+def test_any_data_are_a_task_and_stay_with_the_network(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (40, 6, 3)).astype(np.float32)
+    path = tmp_path / "own.npz"
+    np.savez(path, x=x, y=np.arange(40) % 2)
+    described = parse_learn_recipe({"task": {"name": str(path)}, "network": {"hidden": 4}})
+    assert described.task.name == "all" and described.task.data == str(path)
+    stream = make_stream(described)
+    coding = first_setup(described, stream).net.input
+    assert coding.signed and 0 < (coding.encode(stream.x) < 0).mean() < 1
+    assert parse_task(parse_toml(stream.recipe, "text", DataError), "text").name == str(path)
+    assert first_setup(described, stream).net.recipe == stream.recipe
+    digits = recipe({"name": "digits-rows"})
+    assert not first_setup(digits, make_stream(digits)).net.input.signed
+
+
 @pytest.mark.parametrize("bits", [2, 5, 8])
 def test_weights_begin_on_the_grid_of_their_bits(bits):
     described = recipe({"name": "digits-rows"}, **{"learning.weight_bits": bits, "network.recurrent": True})
@@ -104,12 +126,15 @@ def test_a_setup_is_checked():
 
 
 WRONG = {
-    '[task]\nname = "cues"': "task.name = 'cues': did you mean 'cue'? one of digits-rows, new-class, drift, cue",
+    '[task]\nname = "cues"': "task.name = 'cues': did you mean 'cue'? one of all, new-class, drift, cue",
     "[task]\nseed = 1": "task.name: is missing; one of",
     '[task]\nname = "cue"\nsilense = 5': "task.silense = 5: there is no such key; did you mean 'silence'? allowed are",
     '[task]\nname = "drift"\npasses = 0': "task.passes = 0: should be greater than or equal to 1",
     '[task]\nname = "cue"\n[learning]\nupdate_every = 64': "learning.update_every = 64: should be less than or",
-    '[task]\nname = "cue"\n[learning]\nvariant = "exakt"': "learning.variant = 'exakt': 'exact', 'native' or",
+    '[task]\nname = "cue"\n[learning]\nvariant = "exakt"': "learning.variant = 'exakt': 'exact' expected",
+    '[task]\nname = "cue"\n[learning]\nvariant = "native"': "'native': a recipe learns by \"exact\"",
+    '[task]\nname = "cue"\n[learning]\ntarget = 2.0': "target is given, error_shift is not: give target, error_shift,",
+    '[task]\nname = "cue"\n[network]\nvth = 128.0': "network.vth = 128.0: should be less than 128",
     '[task]\nname = "cue"\n[learning.hidden]\nrate = 3': "learning.hidden.rate = 3: there is no such key; did you mean",
     '[task]\nname = "cue"\n[network]\nneuron = "lif"\na1 = 0.5': 'network: a1 = 0.5: neuron = "lif" has',
     '[task]\nname = "cue"\n[network]\nstart = "a.net"\nhidden = 3': "start is given, and so is hidden",

@@ -6,7 +6,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tclif_neuro.network import DECAY_ONE, MANT_MAX, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
+from tclif_neuro.fixed.step import tclif_delayed
+from tclif_neuro.network import (
+    ACT_SHIFT,
+    DECAY_ONE,
+    MANT_MAX,
+    STATE_MAX,
+    Layer,
+    LIFNeuron,
+    QuantizedNetwork,
+    Synapses,
+    TCLIFNeuron,
+)
 from tclif_neuro.onchip.exact.reference import Learner
 from tclif_neuro.onchip.random_network import DIGIT_ROWS
 from tclif_neuro.onchip.rule import equations as rule
@@ -108,6 +119,16 @@ def test_the_update_is_that_of_float_eprop(reset, readout_decay, seed, monkeypat
     for ours, expected in zip(changes, float_updates(setup, learner, x, 1), strict=True):
         assert np.abs(expected).max() > 0
         assert cosine(ours.astype(np.float64), expected) > 0.99
+
+
+STATES, PARTS = st.integers(-STATE_MAX, STATE_MAX), st.integers(0, DECAY_ONE)
+
+
+@given(STATES, STATES, st.integers(-255, 255), PARTS, PARTS, st.integers(-DECAY_ONE, 0), PARTS)
+def test_the_eligibility_is_the_neurons_own_map_without_its_reset(d, e, x, a1, a2, b1, b2) -> None:
+    d, e, x = np.int64(d), np.int64(e), np.int64(x)
+    neuron = tclif_delayed(d, e, np.int64(0), x << ACT_SHIFT, a1, a2, b1, b2, 1, 1)
+    assert rule.eligibility(d, e, x, a1, a2, b1, b2) == neuron[:2]
 
 
 @given(st.integers(-(2**40), 2**40), st.integers(0, 23), st.integers(1, 127))

@@ -20,19 +20,21 @@ if TYPE_CHECKING:
     from tclif_neuro.cli.commands.executors import Tell
 
 RUNS = Path("runs")
+NEAR_CHANCE = 1.5  # times chance: an accuracy below that is said to be
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedResult:
     """What `tclif learn` gave. phases: the accuracy on each test set at the end of each phase, by their names.
 
-    seconds: of this call, without what was learnt before it was resumed.
+    chance: the accuracy of a guess. seconds: of this call, without what was learnt before it was resumed.
     """
 
     task: str
     samples: int
     phases: dict[str, dict[str, float]]
     accuracy: dict[str, float]
+    chance: float
     seconds: float
     file: Path
     log: Path
@@ -66,6 +68,7 @@ def learn_recipe(
         samples=result.samples,
         phases={phase: result.accuracy_after(phase) for phase in result.ends},
         accuracy=result.accuracy,
+        chance=1 / result.setup.net.outputs,
         seconds=result.seconds,
         file=folder / NET,
         log=folder / LOG,
@@ -106,7 +109,14 @@ def learned_parts(result: LearnedResult) -> list[Sheet | str]:
     rows = tuple((phase, *(share(found[name]) for name in tests)) for phase, found in result.phases.items())
     title = f"learnt {result.task}, {result.samples:,} samples: the accuracy at the end of each phase"
     sheet = Sheet(title=title, columns=("phase", *tests), rows=rows)
-    return [sheet, f"wrote {result.file} and {result.log}"]
+    parts: list[Sheet | str] = [sheet, f"wrote {result.file} and {result.log}"]
+    if max(result.accuracy.values()) < NEAR_CHANCE * result.chance:
+        parts.append(
+            f"this is near chance ({share(result.chance)}). In {result.log}, look at clipped_error, clipped_posted_... "
+            "and clipped_trace_... (above 0.1: raise that shift), at limit_... (above 0.2: raise rate_shift) and at "
+            "changed_... (below 0.01: lower rate_shift); without shifts in the recipe they are found from the data"
+        )
+    return parts
 
 
 def confirmed_parts(result: ConfirmedResult) -> list[Sheet | str]:

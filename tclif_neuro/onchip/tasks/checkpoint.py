@@ -17,7 +17,7 @@ from tclif_neuro.onchip.tasks.session import Moment, Session
 from tclif_neuro.text import cut, quoted
 
 NAME = "checkpoint.npz"
-FORMAT = "tclif-neuro learning 1"
+FORMAT = "tclif-neuro learning 2"
 
 
 class LearnCheckpointError(TclifError):
@@ -33,6 +33,7 @@ def save_moment(path: Path, session: Session, moment: Moment) -> None:
         "position": moment.position,
         "correct": moment.correct,
         "error": moment.error,
+        "losses": moment.losses,
         "rows": moment.rows,
     }
     arrays: dict[str, Any] = {}
@@ -51,9 +52,14 @@ def load_moment(path: Path, session: Session) -> Moment:
         _check_rows(kept, session)
     except (KeyError, ValueError, FormatError) as error:
         raise LearnCheckpointError(f"{path}: does not fit its own recipe: {_reason(error)}") from error
-    rows = tuple(kept.rows)
     return Moment(
-        position=kept.position, net=nets[0], measured=nets[1], correct=kept.correct, error=kept.error, rows=rows
+        position=kept.position,
+        net=nets[0],
+        measured=nets[1],
+        correct=kept.correct,
+        error=kept.error,
+        losses={name: (hits, of) for name, (hits, of) in kept.losses.items()},
+        rows=tuple(kept.rows),
     )
 
 
@@ -65,6 +71,7 @@ class _Kept(BaseModel):
     position: Annotated[int, Field(ge=0)]
     correct: Annotated[int, Field(ge=0)]
     error: Annotated[int, Field(ge=0)]
+    losses: dict[str, Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]]
     rows: Annotated[list[dict[str, float | int | str | None]], Field(min_length=1)]
 
 

@@ -14,7 +14,8 @@ from tclif_neuro.errors import unsaid
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import QuantizedNetwork
-from tclif_neuro.onchip.rule.matrices import weights_of
+from tclif_neuro.onchip.rule.losses import Losses, shares
+from tclif_neuro.onchip.rule.matrices import matrices, weights_of
 from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.tasks.stream import Stream
 
@@ -38,6 +39,17 @@ def weight_statistics(setup: LearningSetup, before: QuantizedNetwork) -> Row:
         row[f"limit_{matrix.name}"] = float(((weight == low) | (weight == high)).mean())
         row[f"changed_{matrix.name}"] = float((now != then[matrix]).mean())
     return row
+
+
+def loss_shares(setup: LearningSetup, losses: Losses) -> Row:
+    """The shares of what the limits took, in the columns of `rule.losses`; 0 where nothing was learnt."""
+    names = ["clipped_error"]
+    for matrix in matrices(setup.net):
+        if setup.rule(matrix):
+            names += [f"clipped_posted_{matrix.layer}"] if not matrix.recurrent else []
+            names += [f"{kind}_{matrix.name}" for kind in ("clipped_trace", "lost", "saturated")]
+    found = shares(losses)
+    return {name: found.get(name, 0.0) for name in names}
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

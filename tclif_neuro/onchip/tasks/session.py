@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.onchip.backends import learn
+from tclif_neuro.onchip.rule.losses import Losses, total
 from tclif_neuro.onchip.rule.setup import LearningSetup
-from tclif_neuro.onchip.tasks.first_setup import first_setup, rules
+from tclif_neuro.onchip.tasks.first_setup import first_setup, in_phase
 from tclif_neuro.onchip.tasks.recipe import LearnRecipe
-from tclif_neuro.onchip.tasks.records import Row, measure, weight_statistics
+from tclif_neuro.onchip.tasks.records import Row, loss_shares, measure, weight_statistics
 from tclif_neuro.onchip.tasks.stream import Stream
 
 PIECE = 100  # samples, at most, between two looks
@@ -21,7 +22,7 @@ class Moment:
     """Between two samples, everything that the rest depends on.
 
     net: with the weights of now. measured: the network of the last record. correct, error: since then, of the samples
-    before they were learnt. rows: the records.
+    before they were learnt. losses: what the limits took since then. rows: the records.
     """
 
     position: int
@@ -29,6 +30,7 @@ class Moment:
     measured: QuantizedNetwork
     correct: int = 0
     error: int = 0
+    losses: Losses = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
 
     @property
@@ -69,7 +71,7 @@ class Session:
         """How sample number `position`, from 0, is learnt by `net`."""
         done = position // self.stream.size
         slower = sum(done >= passes for passes in self.recipe.learning.slower)
-        chosen = rules(self.recipe, net, self.stream.phase(position).hidden, slower)
+        chosen = in_phase(self.first, hidden=self.stream.phase(position).hidden, slower=slower)
         return replace(self.first, net=net, plasticity=chosen, learnt=position)
 
     def advance(self, moment: Moment) -> Moment:
@@ -83,10 +85,11 @@ class Session:
             net=run.net,
             correct=moment.correct + int((run.predictions == y).sum()),
             error=moment.error + int(run.error.sum()),
+            losses=total((moment.losses, run.losses)),
         )
         if stop % self.recipe.learning.test_every and stop not in self.stream.ends:
             return after
-        return replace(after, measured=after.net, correct=0, error=0, rows=(*moment.rows, self._row(after)))
+        return replace(after, measured=after.net, correct=0, error=0, losses={}, rows=(*moment.rows, self._row(after)))
 
     def is_checkpoint(self, position: int) -> bool:
         """Whether everything is kept at `position`."""
@@ -108,17 +111,24 @@ class Session:
             "error": moment.error / since if since else None,
         }
         row |= {f"accuracy_{name}": value for name, value in accuracy.items()}
+        row |= loss_shares(self.first, moment.losses)
         return row | weight_statistics(self.setup(moment.position, moment.net), moment.measured)
 
     def columns(self) -> set[str]:
         """The keys of every record."""
         accuracies = {f"accuracy_{name}" for name in self.stream.tests}
         weights = weight_statistics(self.setup(0, self.first.net), self.first.net).keys()
-        return {"sample", "phase", "online_accuracy", "error", *accuracies, *weights}
+        return {"sample", "phase", "online_accuracy", "error", *accuracies, *loss_shares(self.first, {}), *weights}
 
     def progress(self, moment: Moment) -> LearnProgress:
         """For a progress bar."""
         row = moment.rows[-1] if moment.since == 0 else None
-        known = moment.correct / moment.since if moment.since else None
+        known = moment.correct / moment.since if moment.since else moment.rows[-1]["online_accuracy"]
         phase = self.stream.phase(max(0, moment.position - 1)).name
-        return LearnProgress(sample=moment.position, samples=self.samples, phase=phase, online=known, row=row)
+        return LearnProgress(
+            sample=moment.position,
+            samples=self.samples,
+            phase=phase,
+            online=None if known is None else float(known),
+            row=row,
+        )

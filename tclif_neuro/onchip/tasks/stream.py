@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data import Task, load_task
-from tclif_neuro.onchip.tasks.recipe import CueSection, DigitsSection, DriftSection, LearnRecipe, NewClassSection
+from tclif_neuro.onchip.tasks.recipe import AllSection, CueSection, DriftSection, LearnRecipe, NewClassSection
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -35,7 +36,8 @@ class Stream:
 
     x: [T, n, M], the different samples, y: [n], their classes. order: [S], which of them comes when. phases: in order;
     their samples add up to S. tests: by name, x [T, k, M] and y [k]; the last phase is judged by all. asked: the first
-    step at which the answer is asked for. size: of a pass, for the rates that fall from pass to pass.
+    step at which the answer is asked for. size: of a pass, for the rates that fall from pass to pass. recipe: the text
+    of a [task] by which a network finds the data again, or "".
     """
 
     x: Floats
@@ -46,6 +48,7 @@ class Stream:
     classes: tuple[str, ...]
     size: int
     asked: int = 0
+    recipe: str = ""
 
     @property
     def ends(self) -> list[int]:
@@ -78,10 +81,17 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
     if isinstance(task, CueSection):
         return _cue(task, passes, rng)
     data = load_task(task.data, task.seed, data_dir)
-    if isinstance(task, DigitsSection):
+    return replace(_of_data(data, recipe, rng), recipe=f"[task]\nname = {json.dumps(task.data)}\nseed = {task.seed}\n")
+
+
+def _of_data(data: Task, recipe: LearnRecipe, rng: np.random.Generator) -> Stream:
+    """What a task on a data set shows."""
+    task, passes = recipe.task, recipe.learning.passes
+    if isinstance(task, AllSection):
         return _plain(data, passes, rng)
     if isinstance(task, DriftSection):
         return _drift(data, task, passes, rng)
+    assert isinstance(task, NewClassSection)
     return _new_class(data, task, 0 if recipe.network.start else passes, rng)
 
 
