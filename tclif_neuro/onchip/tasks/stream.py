@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.data import Task, load_task
+from tclif_neuro.data import DataError, Task, load_task
 from tclif_neuro.onchip.tasks.recipe import AllSection, CueSection, DriftSection, LearnRecipe, NewClassSection
 
 Floats = npt.NDArray[np.float32]
@@ -81,6 +81,8 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
     if isinstance(task, CueSection):
         return _cue(task, passes, rng)
     data = load_task(task.data, task.seed, data_dir)
+    if data.kind != "class" or data.y_train.ndim != 1 or data.train.lengths is not None:
+        raise DataError(f"{task.data}: tclif learn takes samples of one length, each with one class")
     return replace(_of_data(data, recipe, rng), recipe=f"[task]\nname = {json.dumps(task.data)}\nseed = {task.seed}\n")
 
 
