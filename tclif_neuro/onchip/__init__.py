@@ -8,7 +8,7 @@
 """
 
 from tclif_neuro.onchip.backends import learn, potentials
-from tclif_neuro.onchip.calibrate import calibrate
+from tclif_neuro.onchip.calibration import calibrate
 from tclif_neuro.onchip.random_network import random_network
 from tclif_neuro.onchip.rule.matrices import Matrix
 from tclif_neuro.onchip.rule.setup import EngineState, LearningSetup, Plasticity

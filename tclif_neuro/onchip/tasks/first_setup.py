@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tclif_neuro.errors import TclifError
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, MANT_MAX, InputCoding, LIFNeuron, QuantizedNetwork, TCLIFNeuron
 from tclif_neuro.netx import load
-from tclif_neuro.onchip.calibrate import SAMPLES, calibrate, on_grid
+from tclif_neuro.onchip.calibration import SAMPLES, calibrate, on_grid
 from tclif_neuro.onchip.random_network import random_network
 from tclif_neuro.onchip.rule.setup import RATE_SHIFT, LearningSetup, Plasticity
 from tclif_neuro.onchip.tasks.recipe import LearningSection, LearnRecipe, NetworkSection
