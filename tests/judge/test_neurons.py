@@ -19,7 +19,9 @@ from tests.strategies import inputs, networks
 
 # The reference first: it is there at once, the simulator may have to be compiled.
 EXECUTORS = pytest.mark.parametrize(
-    "execute", [run_reference, lambda net, x: simulate(net, x, record=True)], ids=["reference", "simulator"]
+    "execute",
+    [lambda net, x: run_reference(net, x, record=True), lambda net, x: simulate(net, x, record=True)],
+    ids=["reference", "simulator"],
 )
 
 EDGES = (-LIMIT, 1 - LIMIT, -4097, -4096, -4095, -1, 0, 1, 4095, 4096, 4097, LIMIT - 1, LIMIT)
