@@ -27,10 +27,9 @@ def check_same(net, x):
     for i, (a, b) in enumerate(zip(found.layers, right.layers, strict=True)):
         np.testing.assert_array_equal(a.counts, b.counts, err_msg=f"layer {i}: counts")
         np.testing.assert_array_equal(a.final, b.final, err_msg=f"layer {i}: final states")
-        for one, other in ((a.spikes, b.spikes), (a.states, b.states)):
-            assert (one is None) == (other is None)
-            if one is not None:
-                np.testing.assert_array_equal(one, other, err_msg=f"layer {i}")
+        assert (a.recorded is None) == (b.recorded is None)
+        for one, other in zip(a.recorded or (), b.recorded or (), strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=f"layer {i}")
     return right
 
 
