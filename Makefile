@@ -13,7 +13,7 @@ UNIT = -m pytest -n $(WORKERS)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## make both environments, .venv (3.10, with Lava) and .venv-core (3.12)
+setup:  ## make both environments, .venv (3.10, with Lava) and .venv-core (3.13)
 	@scripts/setup.sh
 
 env:  ## make .venv only
@@ -34,7 +34,7 @@ unit: env
 slow: env  ## the tests that start Lava or train
 	TCLIF_REQUIRE_LAVA=1 $(PY) -m pytest -m slow
 
-core: setup  ## the unit tests on 3.12, without Lava
+core: setup  ## the unit tests on 3.13, without Lava
 	$(PY_CORE) $(UNIT) -m "not slow and not lava"
 
 demo-short: env

@@ -26,8 +26,8 @@ PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[0-9][0-9a-z.]*( ; .+)?")
 
 TOOLS = ("head", "mv", "rm", "tail")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-ENVIRONMENTS = {"3.10": ("full", ".venv"), "3.12": ("core", ".venv-core")}
-builds_here = pytest.mark.skipif(VERSION not in ENVIRONMENTS, reason="setup makes environments of 3.10 and 3.12")
+ENVIRONMENTS = {"3.10": ("full", ".venv"), "3.13": ("core", ".venv-core")}
+builds_here = pytest.mark.skipif(VERSION not in ENVIRONMENTS, reason="setup makes environments of 3.10 and 3.13")
 
 # A project without dependencies that builds itself: the script's real work, without network.
 PYPROJECT = """
@@ -114,7 +114,7 @@ def test_constraints_are_exact_versions_and_nothing_else() -> None:
     assert [line for line in PINS if not PIN.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("python", ["3.10", "3.12"])
+@pytest.mark.parametrize("python", ["3.10", "3.13"])
 def test_every_dependency_is_pinned_within_its_range(python: str) -> None:
     environment = {"python_version": python, "python_full_version": f"{python}.9"}
     pins = {}
@@ -134,7 +134,7 @@ def test_lava_is_asked_for_only_where_it_runs() -> None:
 
 
 def test_python_version_lists_both_pythons() -> None:
-    assert (ROOT / ".python-version").read_text().split() == ["3.10", "3.12"]
+    assert (ROOT / ".python-version").read_text().split() == ["3.10", "3.13"]
 
 
 def test_wheel_holds_the_package_alone(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     assert "tclif = tclif_neuro.cli.app:main" in entry_points
 
 
-@pytest.mark.parametrize(("which", "version"), [("full", "3.10"), ("core", "3.12")])
+@pytest.mark.parametrize(("which", "version"), [("full", "3.10"), ("core", "3.13")])
 def test_setup_says_what_to_install_when_there_is_no_python(checkout: Checkout, which: str, version: str) -> None:
     done = checkout.setup(which)
     assert done.returncode == 1

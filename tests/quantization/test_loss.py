@@ -60,7 +60,7 @@ def test_weights_clipped_and_rounded() -> None:
     model[0].weight.data = torch.tensor([[5.0, -0.25], [0.125, 0.0]])  # the network stays as it is
     weight = report(model, net, x).layers[0].weight
     assert weight.clipped == 0.25
-    assert weight.error == pytest.approx(4.5 / float(model[0].weight.norm()))
+    assert weight.error == pytest.approx(4.5 / float(model[0].weight.detach().norm()))
     assert weight.largest == np.abs(net.layers[0].synapses.weight).max()
 
 
