@@ -10,13 +10,18 @@ from tclif_neuro.data.formats import is_path
 from tclif_neuro.data.mnist import mnist_permuted, mnist_pixels, mnist_rows
 from tclif_neuro.data.own import own_task
 from tclif_neuro.data.paths import find
+from tclif_neuro.data.readers.ecg import ecg
+from tclif_neuro.data.readers.heidelberg import heidelberg
+from tclif_neuro.data.readers.nmnist import nmnist
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import TaskSpec
 from tclif_neuro.data.task import Task
 
 _DIGITS = {"digits-rows": digits_rows, "digits-pixels": digits_pixels}
 _MNIST = {"smnist-rows": mnist_rows, "smnist": mnist_pixels, "psmnist": mnist_permuted}
-TASKS = (*_DIGITS, *_MNIST)
+_EVENTS = {"nmnist": nmnist, "shd": heidelberg, "ssc": heidelberg}
+_FILES = {**_EVENTS, "ecg": ecg}
+TASKS = (*_DIGITS, *_MNIST, *_FILES)
 
 
 def load_task(task: str | TaskSpec, seed: int = 0, data_dir: str | Path | None = None) -> Task:
@@ -43,6 +48,12 @@ def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
         return own_task(name, find(name, spec.folder, data_dir), spec.seed, test)
     if spec.test is not None:
         raise DataError(f"task {name!r}: has a test set of its own; test = {spec.test!r} is for own files")
+    if spec.bins is not None and name not in _EVENTS:
+        raise DataError(f"task {name!r}: bins are for {', '.join(_EVENTS)}")
+    if name in _FILES:
+        return _FILES[name](spec, data_dir)
+    if spec.data is not None:
+        raise DataError(f"task {name!r}: data is for {', '.join(_FILES)}")
     if name in _DIGITS:
         return _DIGITS[name](name, spec.seed)
     if name in _MNIST:

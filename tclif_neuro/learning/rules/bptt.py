@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from tclif_neuro.data.task import UNLABELLED
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning import losses
 from tclif_neuro.learning.recipe.sections import RatesSection, TrainingSection
@@ -22,10 +23,11 @@ class TrainingError(TclifError):
 
 
 class BatchResult(NamedTuple):
-    """What a batch gave before its update: the mean loss, and how many samples were classified rightly."""
+    """What a batch gave before its update: the mean loss, and of `labelled` samples or steps, how many were right."""
 
     loss: float
     correct: int
+    labelled: int
 
 
 # One batch of training by some rule: model, optimiser, x [T, B, M], y [B], the recipe's section -> BatchResult.
@@ -37,12 +39,12 @@ def bptt_step(
 ) -> BatchResult:
     """One update by `training.loss` of the readout's potential, plus what firing rates out of bounds cost.
 
-    x: [T, B, M], y: [B]. Raises `TrainingError`, with the weights as they were, if the loss or its gradient is not
-    finite.
+    x: [T, B, M]. y: [B], or [T, B], a class per step, `UNLABELLED` where there is none. Raises `TrainingError`, with
+    the weights as they were, if the loss or its gradient is not finite.
     """
     watched: AbstractContextManager[list[Tensor]] = spikes_of(model) if training.rates.weight else nullcontext([])
     with watched as spikes:
-        loss, logits = _loss(model, x, y, training)
+        loss, logits = _loss(model, x, y, training) if y.ndim == 1 else _loss_per_step(model, x, y, training)
     loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates) for s in spikes)
     optimiser.zero_grad()
     loss.backward()
@@ -50,7 +52,12 @@ def bptt_step(
     if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
         raise TrainingError(f"the loss is {loss.item():g} and its gradient has the norm {norm.item():g}")
     optimiser.step()
-    return BatchResult(loss.item(), int((logits.argmax(1) == y).sum()))
+    return BatchResult(loss.item(), *right_of(logits, y))
+
+
+def right_of(logits: Tensor, y: Tensor) -> tuple[int, int]:
+    """How many were classified rightly, of how many with a label. logits: [..., K], y: [...]."""
+    return int((logits.argmax(-1) == y).sum()), int((y != UNLABELLED).sum())
 
 
 # Losses of the potential after every step, [T, B, out].
@@ -63,11 +70,29 @@ def _loss(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection)
         logits = checkpointed(model, x, every=training.checkpoint) if training.checkpoint else model(x)
         scale = logit_scale(model, len(x)) if training.logits == "mean" else 1.0
         return nn.functional.cross_entropy(scale * logits, y, label_smoothing=training.label_smoothing), logits
+    potential = potentials(model, x)
+    return OVER_TIME[training.loss](potential, y), potential[-1]
+
+
+def _loss_per_step(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
+    """The cross-entropy of the potential after each step that has a label, mean over these; and the potential."""
+    potential = potentials(model, x)
+    logits = potential
+    if training.logits == "mean":
+        weights = torch.tensor([logit_scale(model, t) for t in range(1, len(x) + 1)], dtype=potential.dtype)
+        logits = potential * weights[:, None, None]
+    loss = nn.functional.cross_entropy(
+        logits.flatten(0, 1), y.flatten(), ignore_index=UNLABELLED, label_smoothing=training.label_smoothing
+    )
+    return loss, potential
+
+
+def potentials(model: nn.Sequential, x: Tensor) -> Tensor:
+    """The readout's potential after every step, [T, B, out]."""
     *hidden, _ = model
     for module in hidden:
         x = module(x)
-    potential = _readout(model).sequence(x)
-    return OVER_TIME[training.loss](potential, y), potential[-1]
+    return _readout(model).sequence(x)
 
 
 def _out_of_bounds(spikes: Tensor, rates: RatesSection) -> Tensor:

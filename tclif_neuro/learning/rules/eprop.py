@@ -31,7 +31,7 @@ def eprop_step(
     result = EPropLearner(model, update, options(training)).sequence(x, y)
     if not math.isfinite(result.loss):
         raise TrainingError(f"the loss is {result.loss:g}")
-    return BatchResult(result.loss, int((result.potential.argmax(1) == y).sum()))
+    return BatchResult(result.loss, int((result.potential.argmax(1) == y).sum()), len(y))
 
 
 def options(training: TrainingSection) -> EPropOptions:

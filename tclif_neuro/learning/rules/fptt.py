@@ -50,7 +50,7 @@ def fptt_step(
         (t / steps * loss_t).backward()
         _update(list(model.parameters()), optimiser, training, f"step {t} of {steps}: the loss is {loss:g}")
         states = [_detached(state) for state in states]
-    return BatchResult(loss, int((potential.argmax(1) == y).sum()))
+    return BatchResult(loss, int((potential.argmax(1) == y).sum()), len(y))
 
 
 def _flat(model: nn.Sequential) -> Iterator[nn.Module]:

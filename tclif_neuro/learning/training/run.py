@@ -13,11 +13,11 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from tclif_neuro.data import Batches, Task
+from tclif_neuro.data import Batches, Part, Task
 from tclif_neuro.data.split import split
 from tclif_neuro.learning.recipe.model import build_model
 from tclif_neuro.learning.recipe.sections import Recipe, TrainingSection
-from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step
+from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step, potentials, right_of
 from tclif_neuro.learning.rules.eprop import eprop_step
 from tclif_neuro.learning.rules.fptt import DUAL, MEAN, fptt_step
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
@@ -26,7 +26,7 @@ from tclif_neuro.text import cut
 
 RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-EVALUATION_BATCH = 256
+EVALUATION_BATCH, EVALUATION_NUMBERS = 256, 2**22  # samples, and inputs of all their steps, at a time
 _RECORD = TypeAdapter(EpochRecord)
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what it keeps of each parameter
 
@@ -49,14 +49,23 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
+def in_order(part: Part) -> Batches:
+    """A part of a task in batches to evaluate, as large as memory should bear."""
+    _, steps, inputs = part.x.shape
+    return Batches(part, max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // (steps * inputs))))
+
+
 def evaluate(model: nn.Sequential, batches: Batches) -> float:
-    """The share of samples that `model`, in evaluation mode, classifies rightly; the mode is then as it was."""
+    """The share of samples, or of labelled steps, that `model` classifies rightly in evaluation mode.
+
+    The mode is then as it was.
+    """
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        correct = sum(int((model(x).argmax(1) == y).sum()) for x, y in batches)
+        counts = [right_of(model(x) if y.ndim == 1 else potentials(model, x), y) for x, y in batches]
     model.train(was_training)
-    return correct / len(batches.x)
+    return sum(right for right, _ in counts) / max(1, sum(labelled for _, labelled in counts))
 
 
 def learning_rate(training: TrainingSection, epoch: int) -> float:
@@ -74,7 +83,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, task: Task) -> None:
         training = recipe.training
-        _check_trainable(task)
+        _check_trainable(task, training)
         self.recipe, self.task, self.digest = recipe, task, task.digest()
         self.model = build_model(recipe, task.inputs, len(task.classes))
         self.optimiser = OPTIMISERS[training.optimiser](
@@ -83,7 +92,7 @@ class Run:
             weight_decay=training.weight_decay,  # type: ignore[call-arg]
         )
         self.train, self.validation = _training_and_validation(recipe, task)
-        self.test = Batches(task.test, EVALUATION_BATCH)
+        self.test = in_order(task.test)
         self.generator = torch.Generator().manual_seed(training.seed)
         torch.manual_seed(training.seed)
         self.log: list[EpochRecord] = []
@@ -117,7 +126,7 @@ class Run:
         return record
 
     def _train(self, number: int, report: Report) -> tuple[float, float]:
-        training, samples, loss, correct = self.recipe.training, 0, 0.0, 0
+        training, samples, labelled, loss, correct = self.recipe.training, 0, 0, 0.0, 0
         self.model.train()
         for batch, (x, y) in enumerate(self.train.shuffled(self.generator), 1):
             if training.input_noise:
@@ -126,13 +135,14 @@ class Run:
                 result = RULES[training.rule](self.model, self.optimiser, x, y, training)
             except TrainingError as error:
                 raise self._diverged(f"epoch {number}, batch {batch}: {error}") from None
-            samples, loss, correct = samples + len(y), loss + result.loss * len(y), correct + result.correct
+            samples, loss = samples + x.shape[1], loss + result.loss * x.shape[1]
+            correct, labelled = correct + result.correct, labelled + result.labelled
             report(self._progress(number, batch, loss / samples))
         # A spike hides a NaN in the state before it (NaN >= Vth is false): the loss need not show it.
         for name, parameter in self.model.named_parameters():
             if not torch.isfinite(parameter).all():
                 raise self._diverged(f"epoch {number}: the parameter {name} is no longer finite")
-        return loss / samples, correct / samples
+        return loss / samples, correct / max(1, labelled)
 
     def _diverged(self, what: str) -> TrainingError:
         training = self.recipe.training
@@ -208,10 +218,18 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tenso
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def _check_trainable(task: Task) -> None:
-    if task.kind != "class" or any(part.lengths is not None for _, part in task.parts()):
-        what = "lengths" if task.kind == "class" else f"a {task.kind}"
-        raise TrainingError(f"{task.name}: has {what}; recipes train on one class per sample, of all its steps, so far")
+def _check_trainable(task: Task, training: TrainingSection) -> None:
+    """Raise `TrainingError` for targets that the rule, or the loss, has no use for."""
+    if task.kind == "values":
+        raise TrainingError(f"{task.name}: has real targets; recipes train on classes so far")
+    if task.kind == "class" and all(part.lengths is None for _, part in task.parts()):
+        return
+    what = "lengths" if task.kind == "class" else "a class per step"
+    plain = training.loss == "cross_entropy" and not training.checkpoint
+    if training.rule != "bptt" or not plain:
+        raise TrainingError(
+            f'{task.name}: has {what}, which rule = "bptt" takes alone, with loss = "cross_entropy" and checkpoint = 0'
+        )
 
 
 def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batches | None]:
@@ -220,9 +238,9 @@ def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batch
     if task.validation is not None:
         if share:
             raise TrainingError(f"training.validation = {share:g}: {task.name} has a validation set of its own; use 0")
-        return Batches(task.train, size), Batches(task.validation, EVALUATION_BATCH)
+        return Batches(task.train, size), in_order(task.validation)
     if not share:
         return Batches(task.train, size), None
     kept, held_out, how = split(task.train, share, recipe.task.seed, task.kind)
     validation = task.train.part(np.sort(held_out), f"{share:.0%} of the training set, {how}")
-    return Batches(task.train.part(np.sort(kept), task.train.source), size), Batches(validation, EVALUATION_BATCH)
+    return Batches(task.train.part(np.sort(kept), task.train.source), size), in_order(validation)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tclif_neuro.data import Batches, load_task
+from tclif_neuro.data import load_task
 from tclif_neuro.learning.recipe.file import differences, parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.rules.bptt import TrainingError
@@ -21,7 +21,7 @@ from tclif_neuro.learning.training.checkpoint import (
     save_checkpoint,
 )
 from tclif_neuro.learning.training.log import TensorBoard, write_csv
-from tclif_neuro.learning.training.run import EVALUATION_BATCH, Progress, Report, Run, evaluate
+from tclif_neuro.learning.training.run import Progress, Report, Run, evaluate, in_order
 from tclif_neuro.text import quoted
 
 LOG = "log.csv"
@@ -117,7 +117,7 @@ def _result(run: Run, path: Path) -> TrainResult:
     if run.best is not None:
         load_state(path, run.model, run.best)
     epoch = run.best_epoch or len(run.log)
-    training_set = Batches(run.task.train, EVALUATION_BATCH)
+    training_set = in_order(run.task.train)
     return TrainResult(
         epoch=epoch,
         epochs=len(run.log),

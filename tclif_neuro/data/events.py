@@ -1,0 +1,125 @@
+"""Events into steps: the recordings of a silicon retina or cochlea as spikes [T, M], packed and kept on the disk.
+
+A recording is its events' times in seconds and their channels. Step t holds the events of [t d / T, (t + 1) d / T), d
+the duration; what comes later is dropped, and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.data.paths import cache_folder
+from tclif_neuro.data.sequences import DataError, Dense, Packed, Sequences
+from tclif_neuro.errors import warn
+from tclif_neuro.files import write_atomically
+
+Array = npt.NDArray[Any]
+LATE = 0.01  # the share of events that may be dropped without a word
+
+
+class Recording(NamedTuple):
+    """times: [k] seconds from the beginning. channels: [k], in [0, M)."""
+
+    times: Array
+    channels: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bins:
+    """How events become steps: `steps` T over `duration` seconds; `count`: "binary" or "sum" (at most 255)."""
+
+    steps: int
+    duration: float
+    count: str = "binary"
+
+
+def binned(recording: Recording, channels: int, bins: Bins) -> tuple[npt.NDArray[np.uint8], int]:
+    """The spikes [T, M] of a recording, and how many events came too late. Raises `DataError` on impossible events."""
+    times, where = np.asarray(recording.times, np.float64), np.asarray(recording.channels, np.int64)
+    if times.shape != where.shape or times.ndim != 1:
+        raise DataError(f"{times.size} times of {where.size} events")
+    if times.size and not (np.isfinite(times).all() and times.min() >= 0):
+        raise DataError("an event's time is negative or not finite")
+    if times.size and (where.min() < 0 or where.max() >= channels):
+        at = where.min() if where.min() < 0 else where.max()
+        raise DataError(f"an event of channel {at}; there are {channels}")
+    step = np.floor(times * (bins.steps / bins.duration)).astype(np.int64)
+    kept = step < bins.steps
+    counts = np.bincount(step[kept] * channels + where[kept], minlength=bins.steps * channels)
+    most = 1 if bins.count == "binary" else 255
+    return np.minimum(counts, most).astype(np.uint8).reshape(bins.steps, channels), int((~kept).sum())
+
+
+def kept_on_disk(
+    recordings: Iterator[Recording], shape: tuple[int, int], bins: Bins, identity: str, what: str
+) -> Sequences:
+    """All recordings in steps, memory-mapped from the cache.
+
+    shape: [n, M], how many there are, and of how many channels. identity: of what they are read from; with the same one
+    they are not read again. what: what a warning calls them, if more than a hundredth of the events come too late.
+    Raises `DataError`.
+    """
+    count, channels = shape
+    key = hashlib.blake2b(f"1 {identity} {count} {channels} {bins!r}".encode(), digest_size=16).hexdigest()
+    path = cache_folder() / "events" / f"{key}.npy"
+    width = -(-bins.steps * channels // 8) if bins.count == "binary" else bins.steps * channels
+    stored = _stored(path, (count, width))
+    if stored is None:
+        _write(path, recordings, (count, width), channels, bins)
+        stored = _stored(path, (count, width))
+    if stored is None:
+        raise DataError(f"{path}: was written and cannot be read; another folder: $TCLIF_CACHE")
+    words, late = stored
+    if late > LATE:
+        warn(f"{what}: {late:.0%} of the events come after {bins.duration:g} s and are dropped (task.bins.duration)")
+    if bins.count == "binary":
+        return Packed(words, bins.steps, channels)
+    return Dense(words.reshape(count, bins.steps, channels))
+
+
+def file_identity(path: Path) -> str:
+    """Identifies a file's content."""
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _stored(path: Path, shape: tuple[int, int]) -> tuple[Array, float] | None:
+    """What the cache holds, and the share of events not in it; None if it is not what is asked for: made again."""
+    try:
+        words = np.load(path, mmap_mode="r", allow_pickle=False)
+        late = json.loads(path.with_suffix(".json").read_text())["late"]
+    except (OSError, ValueError, KeyError, EOFError, TypeError):
+        return None
+    return (words, late) if words.shape == shape and words.dtype == np.uint8 and isinstance(late, float) else None
+
+
+def _write(path: Path, recordings: Iterator[Recording], shape: tuple[int, int], channels: int, bins: Bins) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        words = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        late = total = 0
+        for i, recording in enumerate(recordings):
+            spikes, dropped = binned(recording, channels, bins)
+            late, total = late + dropped, total + len(recording.times)
+            words[i] = np.packbits(spikes.reshape(-1)) if bins.count == "binary" else spikes.reshape(-1)
+        words.flush()
+        del words
+        share = {"late": late / max(total, 1)}
+        write_atomically(path.with_suffix(".json"), lambda file: file.write(json.dumps(share).encode()))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

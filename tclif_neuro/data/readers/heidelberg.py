@@ -1,0 +1,101 @@
+"""The Spiking Heidelberg Digits and Spiking Speech Commands: 700 channels of an artificial cochlea, in HDF5.
+
+    spikes/times [n], spikes/units [n]   of variable length: seconds, and channels in [0, 700)
+    labels [n], extra/keys, extra/speaker [n]
+
+Source: Cramer, Stradmann, Schemmel and Zenke, The Heidelberg spiking data sets for the systematic evaluation of spiking
+neural networks, 2020. The official split is kept: two of the twelve speakers of SHD are in its test set alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.data.events import Bins, Recording, file_identity, kept_on_disk
+from tclif_neuro.data.paths import data_folder, find
+from tclif_neuro.data.sequences import DataError
+from tclif_neuro.data.spec import BinsSpec, TaskSpec
+from tclif_neuro.data.task import Part, Task
+
+CHANNELS = 700
+STEPS, DURATION = 100, 1.4  # the longest recording of SHD has 1.37 s
+FILES = {"shd": {"train": "train", "test": "test"}, "ssc": {"train": "train", "validation": "valid", "test": "test"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    labels: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    speakers: npt.NDArray[Any] | None
+
+
+def heidelberg(spec: TaskSpec, data_dir: Path | None) -> Task:
+    """The task "shd" or "ssc": its files are in the folder `spec.data`, by default among the data sets."""
+    folder = data_folder(data_dir) if spec.data is None else find(spec.data, spec.folder, data_dir)
+    parts: dict[str, Part] = {}
+    names: tuple[str, ...] = ()
+    for part, suffix in FILES[spec.name].items():
+        path = _file(folder, spec.name, f"{spec.name}_{suffix}.h5")
+        contents = _contents(path)
+        if names and contents.names and contents.names != names:
+            raise DataError(f"{path}: names other classes than the training set")
+        names = names or contents.names
+        parts[part] = _part(path, contents, spec.bins or BinsSpec())
+    highest = max(int(part.y.max()) for part in parts.values())
+    classes = names or tuple(map(str, range(highest + 1)))
+    return Task(
+        name=spec.name, train=parts["train"], test=parts["test"], validation=parts.get("validation"), classes=classes
+    )
+
+
+def _file(folder: Path, name: str, file: str) -> Path:
+    for path in (folder / file, folder / name / file, folder / name.upper() / file):
+        if path.is_file():
+            return path
+    raise DataError(f"{file}: is not in {folder}; unpack it there (from zenkelab.org), or say where it is: task.data")
+
+
+def _contents(path: Path) -> _Contents:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            labels, times, units = file["labels"][()], file["spikes/times"], file["spikes/units"]
+            names = tuple(bytes(key).decode() for key in file["extra/keys"][()]) if "extra/keys" in file else ()
+            speakers = file["extra/speaker"][()] if "extra/speaker" in file else None
+            if labels.dtype.kind not in "ui" or not len(labels) == len(times) == len(units):
+                raise DataError(f"{path}: {len(times)} times, {len(units)} units and {len(labels)} labels")
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: is not laid out as SHD and SSC are: {error}") from error
+    return _Contents(labels=labels.astype(np.int64), names=names, speakers=speakers)
+
+
+def _part(path: Path, contents: _Contents, spec: BinsSpec) -> Part:
+    bins = Bins(steps=spec.steps or STEPS, duration=spec.duration or DURATION, count=spec.count)
+    identity = f"heidelberg {file_identity(path)} {spec.pool}"
+    count, channels = len(contents.labels), -(-CHANNELS // spec.pool)
+    try:
+        x = kept_on_disk(_recordings(path, spec.pool), (count, channels), bins, identity, str(path))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    return Part(x=x, y=contents.labels, groups=contents.speakers, source=str(path))
+
+
+def _recordings(path: Path, pool: int) -> Iterator[Recording]:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        times, units = file["spikes/times"], file["spikes/units"]
+        for i in range(len(times)):
+            where = np.asarray(units[i], np.int64)
+            if where.size and where.max() >= CHANNELS:
+                raise DataError(f"unit {where.max()} of sample {i}; there are {CHANNELS}")
+            yield Recording(np.asarray(times[i], np.float64), where // pool)
