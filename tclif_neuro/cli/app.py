@@ -30,8 +30,10 @@ from tclif_neuro.cli.options import (
     LearnBackend,
     NetFile,
     RunFolder,
+    RunOut,
     TaskName,
     Timeout,
+    indices,
 )
 from tclif_neuro.errors import TclifError
 
@@ -113,9 +115,7 @@ def _tclif(
 @app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is trained on what.", show_default=False)],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
-    ] = None,
+    out: RunOut = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's.", show_default=False)
@@ -150,9 +150,7 @@ def train(
 @app.command()
 def learn(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is learnt, and how.", show_default=False)],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
-    ] = None,
+    out: RunOut = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
     backend: Annotated[
         LearnBackend, typer.Option(help="lava: learn only the first samples, in both, and compare; writes nothing.")
@@ -270,6 +268,20 @@ def compare(
 
 
 @app.command()
+def data(
+    name: Annotated[str, typer.Argument(metavar="FILE", help="Or a folder, or a task's name.", show_default=False)],
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """What is in a file of data, what a recipe would make of it, and what is odd."""
+    from tclif_neuro.cli.commands.data import data_parts, describe_data
+    from tclif_neuro.show import terminal
+
+    summary = describe_data(name, data_dir)
+    terminal.deliver(summary, data_parts(summary), json)
+
+
+@app.command()
 def inspect(file: NetFile, json: Json = False) -> None:
     """What is in a .net file."""
     from tclif_neuro.netx import describe
@@ -304,17 +316,8 @@ def plot(
     from tclif_neuro.show.sheets import plot_parts
 
     choice = Choice(task=task, data=data, data_dir=data_dir)
-    result = plot_file(file, out, choice, trained=trained, index=sample, neurons=_indices(neurons))
+    result = plot_file(file, out, choice, trained=trained, index=sample, neurons=indices(neurons))
     terminal.deliver(result, plot_parts(result), json)
-
-
-def _indices(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0,5", param_hint="--neurons") from None
 
 
 @app.command()

@@ -31,6 +31,9 @@ RunFolder = Annotated[
         "--run", metavar="RUN", help="The folder of the training run, for its float model.", show_default=False
     ),
 ]
+RunOut = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
+]
 TaskName = Annotated[
     str | None,
     typer.Option(
@@ -43,9 +46,19 @@ DataFile = Annotated[
         "--data", metavar="FILE.npz", help="Samples: x [samples, steps, inputs] and y of your own.", show_default=False
     ),
 ]
-DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where MNIST is kept.", show_default="$TCLIF_DATA")]
+DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where data sets are.", show_default="$TCLIF_DATA")]
 Timeout = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="Give Lava up after this.", show_default="by the work"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")]
+
+
+def indices(text: str | None) -> list[int] | None:
+    """The numbers in "0,5", None for None. Raises `typer.BadParameter`."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0,5", param_hint="--neurons") from None

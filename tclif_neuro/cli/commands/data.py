@@ -1,0 +1,139 @@
+"""`tclif data`: what is in a file or a named task, and what a recipe would make of it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tclif_neuro.data import TASKS, TaskSpec, load_task
+from tclif_neuro.data.formats import is_path
+from tclif_neuro.data.task import UNLABELLED, Part, Task
+from tclif_neuro.errors import TclifWarning
+from tclif_neuro.show.tables import Sheet, share
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSummary:
+    """One part of a task. rate: the mean of its inputs. labels: samples, or steps, per class; None of real targets."""
+
+    part: str
+    source: str
+    samples: int
+    low: float
+    high: float
+    rate: float
+    binary: bool
+    labels: tuple[int, ...] | None
+    groups: int | None
+    shortest: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSummary:
+    """A task as a recipe would have it. odd: what a user should know of it."""
+
+    name: str
+    kind: str
+    steps: int
+    inputs: int
+    classes: tuple[str, ...]
+    parts: tuple[PartSummary, ...]
+    odd: tuple[str, ...]
+
+
+def describe_data(name: str, data_dir: Path | None = None) -> DataSummary:
+    """What `load_task` makes of a name or path. Raises `DataError`."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", TclifWarning)
+        folder = name not in TASKS and not is_path(name) and Path(name).is_dir()
+        task = load_task(TaskSpec(name=f"./{name}" if folder else name), data_dir=data_dir)
+    parts = tuple(_summary(key, part, task) for key, part in task.parts())
+    return DataSummary(
+        name=name,
+        kind=task.kind,
+        steps=task.steps,
+        inputs=task.inputs,
+        classes=task.classes,
+        parts=parts,
+        odd=(*(str(w.message) for w in said if issubclass(w.category, TclifWarning)), *_odd(parts, task)),
+    )
+
+
+def _summary(key: str, part: Part, task: Task) -> PartSummary:
+    low, high, total, binary = np.inf, -np.inf, 0.0, True
+    for chunk in part.x.chunks():
+        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+        total += float(chunk.sum(dtype=np.float64))
+        binary = binary and bool(np.isin(chunk, (0, 1)).all())
+    labels = None
+    if task.kind != "values":
+        known = part.y[part.y != UNLABELLED]
+        labels = tuple(np.bincount(known, minlength=len(task.classes)).tolist())
+    return PartSummary(
+        part=key,
+        source=part.source,
+        samples=len(part),
+        low=low,
+        high=high,
+        rate=total / (len(part) * task.steps * task.inputs),
+        binary=binary,
+        labels=labels,
+        groups=None if part.groups is None else len(np.unique(part.groups)),
+        shortest=None if part.lengths is None else int(part.lengths.min()),
+    )
+
+
+def _odd(parts: tuple[PartSummary, ...], task: Task) -> list[str]:
+    """What would not stop a training, and should be known before it."""
+    train = parts[0]
+    odd = []
+    margin = 0.1 * (train.high - train.low)
+    for part in parts[1:]:
+        if part.low < train.low - margin or part.high > train.high + margin:
+            seen = f"from {part.low:g} to {part.high:g}; in training from {train.low:g} to {train.high:g}"
+            odd.append(f"{part.part}: inputs {seen}: integers clip what was never seen")
+    if not train.binary and train.high > 2:
+        odd.append(f"inputs up to {train.high:g}: scale them to about 1, or encode them")
+    if train.labels is not None:
+        never = [name for name, count in zip(task.classes, train.labels, strict=True) if not count]
+        if never:
+            odd.append(f"no training sample of the class {never[0]!r}")
+        few, many = min(train.labels), max(train.labels)
+        if few and many > 10 * few:
+            odd.append(
+                f"the classes differ in size: {few} to {many}; always the commonest is right {_commonest(train)}"
+            )
+    return odd
+
+
+def _commonest(part: PartSummary) -> str:
+    labels = part.labels or (0,)
+    return share(max(labels) / max(1, sum(labels)))
+
+
+def data_parts(summary: DataSummary) -> list[Sheet | str]:
+    """What is shown of it."""
+    rows = [
+        ("targets", f"a {summary.kind}" if summary.kind != "values" else "real values"),
+        ("a sample", f"{summary.steps} steps of {summary.inputs} inputs"),
+        ("classes" if summary.kind != "values" else "outputs", _names(summary.classes)),
+    ]
+    for part in summary.parts:
+        rows.append((f"{part.part} set", f"{part.samples} samples: {part.source or summary.name}"))
+        numbers = "spikes" if part.binary else f"{part.low:g} to {part.high:g}"
+        rows.append(("  inputs", f"{numbers}, mean {part.rate:.4g}"))
+        if part.labels is not None:
+            rows.append(("  per class", _names(tuple(map(str, part.labels)))))
+        if part.groups is not None:
+            rows.append(("  groups", str(part.groups)))
+        if part.shortest is not None:
+            rows.append(("  lengths from", str(part.shortest)))
+    sheet = Sheet(title=summary.name, columns=(), rows=tuple(rows))
+    return [sheet, *(f"odd: {line}" for line in summary.odd)]
+
+
+def _names(names: tuple[str, ...], shown: int = 12) -> str:
+    return ", ".join(names[:shown]) + (f", ... ({len(names)})" if len(names) > shown else "")

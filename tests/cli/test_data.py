@@ -1,0 +1,53 @@
+"""`tclif data`: what a recipe would make of a file, and what is odd about it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tclif_neuro.cli.commands.data import data_parts, describe_data
+from tclif_neuro.data import DataError
+from tests.cli.calls import run, tclif
+
+
+def save(path: Path, **arrays: np.ndarray) -> Path:
+    rng = np.random.default_rng(0)
+    np.savez(path, **{"x": rng.random((40, 5, 3)), "y": np.arange(40) % 2, **arrays})
+    return path
+
+
+def test_it_says_what_is_there(tmp_path: Path) -> None:
+    path = save(tmp_path / "own.npz", groups=np.arange(40) // 4)
+    found = run("data", path)
+    assert (found["kind"], found["steps"], found["inputs"], found["classes"]) == ("class", 5, 3, ["0", "1"])
+    assert [part["samples"] for part in found["parts"]] == [32, 8]
+    assert found["parts"][1]["groups"] == 2 and found["parts"][1]["labels"] == [4, 4]
+    assert not found["odd"]
+    shown = tclif("data", path).stdout
+    assert "5 steps of 3 inputs" in shown and "2 of 10 groups whole" in shown
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"y": np.arange(40) % 2 + 1}, "the labels start at 1"),
+        ({"x_test": np.full((2, 5, 3), 3.0), "y_test": np.array([0, 1])}, "integers clip what was never seen"),
+        ({"x": np.full((40, 5, 3), 255)}, "inputs up to 255: scale them"),
+        ({"y": np.arange(40) // 38}, "the classes differ in size"),
+        ({"x_test": np.zeros((2, 5, 3)), "y_test": np.array([0, 2])}, "no training sample of the class '2'"),
+    ],
+)
+def test_it_says_what_is_odd(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:
+    summary = describe_data(str(save(tmp_path / "own.npz", **arrays)))
+    assert any(says in line for line in summary.odd)
+    assert any(says in part for part in data_parts(summary) if isinstance(part, str))
+
+
+def test_a_folder_needs_no_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clips").mkdir()
+    np.save(tmp_path / "clips" / "x", np.zeros((10, 2, 1), np.uint8))
+    np.save(tmp_path / "clips" / "y", np.arange(10) % 2)
+    monkeypatch.chdir(tmp_path)
+    assert describe_data("clips").parts[0].binary
+    with pytest.raises(DataError, match="task 'clip'"):
+        describe_data("clip")
