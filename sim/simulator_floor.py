@@ -43,7 +43,7 @@ def _steps(steps, states, coefficients, gamma, vth):
     a1, a2, b1, b2 = coefficients
     for _ in range(steps):
         for n in range(first.shape[0]):
-            x, y, s, _ = exact.tclif_delayed(
+            x, y, s, _, _ = exact.tclif_delayed(
                 first[n], second[n], fired[n], act[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
             )
             first[n], second[n], fired[n] = x, y, s

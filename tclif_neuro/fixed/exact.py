@@ -64,8 +64,7 @@ def _int32_as(x: Any) -> Callable[..., Any]:
     return same if x == types.float32 else wrapped
 
 
-_ARITHMETIC = {"mul": njit(_mul), "sat": _sat, "int32": _int32}
-
-tclif_delayed = inlined(step.tclif_delayed, **_ARITHMETIC)
-tclif_immediate = inlined(step.tclif_immediate, **_ARITHMETIC)
-lif = over_reals(step.lif, **_ARITHMETIC, STATE_MAX=STATE_MAX)
+_ARITHMETIC = njit(_mul), _sat, _int32
+tclif_delayed = step.bind(inlined, *_ARITHMETIC).tclif_delayed
+_neurons = step.bind(over_reals, *_ARITHMETIC, STATE_MAX=STATE_MAX)
+tclif_immediate, lif = _neurons.tclif_immediate, _neurons.lif

@@ -158,14 +158,14 @@ def _update(kind, first, second, fired, act, bias, a1, a2, b1, b2, gamma, vth):
     saturated = np.int32(0)
     if kind == DELAYED:
         for n in range(first.shape[0] & -LANES):
-            x, y, s, c = exact.tclif_delayed(
+            x, y, s, c, _ = exact.tclif_delayed(
                 first[n], second[n], fired[n], act[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
             )
             first[n], second[n], fired[n] = x, y, s
             saturated = np.int32(saturated + np.int32(c))
     elif kind == IMMEDIATE:
         for n in range(first.shape[0] & -LANES):
-            x, y, s, c = exact.tclif_immediate(
+            x, y, s, c, _ = exact.tclif_immediate(
                 first[n], second[n], fired[n], act[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
             )
             first[n], second[n], fired[n] = x, y, s

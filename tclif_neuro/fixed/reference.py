@@ -31,17 +31,22 @@ class LayerState:
         self.layer = layer
         self.step = 0
         self.first, self.second, self.spikes, self.saturations = np.zeros((4, batch, layer.size), dtype=np.int64)
+        self.before = self.second
 
     def advance(self, a_in: Ints) -> Ints:
         """One step on the delivered input `a_in` [B, N]; returns the spikes [B, N]."""
         neuron, act, bias = self.layer.neuron, a_in << ACT_SHIFT, self.layer.bias.astype(np.int64)
         if isinstance(neuron, LIFNeuron):
             decays = DECAY_ONE - neuron.i_decay, DECAY_ONE - neuron.v_decay
-            new = lif(self.first, self.second, act, bias, *decays, neuron.vth)
+            self.first, self.second, self.spikes, saturated = lif(
+                self.first, self.second, act, bias, *decays, neuron.vth
+            )
+            self.before = self.second
         else:
             step = tclif_delayed if neuron.reset == "delayed" else tclif_immediate
-            new = step(self.first, self.second, self.spikes, act + bias, *coefficients(neuron, self.step))
-        self.first, self.second, self.spikes, saturated = new
+            self.first, self.second, self.spikes, saturated, self.before = step(
+                self.first, self.second, self.spikes, act + bias, *coefficients(neuron, self.step)
+            )
         self.saturations = self.saturations + saturated
         self.step += 1
         return self.spikes

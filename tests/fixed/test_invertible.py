@@ -13,7 +13,7 @@ ONE = 4096
 
 def forward(d, s, b1, b2):
     """A step of the neuron without input, below a threshold that is never reached."""
-    d, s, spike, saturated = tclif_delayed(d, s, 0, 0, ONE, ONE, b1, b2, 0, STATE_MAX)
+    d, s, spike, saturated, _ = tclif_delayed(d, s, 0, 0, ONE, ONE, b1, b2, 0, STATE_MAX)
     assert not np.any(spike) and not np.any(saturated)
     return d, s
 

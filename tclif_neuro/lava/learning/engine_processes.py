@@ -264,11 +264,11 @@ class PyEngineNeurons(_Posts):
         values = coefficients(neuron, now)
         filtered = self.setup.variant == "prefiltered"
         act = np.zeros_like(self.act) if filtered else (self.act << ACT_SHIFT) + self.layer.bias.astype(np.int64)
-        dendrite, soma, _, _ = neurons.tclif_delayed(self.dendrite, self.soma, self.fired, act, *values)
-        self.dendrite, self.soma = dendrite, soma
+        step = neurons.tclif_delayed(self.dendrite, self.soma, self.fired, act, *values)
+        self.dendrite, self.soma, _, _, soma = step
         self.potential = neurons.sat(soma + self.act) if filtered else soma
         self.fired = (self.potential >= neuron.vth) * 1
-        self.posting.remember(self.potential, self.fired, 0)
+        self.posting.remember(self.potential, 0)
         self.act = np.zeros_like(self.act)
 
 

@@ -193,7 +193,7 @@ class PyLearningTCLIF(PyTCLIFFixed):
         """Do as the neuron does, then post what the learning signal makes of the surrogate of D steps ago."""
         super().run_spk()
         now = sample_step(self.time_step, self.interval, self.offset)
-        self.posting.remember(self.soma, self.fired, now)
+        self.posting.remember(self.before, now)
         y1, y2 = self.posting.post(self.third_factor_in.recv(), now - self.delay)
         self.y1_out.send(y1)
         self.y2_out.send(y2)

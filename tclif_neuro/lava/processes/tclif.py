@@ -97,7 +97,8 @@ def _check(
         raise FormatError(f"reset_interval: {reset_interval} steps; a sample has at least 1")
 
 
-_REAL = {"mul": lambda x, k: x * k / DECAY_ONE, "sat": lambda x: x}  # neither rounds nor saturates
+# Over the real numbers nothing is rounded, saturated or wrapped around.
+_REAL = step.bind(rebind, lambda x, k: x * k / DECAY_ONE, lambda x: x, lambda x: x)
 
 
 class _Model(PyLoihiProcessModel):
@@ -136,7 +137,7 @@ class _Model(PyLoihiProcessModel):
         coefficients = self.a1[row], self.a2[row], self.b1, self.b2
         gamma, vth = self.gamma_mant << ACT_SHIFT, self.vth_mant << ACT_SHIFT
         new = self.advance(self.dendrite, self.soma, self.fired, act, *coefficients, gamma, vth)
-        self.dendrite, self.soma, self.fired, saturated = new
+        self.dendrite, self.soma, self.fired, saturated, self.before = new
         self.s_out.send(self.fired)
         if self.recording:
             self.recording.add(self.time_step, self.dendrite, self.soma, self.fired, saturated)
@@ -160,7 +161,7 @@ class PyTCLIFFixed(_Model):
 class PyTCLIFFloat(_Model):
     """The same equations over the real numbers: no rounding, no saturation."""
 
-    STEPS = {"delayed": rebind(step.tclif_delayed, **_REAL), "immediate": rebind(step.tclif_immediate, **_REAL)}  # noqa: RUF012
+    STEPS = {"delayed": _REAL.tclif_delayed, "immediate": _REAL.tclif_immediate}  # noqa: RUF012
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     dendrite: Array = LavaPyType(np.ndarray, float)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.dynamics import integrate
+
 Floats = npt.NDArray[Any]
 
 _GRID = np.concatenate([np.linspace(0.02, 0.9, 45), np.linspace(0.91, 0.999, 30)])
@@ -36,8 +38,7 @@ def impulse_response(a1: float, a2: float, b1: float, b2: float, steps: int) -> 
     """e[t] after an input of 1 at t = 0: `d = a1 d + b1 e + x; e = a2 e + b2 d`, coefficients as decimals."""
     response, d, e = np.zeros(steps), 0.0, 0.0
     for t in range(steps):
-        d = a1 * d + b1 * e + (t == 0)
-        e = a2 * e + b2 * d
+        d, e, _, _ = integrate(d, e, float(t == 0), 0.0, 0.0, a1, a2, b1, b2)
         response[t] = e
     return response
 

@@ -20,17 +20,8 @@ from tclif_neuro.compiled import inlined, kernel
 from tclif_neuro.network import ACT_SHIFT
 from tclif_neuro.onchip.engine import arithmetic as engine
 from tclif_neuro.onchip.engine import program
-from tclif_neuro.onchip.exact.kernel import (
-    _arithmetic,
-    _both_signs,
-    _delayed,
-    _eligibility,
-    _error,
-    _narrow,
-    _posted,
-    _shifted,
-    _surrogate,
-)
+from tclif_neuro.onchip.exact import scalars
+from tclif_neuro.onchip.exact.scalars import neurons
 from tclif_neuro.onchip.rule.matrices import Matrix
 
 Ints = npt.NDArray[Any]
@@ -103,13 +94,12 @@ class Record(NamedTuple):
     weight: Ints  # [S, 3, M, max(N, O)] int16
 
 
-_payload = inlined(program.payload, narrow=_narrow)
+_payload = inlined(program.payload, narrow=scalars.narrow)
 _halved = inlined(engine.halved)
 _decayed = inlined(engine.decayed)
 _increased = inlined(engine.increased)
 _accumulated = inlined(engine.accumulated)
 _rounded = inlined(engine.rounded)
-_mul, _sat, _int32 = (_arithmetic[name] for name in ("mul", "sat", "int32"))
 
 
 @njit
@@ -125,7 +115,7 @@ def _send(p, m, matrix, x, t):
     a1, a2 = p.eligibility[matrix, 0, row], p.eligibility[matrix, 1, row]
     b1, b2 = p.eligibility[matrix, 2, row], p.eligibility[matrix, 3, row]
     for i in range(inputs):
-        d[i], e[i] = _eligibility(d[i], e[i], x[i], a1, a2, b1, b2)
+        d[i], e[i] = scalars.eligibility(d[i], e[i], x[i], a1, a2, b1, b2)
         value = _payload(e[i], p.payload_shift[matrix])
         sent[i] = max(0, value)
         if p.halves[matrix] == 2:
@@ -143,7 +133,7 @@ def _deliver(p, m, matrix):
             for n in range(size):
                 total[n] += row[n] * value
     for n in range(size):
-        total[n] = _int32(_shifted(total[n], shift))
+        total[n] = neurons.int32(scalars.shifted(total[n], shift))
 
 
 @njit
@@ -154,11 +144,11 @@ def _advance(p, m, t):
     for n in range(len(m.spike)):
         came = m.total[INPUT, n] + m.total[RECURRENT, n]
         act = 0 if p.filtered else (came << ACT_SHIFT) + p.bias[0, n]
-        new = _delayed(m.states[0, n], m.states[1, n], m.spike[n], act, a1, a2, b1, b2, p.gamma, p.vth)
+        new = neurons.tclif_delayed(m.states[0, n], m.states[1, n], m.spike[n], act, a1, a2, b1, b2, p.gamma, p.vth)
         m.states[0, n], m.states[1, n] = new[0], new[1]
-        m.soma[n] = _sat(new[1] + came) if p.filtered else new[1]
+        m.soma[n] = neurons.sat(new[1] + came) if p.filtered else new[1]
         m.spike[n] = m.soma[n] >= p.vth
-        m.psi[n] = _surrogate(m.soma[n], p.vth, p.surrogate_shift, p.trace_max)
+        m.psi[n] = scalars.surrogate(m.soma[n], p.vth, p.surrogate_shift, p.trace_max)
 
 
 @njit
@@ -166,9 +156,9 @@ def _compare(p, m, targets, t):
     """One step of the readout, and its error against `targets` [T, O], 0 in a silent step."""
     for o in range(len(m.error)):
         came = m.total[OUTPUT, o]
-        kept = _mul(m.potential[o], p.readout_decay) + (came << ACT_SHIFT) + p.bias[1, o]
-        m.potential[o] = came if p.filtered else _sat(kept)
-        m.error[o] = _error(m.potential[o], targets[t, o], p.error_shift, p.trace_max) if t < len(targets) else 0
+        kept = neurons.mul(m.potential[o], p.readout_decay) + (came << ACT_SHIFT) + p.bias[1, o]
+        m.potential[o] = came if p.filtered else neurons.sat(kept)
+        m.error[o] = scalars.error(m.potential[o], targets[t, o], p.error_shift, p.trace_max) if t < len(targets) else 0
 
 
 @njit
@@ -180,9 +170,9 @@ def _post(p, m):
         if m.error[o] != 0:
             for n in range(len(m.spike)):
                 signal[n] += p.feedback[o, n] * m.error[o]
-        m.posted[1, 0, o], m.posted[1, 1, o] = _both_signs(m.error[o])
+        m.posted[1, 0, o], m.posted[1, 1, o] = scalars.both_signs(m.error[o])
     for n in range(len(m.spike)):
-        m.posted[0, 0, n], m.posted[0, 1, n] = _posted(m.psi[n], signal[n], p.signal_shift, p.trace_max)
+        m.posted[0, 0, n], m.posted[0, 1, n] = scalars.posted(m.psi[n], signal[n], p.signal_shift, p.trace_max)
 
 
 @njit

@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from tclif_neuro.compiled import inlined, kernel
-from tclif_neuro.fixed import step
+from tclif_neuro.compiled import kernel
 from tclif_neuro.network import ACT_SHIFT
-from tclif_neuro.onchip.rule import equations as rule
-from tclif_neuro.onchip.rule import random_bits
+from tclif_neuro.onchip.exact import scalars
+from tclif_neuro.onchip.exact.scalars import neurons
 
 Ints = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -89,24 +88,6 @@ class Record(NamedTuple):
     weight: Ints  # [2 L, S, M, N] int16
 
 
-_arithmetic = {name: inlined(getattr(step, name)) for name in ("mul", "sat", "int32")}
-_delayed = inlined(step.tclif_delayed, **_arithmetic)
-_immediate = inlined(step.tclif_immediate, **_arithmetic)
-_lif = inlined(step.lif, **_arithmetic)
-_narrow = inlined(rule.narrow)
-_surrogate = inlined(rule.surrogate)
-_eligibility = inlined(rule.eligibility, **_arithmetic)
-_both_signs = inlined(rule.both_signs)
-_posted = inlined(rule.posted, narrow=_narrow, both_signs=_both_signs)
-_error = inlined(rule.error, narrow=_narrow)
-_shifted = inlined(rule.shifted)
-_moved = inlined(rule.moved)
-_weight = inlined(rule.update, moved=_moved)
-_mix = inlined(random_bits.mix)
-_key = inlined(random_bits.key, mix=_mix)
-_bits = inlined(random_bits.bits, mix=_mix)
-
-
 @njit
 def _deliver(weight, exponent, x, total):
     """total[0, n] += what the input `x` [M] gives to neuron n through `weight` [M, N]; total[1]: working space."""
@@ -118,7 +99,7 @@ def _deliver(weight, exponent, x, total):
             for n in range(len(row)):
                 product[n] += row[n] * value
     for n in range(len(product)):
-        total[0, n] += _shifted(product[n], exponent)
+        total[0, n] += scalars.shifted(product[n], exponent)
 
 
 @njit
@@ -137,14 +118,18 @@ def _advance_neurons(p, m, layer, t):
     for n in range(size):
         act = m.total[0, n] << ACT_SHIFT
         if kind == LIF:
-            new = _lif(dendrite[n], soma[n], act, bias[n], a1[n], a2[n], vth)
+            u, v, fired, _ = neurons.lif(dendrite[n], soma[n], act, bias[n], a1[n], a2[n], vth)
+            before = v
         elif kind == DELAYED:
-            new = _delayed(dendrite[n], soma[n], spike[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
+            u, v, fired, _, before = neurons.tclif_delayed(
+                dendrite[n], soma[n], spike[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
+            )
         else:
-            new = _immediate(dendrite[n], soma[n], spike[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth)
-        dendrite[n], soma[n], spike[n] = new[0], new[1], new[2]
-        before = new[1] + (vth * new[2] if kind == IMMEDIATE else 0)
-        psi[n] = _surrogate(before, vth, shift, p.trace_max)
+            u, v, fired, _, before = neurons.tclif_immediate(
+                dendrite[n], soma[n], spike[n], act + bias[n], a1[n], a2[n], b1[n], b2[n], gamma, vth
+            )
+        dendrite[n], soma[n], spike[n] = u, v, fired
+        psi[n] = scalars.surrogate(before, vth, shift, p.trace_max)
 
 
 @njit
@@ -169,8 +154,8 @@ def _remember(p, m, matrix, x, t):
     )
     d, e, kept = m.traces[matrix, 0], m.traces[matrix, 1], m.kept[t % len(m.kept), matrix]
     for i in range(len(x)):
-        d[i], e[i] = _eligibility(d[i], e[i], x[i], a1, a2, b1, b2)
-        kept[i] = _narrow(e[i], p.shift[matrix, 1], p.trace_max)
+        d[i], e[i] = scalars.eligibility(d[i], e[i], x[i], a1, a2, b1, b2)
+        kept[i] = scalars.narrow(e[i], p.shift[matrix, 1], p.trace_max)
         _count(m.counts[matrix, :, TRACE], kept[i], p.trace_max)
 
 
@@ -192,7 +177,7 @@ def _step(p, m, x, target, t):
     squares = 0
     potential = m.states[1, len(p.size) - 1]
     for o in range(len(m.error)):
-        m.error[o] = _error(potential[o], target[o], p.error_shift, p.trace_max)
+        m.error[o] = scalars.error(potential[o], target[o], p.error_shift, p.trace_max)
         _count(m.counts[-1, :, 0], m.error[o], p.trace_max)
         squares += m.error[o] ** 2
     for layer in range(len(p.size)):
@@ -207,7 +192,7 @@ def _post(p, m, layer, t):
     posted, signal, counts = m.posted[t % len(m.posted), layer], m.total[0], m.counts[2 * layer, :, POSTED]
     if layer == len(p.size) - 1:
         for o in range(len(m.error)):
-            posted[0, o], posted[1, o] = _both_signs(m.error[o])
+            posted[0, o], posted[1, o] = scalars.both_signs(m.error[o])
             _count(counts, m.error[o], p.trace_max)
         return
     signal.fill(0)
@@ -217,7 +202,7 @@ def _post(p, m, layer, t):
             for n in range(p.size[layer]):
                 signal[n] += row[n] * m.error[o]
     for n in range(p.size[layer]):
-        posted[0, n], posted[1, n] = _posted(m.psi[layer, n], signal[n], p.shift[2 * layer, 2], p.trace_max)
+        posted[0, n], posted[1, n] = scalars.posted(m.psi[layer, n], signal[n], p.shift[2 * layer, 2], p.trace_max)
         _count(counts, posted[1, n] - posted[0, n], p.trace_max)
 
 
@@ -235,7 +220,7 @@ def _learn(p, m, matrix, t, sample, last):
             for n in range(size):
                 row[n] += trace * y[n]
     if last or (p.update_every > 0 and (t + 1) % p.update_every == 0):
-        _update(p, m, matrix, _key(p.seed, matrix, sample, t))
+        _update(p, m, matrix, scalars.key(p.seed, matrix, sample, t))
 
 
 @njit
@@ -249,12 +234,12 @@ def _update(p, m, matrix, key):
             if change[n] != 0:
                 dither = (1 << shift) >> 1
                 if p.stochastic:
-                    dither = _bits(key, n * inputs + i) & ((1 << shift) - 1)
+                    dither = scalars.bits(key, n * inputs + i) & ((1 << shift) - 1)
                 old, by = weight[n] >> p.weight_shift, np.int64(change[n])
-                new = _weight(old, by, shift, dither, p.low, p.high)
+                new = scalars.update(old, by, shift, dither, p.low, p.high)
                 counts[OF, LOST] += 1
                 counts[HITS, LOST] += new == old
-                counts[HITS, SATURATED] += _moved(old, by, shift, dither) != new
+                counts[HITS, SATURATED] += scalars.moved(old, by, shift, dither) != new
                 weight[n] = new << p.weight_shift
                 change[n] = 0
 

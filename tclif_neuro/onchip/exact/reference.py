@@ -60,7 +60,7 @@ class LearningLayer:
             connection.remember(signal, step)
         spikes: Ints = self.neurons.advance(np.asarray(a_in)[None])[0]
         if self.posting:
-            self.posting.remember(self.soma, spikes, step)
+            self.posting.remember(self.neurons.before[0], step)
         self.spikes[step] = spikes
         self.states[:, step] = self.neurons.first[0], self.neurons.second[0]
         for row, name in enumerate("de"):

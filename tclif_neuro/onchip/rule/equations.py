@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tclif_neuro.fixed.step import mul, sat
+from tclif_neuro.fixed.step import integrate
 from tclif_neuro.network import ACT_SHIFT
 
 Int = Any
@@ -31,8 +31,8 @@ def eligibility(d: Int, e: Int, x: Int, a1: Int, a2: Int, b1: Int, b2: Int) -> t
 
     d <- sat(mul(d, a1) + mul(e, b1) + (x << 6));    e <- sat(mul(e, a2) + mul(d, b2))
     """
-    d = sat(mul(d, a1) + mul(e, b1) + (x << ACT_SHIFT))
-    return d, sat(mul(e, a2) + mul(d, b2))
+    d, e, _, _ = integrate(d, e, x << ACT_SHIFT, 0, 0, a1, a2, b1, b2)
+    return d, e
 
 
 def error(potential: Int, target: Int, shift: int, limit: int) -> Int:

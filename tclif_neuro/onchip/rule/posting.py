@@ -27,9 +27,8 @@ class Posting:
         self.depth = setup.delay(layer) + 1
         self.psi = np.zeros((self.depth, described.size), np.int64)
 
-    def remember(self, soma: Ints, spikes: Ints, step: int) -> None:
-        """Keep the surrogate of step `step`, of the soma as it was before a reset in the same step."""
-        before = soma + (self.neuron.vth * spikes if self.neuron.reset == "immediate" else 0)
+    def remember(self, before: Ints, step: int) -> None:
+        """Keep the surrogate of step `step`; before: the soma as it was before a reset in the same step."""
         self.psi[step % self.depth] = rule.surrogate(before, self.neuron.vth, self.rule.surrogate_shift, self.limit)
 
     def post(self, signal: Ints, step: int) -> tuple[Ints, Ints]:
