@@ -333,6 +333,7 @@ def main() -> int:
 
 
 NORMATIVE = [
+    Path("tclif_neuro/dynamics.py"),
     Path("tclif_neuro/fixed/step.py"),
     *(
         Path(f"tclif_neuro/onchip/rule/{name}.py")
