@@ -156,7 +156,7 @@ def test_a_run_of_another_model_is_refused(folder, tmp_path):
     path = tmp_path / "other.toml"
     path.write_text(RECIPE.replace("12", "7").format(data=folder / "data.npz", epochs=1))
     run("train", path, "-o", tmp_path / "other")
-    refused(tclif("compare", folder / "tiny.net", "--run", tmp_path / "other", "--no-lava"), "7 neurons", "12")
+    refused(tclif("compare", folder / "tiny.net", "--run", tmp_path / "other", "--no-lava"), "7 there", "12")
 
 
 @pytest.mark.parametrize("command", ["export", "record", "plot"])

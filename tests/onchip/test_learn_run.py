@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tclif_neuro as tn
+from tclif_neuro.arrays import read_arrays, write_arrays
 from tclif_neuro.onchip import learn
 from tclif_neuro.onchip.tasks.checkpoint import LearnCheckpointError
 from tclif_neuro.onchip.tasks.recipe_file import changed, parse_learn_recipe
@@ -93,6 +94,30 @@ def test_a_checkpoint_of_something_else_is_refused(toy, tmp_path):
         with pytest.raises(LearnCheckpointError, match=r"checkpoint.npz: is not a checkpoint, or is damaged"):
             run_task(toy, tmp_path)
     assert run_task(toy, tmp_path, resume=False).samples == 520
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("position", 10**9, "sample 1000000000 of 520"),
+        ("position", "50", "position = '50': should be a valid integer"),
+        ("correct", -1, "correct = -1: should be greater"),
+        ("rows", [], "rows = "),
+        ("rows", [{"sample": 0}], "its records are not those"),
+        ("phase", "a\0b", r"phase = 'a\\x00b' in a record"),
+        ("error", "x", "error = 'x' in a record"),
+    ],
+)
+def test_facts_that_do_not_fit_are_refused(toy, whole, tmp_path, key, value, words):
+    run_task(toy, tmp_path)
+    stored = read_arrays(tmp_path / "checkpoint.npz")
+    if key in ("phase", "error") and isinstance(value, str):
+        stored.facts["rows"][-1][key] = value
+    else:
+        stored.facts[key] = value
+    write_arrays(tmp_path / "checkpoint.npz", stored.arrays, stored.facts)
+    with pytest.raises(LearnCheckpointError, match=words):
+        run_task(toy, tmp_path)
 
 
 KILLED = """
