@@ -1,8 +1,10 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from tclif_neuro.compare.activity import of_run, of_trace
 from tclif_neuro.errors import TclifError
@@ -111,3 +113,11 @@ def test_without_labels_and_float_model_the_integers_are_drawn_alone(net, run):
     assert any(
         axes.get_title("left") == f"at the end of the sample: predicts {run.predictions[0]}" for axes in figure.axes
     )
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$x^$", "$5-$9", "$" + "{" * 20 + "$"])
+def test_the_name_of_a_class_is_no_formula(sample, name):
+    figure = activity_figure(replace(sample, classes=(name, name + "2", name + "3")), title=f"predicts {name}")
+    figure.savefig(io.BytesIO(), format="svg", metadata={"Date": None})
+    named = [text for text in figure.findobj(Text) if name in text.get_text()]
+    assert named and not any(text.get_parse_math() for text in named)
