@@ -49,7 +49,39 @@ ROOM = {
 }
 
 # "function: before -> after": why no result changes.
-EQUIVALENT: dict[str, str] = {}
+ONE = "coefficients that are shared: the first is the last"
+WRITTEN = "each row is written before it is read"
+LEARNS = "what does not learn is asked for nothing"
+EQUIVALENT: dict[str, str] = {
+    "int32: x + 2 ** 31 -> x - 2 ** 31": "the two are 2^32 apart",
+    "shifted: exponent >= 0 -> exponent > 0": "by nothing, both ways are one",
+    "shifted: exponent >= 0 -> exponent >= 1": "by nothing, both ways are one",
+    "of: np.array([DECAY_ONE - neuron.v_decay], np.int64) -> [DECAY_ONE - neuron.v_decay]": "read by its index",
+    "of: (slice(None, None, None), 0) -> (slice(None, None, None), -1)": ONE,
+    "of: a[:, 0] -> a[:, -1]": ONE,
+    "of: (:, 0) -> (:, -1)": ONE,
+    "of: neuron.b1[0] -> neuron.b1[-1]": ONE,
+    "of: neuron.b2[0] -> neuron.b2[-1]": ONE,
+    "of: int(neuron.b1[0]) -> neuron.b1[0]": "an integer either way",
+    "of: int(neuron.b2[0]) -> neuron.b2[0]": "an integer either way",
+    "__init__: self.start() -> pass": "a sample begins with it",
+    "__init__: self.start() -> self": "a sample begins with it",
+    "__init__: setup.delay(matrix.layer) + 2 -> setup.delay(matrix.layer) + 3": "more room than is needed",
+    "__init__: setup.delay(layer) + 1 -> setup.delay(layer) + 2": "more room than is needed",
+    "start: np.zeros((self.depth, inputs), np.int64) -> np.ones((self.depth, inputs), np.int64)": WRITTEN,
+    "__init__: np.zeros((self.depth, described.size), np.int64) -> np.ones((self.depth, described.size), np.int64)": WRITTEN,
+    "start: self.weight.shape if self.rule else (0, 0) -> self.weight.shape": LEARNS,
+    "start: (0, 0) -> (1, 0)": LEARNS,
+    "start: (0, 0) -> (0, 1)": LEARNS,
+    "start: (0, 0) -> (-1, 0)": LEARNS,
+    "start: (0, 0) -> (0, -1)": LEARNS,
+    "remember: self.rule and self.coefficients -> self.rule or self.coefficients": "both are there, or neither",
+    "remember: self.rule and self.coefficients -> self.rule": "both are there, or neither",
+    "remember: self.rule and self.coefficients -> self.coefficients": "both are there, or neither",
+    "_update: self.rule.rate_shift if self.rule else 0 -> self.rule.rate_shift": LEARNS,
+    "_update: self.rule.rate_shift if self.rule else 0 -> self.rule.rate_shift if self.rule else 1": LEARNS,
+    "_update: self.rule.rate_shift if self.rule else 0 -> self.rule.rate_shift if self.rule else -1": LEARNS,
+}
 
 SWAPPED: dict[type, list[type]] = {
     ast.Gt: [ast.GtE, ast.LtE],
@@ -170,16 +202,19 @@ class Mutant:
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """Every mutant of `source`."""
+    """Every mutant of `source`. A constant is shown with what it stands in."""
     tree = ast.parse(source)
     for parent, name, index, node, scope in list(places(tree)):
+        around = isinstance(node, ast.Constant) and isinstance(parent, ast.expr)
+        before = _short(parent if around else node)
         for other in mutated(node):
             siblings = getattr(parent, name)
             replaced = other if index is None else [*siblings[:index], other, *siblings[index + 1 :]]
             setattr(parent, name, replaced)
             text = ast.unparse(ast.fix_missing_locations(copy.deepcopy(tree)))
+            after = _short(parent if around else other)
             setattr(parent, name, siblings)
-            yield Mutant(getattr(node, "lineno", 0), f"{scope}: {_short(node)} -> {_short(other)}", text)
+            yield Mutant(getattr(node, "lineno", 0), f"{scope}: {before} -> {after}", text)
 
 
 def _short(node: ast.AST) -> str:

@@ -36,6 +36,14 @@ def eligibility(d, e, x, a1, a2, b1, b2, sat):
     return d, sat(mul(e, a2) + mul(d, b2))
 
 
+class Losses(dict):
+    """What the limits of the rule took, by name: [hits, of], of those that are not 0."""
+
+    def count(self, name: str, hit: bool, value: int):
+        hits, of = self.get(name, (0, 0))
+        self[name] = hits + (hit and value != 0), of + (value != 0)
+
+
 WORD = 2**32
 FEEDBACK = 2**16 - 1  # the number of its matrix
 
@@ -69,8 +77,10 @@ class Connection:
     layer: int
     recurrent: bool
     weight: list  # [N][M] mantissas
+    losses: Losses
 
     def __post_init__(self):
+        self.name = f"{self.layer}_recurrent" if self.recurrent else f"{self.layer}"
         rule = self.setup.plasticity[self.layer]
         self.learns = rule is not None and (rule.recurrent or not self.recurrent)
         own = self.recurrent and self.learns
@@ -107,6 +117,8 @@ class Connection:
             keep = (int(neuron.a1[row][0]), int(neuron.a2[row][0]), int(neuron.b1[0]), int(neuron.b2[0]))
         for i, x in enumerate(values):
             self.d[i], self.e[i] = eligibility(self.d[i], self.e[i], int(x), *keep, self.sat)
+            trace = narrow(self.e[i], self.trace, self.limit)
+            self.losses.count(f"clipped_trace_{self.name}", abs(trace) == self.limit, trace)
 
     def learn(self, y: list[tuple[int, int]], last: bool):
         """Take the factors of this step."""
@@ -133,7 +145,12 @@ class Connection:
                 if self.setup.rounding == "stochastic":
                     synapse = n * len(row) + i
                     half = random_bits(self.setup.seed, matrix, self.sample, step, synapse) % 2**self.rate
-                self.weight[n][i] = unit * updated(self.weight[n][i] // unit, moved, self.rate, half, limit)
+                before = self.weight[n][i] // unit
+                after = updated(before, moved, self.rate, half, limit)
+                free = updated(before, moved, self.rate, half, 2**40)
+                self.losses.count(f"lost_{self.name}", after == before, moved)
+                self.losses.count(f"saturated_{self.name}", after != free, moved)
+                self.weight[n][i] = unit * after
 
 
 @dataclass
@@ -152,11 +169,11 @@ class Network:
 
     def __init__(self, setup):
         self.setup = setup
-        self.connections = []
+        self.connections, self.losses = [], Losses()
         for index, layer in enumerate(setup.net.layers):
             matrices = [layer.synapses] + ([layer.recurrent] if layer.recurrent is not None else [])
             self.connections.append(
-                [Connection(setup, index, bool(i), m.weight.tolist()) for i, m in enumerate(matrices)]
+                [Connection(setup, index, bool(i), m.weight.tolist(), self.losses) for i, m in enumerate(matrices)]
             )
         self.records = [Learnt() for _ in setup.net.layers]
         self.potential, self.error = [], []
@@ -177,6 +194,8 @@ class Network:
             inputs = self._forward(values)
             error = self._error(label, t)
             total += sum(value**2 for value in error)
+            for value in error:
+                self.losses.count("clipped_error", abs(value) == 2**setup.trace_bits - 1, value)
             steps.append([self._learn(index, inputs[index], error, t == last) for index in range(len(inputs))])
         for connections in self.connections:
             for connection in connections:
@@ -205,7 +224,7 @@ class Network:
         """One layer learns one step; returns what is recorded of the step."""
         setup, layer, rule = self.setup, self.layers[index], self.setup.plasticity[index]
         limit = 2**setup.trace_bits - 1
-        y = [(0, 0)] * layer.size
+        y = [(0, 0)] * layer.size  # y1, y2
         if rule is not None and index == len(self.layers) - 1:
             y = [posted(value) for value in error]
         elif rule is not None:
@@ -213,6 +232,9 @@ class Network:
             vth = layer.layer.neuron.vth_mant * 64
             psi = [surrogate(soma, vth, rule.surrogate_shift, limit) for soma in layer.compared]
             y = [posted(narrow(p * s, rule.signal_shift, limit)) for p, s in zip(psi, signals, strict=True)]
+        if rule is not None:
+            for y1, y2 in y:
+                self.losses.count(f"clipped_posted_{index}", y1 + y2 == limit, y1 - y2)
         traces = ([], [])
         for connection, values in zip(self.connections[index], inputs, strict=False):
             if connection.learns:

@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from tclif_neuro.data.digits import digits_rows
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError
-from tclif_neuro.network import FormatError, TCLIFNeuron
+from tclif_neuro.network import STATE_MAX, FormatError, TCLIFNeuron
 from tclif_neuro.onchip import EngineState, LearningSetup, Plasticity, learn, random_network
 from tests.onchip.setups import setups
 
@@ -125,6 +125,14 @@ LIMITS = [
     ({"target": np.zeros((2, 2), int)}, "target: one value a step"),
     ({"target_others": -(2**23)}, "target_others: -8388608"),
     ({"seed": -1}, "seed: -1"),
+    ({"target": []}, "target: one value a step"),
+    ({"seed": 2**31}, "seed: 2147483648"),
+    ({"learnt": 2**31}, "learnt: 2147483648"),
+    ({"idle": 0, "variant": "native"}, "idle: 0"),
+    ({"idle": 2**16 + 1, "variant": "native"}, "idle: 65537"),
+    ({"trace_bits": 0}, "trace_bits: 0"),
+    ({"weight_bits": 1}, "weight_bits: 1"),
+    ({"error_shift": -1}, "error_shift: -1"),
     ({"plasticity": (HIDDEN,)}, "plasticity: 1 for 2 layers"),
     ({"plasticity": (None, None)}, "no layer learns"),
     ({"variant": "quick"}, "variant: 'quick'"),
@@ -140,9 +148,35 @@ def test_what_does_not_fit_is_refused(change, message) -> None:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"target": 5},
+        {"target": [STATE_MAX, -STATE_MAX], "target_others": -STATE_MAX},
+        {"seed": 2**31 - 1, "learnt": 2**31 - 1},
+        {"idle": 2**16, "variant": "native"},
+        {"idle": 1, "variant": "native"},
+        {"error_shift": 23, "update_every": 63, "trace_bits": 1},
+        {"error_shift": 0, "update_every": 1, "trace_bits": 7},
+    ],
+    ids=str,
+)
+def test_what_just_fits_is_taken(change) -> None:
+    setup = replace(digits_setup(), **change)
+    assert np.array_equal(setup.target, np.ravel(change.get("target", RAMP)))
+    assert setup.target.ndim == 1 and not setup.target.flags.writeable
+
+
+def test_shifts_reach_their_limits() -> None:
+    assert replace(HIDDEN, rate_shift=24, recurrent_rate_shift=24).of_recurrent.rate_shift == 24
+    assert replace(HIDDEN, trace_shift=23, signal_shift=23, surrogate_shift=23).of_recurrent.signal_shift == 23
+    assert replace(HIDDEN, rate_shift=0, trace_shift=0, recurrent_rate_shift=None).of_recurrent.rate_shift == 0
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("rate_shift", 25),
+        ("rate_shift", -1),
         ("trace_shift", -1),
         ("signal_shift", 24),
         ("surrogate_shift", -1),
