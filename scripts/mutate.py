@@ -57,8 +57,6 @@ EQUIVALENT: dict[str, str] = {
     "shifted: exponent >= 0 -> exponent > 0": "by nothing, both ways are one",
     "shifted: exponent >= 0 -> exponent >= 1": "by nothing, both ways are one",
     "of: np.array([DECAY_ONE - neuron.v_decay], np.int64) -> [DECAY_ONE - neuron.v_decay]": "read by its index",
-    "of: (slice(None, None, None), 0) -> (slice(None, None, None), -1)": ONE,
-    "of: a[:, 0] -> a[:, -1]": ONE,
     "of: (:, 0) -> (:, -1)": ONE,
     "of: neuron.b1[0] -> neuron.b1[-1]": ONE,
     "of: neuron.b2[0] -> neuron.b2[-1]": ONE,
@@ -69,7 +67,16 @@ EQUIVALENT: dict[str, str] = {
     "__init__: setup.delay(matrix.layer) + 2 -> setup.delay(matrix.layer) + 3": "more room than is needed",
     "__init__: setup.delay(layer) + 1 -> setup.delay(layer) + 2": "more room than is needed",
     "start: np.zeros((self.depth, inputs), np.int64) -> np.ones((self.depth, inputs), np.int64)": WRITTEN,
-    "__init__: np.zeros((self.depth, described.size), np.int64) -> np.ones((self.depth, described.size), np.int64)": WRITTEN,
+    "__init__: np.zeros((self.depth, described.size), np.int64)"
+    " -> np.ones((self.depth, described.size), np.int64)": WRITTEN,
+    "remember: rule.surrogate(before, self.neuron.vth, self.rule.surrogate_shift, self.limit)"
+    " -> rule.surrogate(self.neuron.vth, before, self.rule.surrogate_shift, self.limit)": "a distance",
+    "post: rule.posted(self.psi[step % self.depth], signal, self.rule.signal_shift, self.limit)"
+    " -> rule.posted(signal, self.psi[step % self.depth], self.rule.signal_shift, self.limit)": "a product",
+    "_update: bits(key(setup.seed, self.matrix.number, sample, step), self.synapse)"
+    " -> bits(self.synapse, key(setup.seed, self.matrix.number, sample, step))": "exclusive or",
+    "__init__: Coefficients.of(setup.net.layers[matrix.layer]) if self.rule else None"
+    " -> Coefficients.of(setup.net.layers[matrix.layer])": LEARNS,
     "start: self.weight.shape if self.rule else (0, 0) -> self.weight.shape": LEARNS,
     "start: (0, 0) -> (1, 0)": LEARNS,
     "start: (0, 0) -> (0, 1)": LEARNS,
@@ -205,7 +212,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of `source`. A constant is shown with what it stands in."""
     tree = ast.parse(source)
     for parent, name, index, node, scope in list(places(tree)):
-        around = isinstance(node, ast.Constant) and isinstance(parent, ast.expr)
+        around = isinstance(node, ast.Constant) and isinstance(parent, (ast.expr, ast.keyword))
         before = _short(parent if around else node)
         for other in mutated(node):
             siblings = getattr(parent, name)
