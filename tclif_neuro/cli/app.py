@@ -358,6 +358,8 @@ def bench(
 
 app.command()(chip.check)
 app.command(name="map")(chip.map_cores)
+app.command()(chip.deploy)
+app.add_typer(chip.conformance, name="conformance")
 
 
 def main() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, TaskName
+from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, TaskName, Timeout
+
+SLURM_TIMEOUT = 900.0  # seconds, for a run through a cluster
 
 BoardName = Annotated[str, typer.Option("--board", metavar="NAME", help="oheogulch, kapohopoint, vpx or halapoint.")]
 ChipPathName = Annotated[
@@ -64,3 +67,86 @@ def map_cores(
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
     result = map_file(file, board=board, path=path, samples=samples, choice=choice, figure=out)
     terminal.deliver(result, map_parts(result), json)
+
+
+class DeployTarget(str, Enum):
+    """What to run on."""
+
+    cpu = "cpu"
+    loihi2 = "loihi2"
+
+
+def deploy(
+    file: NetFile,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="For report.json and spikes.npz.")],
+    target: Annotated[DeployTarget, typer.Option(help="Lava's models of the chip on this CPU, or a board.")],
+    path: ChipPathName = "auto",
+    board: BoardName = "oheogulch",
+    partition: Annotated[str, typer.Option(metavar="P", help="Of a cluster under SLURM; with cpu, too.")] = "",
+    node: Annotated[str, typer.Option(metavar="N", help="Of the cluster, instead of a partition.")] = "",
+    host: Annotated[str, typer.Option(metavar="IP", help="Of a board on Ethernet.")] = "",
+    chip: Annotated[str, typer.Option(metavar="GENERATION", help="N2A2, N3B2, N3B3, N3C1 or N3D1.")] = "N3B3",
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 4,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Everything but the run.")] = False,
+    timeout: Timeout = None,
+    task: TaskName = None,
+    data: DataFile = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Check, place, convert, run and compare. Exit status 1 if the bits differ, 2 if something is missing."""
+    from tclif_neuro.cli.commands.deploy import DeployOptions, deploy_file, deploy_through_slurm
+    from tclif_neuro.cli.commands.samples import Choice
+    from tclif_neuro.loihi.host import Target
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.chip import deploy_parts
+
+    where = Target(partition=partition, node=node, host=host, chip=chip)
+    if target is DeployTarget.cpu and (partition or node):
+        arguments = ["deploy", str(file.resolve()), "-o", str(out.resolve()), "--target", "cpu", "--path", path]
+        arguments += ["--board", board, "--samples", str(samples), *(["--json"] if json else [])]
+        for option, value in (("--task", task), ("--data", data), ("--data-dir", data_dir), ("--timeout", timeout)):
+            arguments += [] if value is None else [option, str(value)]
+        raise typer.Exit(deploy_through_slurm(arguments, where, timeout or SLURM_TIMEOUT))
+    choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
+    options = DeployOptions(target=target.value, path=path, board=board, where=where, timeout=timeout, dry_run=dry_run)
+    with terminal.progress() as bars:
+        result = deploy_file(file, out, choice, options, tell=bars.executor("Lava"))
+    terminal.deliver(result, deploy_parts(result), json)
+    if result.identical is False:
+        raise typer.Exit(1)
+
+
+conformance = typer.Typer(help="Vectors that ask a chip what no document says.", no_args_is_help=True)
+
+
+@conformance.command()
+def write(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.h5", help="Replaced if there.")],
+    json: Json = False,
+) -> None:
+    """Write the vectors; deploy/loihi2/run_vectors.py runs them, on a board or on a CPU."""
+    from tclif_neuro.loihi.conformance import write_vectors
+    from tclif_neuro.loihi.vectors import all_vectors
+    from tclif_neuro.show import terminal
+
+    vectors = all_vectors()
+    write_vectors(out, vectors)
+    terminal.deliver({"file": out, "vectors": len(vectors)}, [f"wrote {len(vectors)} vectors to {out}"], json)
+
+
+@conformance.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="RESULT.h5", help="What run_vectors.py wrote.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """What a result says, vector by vector. Exit status 1 unless every one is what Lava's CPU models give."""
+    from tclif_neuro.loihi.conformance import read_result, verdict
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.chip import verdict_parts
+
+    result = read_result(file)
+    verdicts = verdict(result)
+    terminal.deliver({"facts": result.facts, "verdicts": verdicts}, verdict_parts(result.facts, verdicts), json)
+    if any(v.equal != "lava" for v in verdicts):
+        raise typer.Exit(1)

@@ -10,6 +10,8 @@ so an edge always takes one step, as a `Dense` or `Sparse` does in Lava.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -93,12 +95,16 @@ class Edge:
 
     def deliver(self, sent: Ints) -> Ints:
         """What arrives of `sent` [B, M], int64 [B, N], wrapped to 32 bits as in Lava."""
+        total = int32(self.product(sent))
+        return int32(total << self.exponent) if self.exponent > 0 else total >> -self.exponent
+
+    def product(self, sent: Ints) -> Ints:
+        """`weight s`, exact."""
         signal = sent if self.message_bits else (sent != 0).astype(np.int64)
         if self.diagonal:
-            total = int32(self.weight * signal)
-        else:  # exact in float64: below 2^53
-            total = int32((signal.astype(np.float64) @ self.weight.T.astype(np.float64)).astype(np.int64))
-        return int32(total << self.exponent) if self.exponent > 0 else total >> -self.exponent
+            return self.weight * signal
+        product: Ints = (signal.astype(np.float64) @ self.weight.T.astype(np.float64)).astype(np.int64)  # below 2^53
+        return product
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,40 +151,62 @@ class GraphRun:
     left: dict[str, int]
 
 
-def run_graph(graph: Graph, x: npt.NDArray[Any], steps: int, observe: tuple[str, ...]) -> GraphRun:
-    """Run `graph` for `steps` steps on the input x [T, B, M], T <= steps, from rest."""
-    batch = x.shape[1]
-    state = {node.name: np.zeros((2, batch, node.size), np.int64) for node in graph.nodes}
-    sent = {node.name: np.zeros((batch, node.size), np.int64) for node in graph.nodes}
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What Lava's processes do where a chip might do something else; conformance vectors try others.
+
+    deliver: an edge and what its source sent -> what arrives. delay: the steps that takes. lif: the neuron's step.
+    sigma: what becomes of a sum. sends_always: whether a sigma also sends what has not changed.
+    """
+
+    deliver: Callable[[Edge, Ints], Ints] = Edge.deliver
+    delay: int = 1
+    lif: Callable[..., tuple[Any, Any, Any, Any]] = lif
+    sigma: Callable[[Ints], Ints] = int32
+    sends_always: bool = True
+
+
+def run_graph(
+    graph: Graph, x: npt.NDArray[Any], steps: int, observe: tuple[str, ...], rules: Rules | None = None
+) -> GraphRun:
+    """Run `graph` for `steps` steps on the input x [T, B, M], T <= steps, from rest; by the `rules` of Lava."""
+    rules, batch = rules or Rules(), x.shape[1]
+    rest = {node.name: np.zeros((batch, node.size), np.int64) for node in graph.nodes}
+    state = {name: np.stack([zero, zero]) for name, zero in rest.items()}
     kept = {name: np.zeros((steps, batch, graph.node(name).size), np.int32) for name in observe}
-    left = dict.fromkeys(state, 0)
+    left, sent = dict.fromkeys(state, 0), deque([rest] * rules.delay, maxlen=rules.delay)
     for t in range(steps):
         inputs: dict[str, Any] = dict.fromkeys(state, 0)
         for edge in graph.edges:
-            delivered = edge.deliver(sent[edge.source])
+            delivered = rules.deliver(edge, sent[0][edge.source])
             for target in edge.targets:
                 inputs[target] = inputs[target] + delivered
+        now = {}
         for node in graph.nodes:
             if node.kind == "source":
-                sent[node.name] = x[t].astype(np.int64) if t < len(x) else np.zeros_like(sent[node.name])
-            else:
-                state[node.name], sent[node.name], out = _advance(node, state[node.name], int32(inputs[node.name]), t)
-                left[node.name] += out
+                now[node.name] = x[t].astype(np.int64) if t < len(x) else rest[node.name]
+                continue
+            new, now[node.name], out = _advance(node, state[node.name], int32(inputs[node.name]), t, rules)
+            state[node.name] = new
+            left[node.name] += out
+        sent.append(now)
         for name in observe:
-            kept[name][t] = sent[name]
+            kept[name][t] = now[name]
     final = {node.name: (state[node.name][0], state[node.name][1]) for node in graph.nodes if node.kind == "lif"}
     return GraphRun(sent=kept, final=final, left=left)
 
 
-def _advance(node: Node, state: Ints, a_in: Ints, t: int) -> tuple[Ints, Ints, int]:
+def _advance(node: Node, state: Ints, a_in: Ints, t: int, rules: Rules) -> tuple[Ints, Ints, int]:
     """A step of a sigma or LIF node: its state, what it sends, and how often it left its 24 bits."""
     if node.kind == "sigma":
-        sigma = int32(state[0] + a_in)
-        return np.stack([sigma, state[1]]), sigma, int((np.abs(sigma) > STATE_MAX).sum())
+        sigma = rules.sigma(state[0] + a_in)
+        out = sigma if rules.sends_always else sigma * (sigma != state[0])
+        return np.stack([sigma, state[1]]), out, int((np.abs(sigma) > STATE_MAX).sum())
     u, v = np.zeros_like(state) if t + 1 == node.reset_step else state
     act, vth = int32(a_in << ACT_SHIFT), node.vth << ACT_SHIFT
-    u, v, spike, out = lif(u, v, act, node.bias, DECAY_ONE - node.du - 1, DECAY_ONE - node.dv, vth)
-    return np.stack([u, v]), spike, int(out.sum())
+    decays = DECAY_ONE - node.du - 1, DECAY_ONE - node.dv
+    u, v, spike, left = rules.lif(u, v, act, node.bias, *decays, vth)
+    return np.stack([u, v]), spike, int(left.sum())
 
 
 def joined(edges: list[Edge]) -> tuple[Edge, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tclif_neuro.show.tables import Sheet, number, share
@@ -9,7 +10,9 @@ from tclif_neuro.show.tables import Sheet, number, share
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tclif_neuro.cli.commands.deploy import DeployResult
     from tclif_neuro.cli.commands.loihi import CheckResult, MapResult
+    from tclif_neuro.loihi.conformance import Verdict
     from tclif_neuro.loihi.mapper import LayerPlace, Placement
 
 KINDS = {
@@ -117,6 +120,40 @@ def _estimates(result: MapResult) -> Sheet:
     )
     title = "per sample; time and energy are orders of magnitude, estimated, not measured on a chip"
     return Sheet(title=title, columns=("what", "value", "unit", "from"), rows=rows)
+
+
+def deploy_parts(result: DeployResult) -> list[Sheet | str]:
+    """What was run, and how it compares."""
+    rows = [
+        ("path", result.path),
+        ("cores, at least", str(result.cores)),
+        ("samples", str(result.samples)),
+        ("accuracy there", share(result.accuracy)),
+        ("accuracy of the network of integers", share(result.reference_accuracy)),
+        ("spikes in both, of those in either", ", ".join(share(c) for c in result.coincidence) or share(None)),
+        *(("environment", f"{key}={value}") for key, value in result.environment.items()),
+        ("wrote", str(result.folder)),
+    ]
+    verdicts = {None: "not run", True: "the bits of the path's reference", False: "OTHER bits than the reference"}
+    title = f"{result.file.name} on {result.target}: {verdicts[result.identical]}"
+    return [Sheet(title=title, columns=(), rows=tuple(rows))]
+
+
+def verdict_parts(facts: dict[str, str], verdicts: Sequence[Verdict]) -> list[Sheet | str]:
+    """Every vector's verdict, and how many were what Lava gives."""
+    rows = tuple((v.vector, v.about, _verdict(v)) for v in verdicts)
+    made = ", ".join(f"{key} {value}" for key, value in facts.items() if value)
+    equal = sum(v.equal == "lava" for v in verdicts)
+    sheet = Sheet(title=f"conformance: {made}", columns=("vector", "asks", "answer"), rows=rows)
+    return [sheet, f"{equal} of {len(verdicts)} vectors are what Lava's CPU models give"]
+
+
+def _verdict(v: Verdict) -> str:
+    if v.error:
+        return v.error
+    if v.equal:
+        return f"equal to {v.equal}"
+    return f"like {v.nearest} until step {v.step}, neuron {v.neuron}: {v.found} where {v.expected} was expected"
 
 
 def draw_placement(placement: Placement) -> Figure:

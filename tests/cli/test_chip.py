@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.calls import refused, run, tclif
@@ -39,3 +40,37 @@ def test_what_is_unknown_is_refused(folder, tmp_path):
     refused(tclif("map", folder / "tiny.net", "--board", "toaster"), "toaster", "oheogulch")
     refused(tclif("check", folder / "tiny.net", "--path", "x"), "microcode")
     refused(tclif("map", folder / "tiny.net", "-o", tmp_path / "chip.txt"), ".png")
+
+
+def test_deploy_without_a_board_lists_what_is_missing(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refusing = tclif("deploy", folder / "tiny.net", "-o", tmp_path / "out", "--target", "loihi2", "--partition", "kp")
+    assert refusing.exit_code == 2 and "Traceback" not in refusing.output
+    lines = refusing.stderr.splitlines()
+    assert sum(line.startswith("missing: ") for line in lines) >= 2 and "--target cpu" in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_stops_before_the_run(folder, tmp_path):
+    command = ("deploy", folder / "tiny.net", "-o", tmp_path, "--target", "loihi2", "--partition", "kp", "--dry-run")
+    found = run(*command)
+    assert found["identical"] is None and found["environment"]["PARTITION"] == "kp" and found["path"] == "stock"
+    assert (tmp_path / "report.json").exists() and not (tmp_path / "spikes.npz").exists()
+
+
+def test_conformance_vectors_that_nobody_ran(tmp_path):
+    file = tmp_path / "vectors.h5"
+    assert run("conformance", "write", "-o", file)["vectors"] > 20
+    shown = tclif("conformance", "verify", file)
+    assert shown.exit_code == 1 and "was not run" in shown.stdout
+    refused(tclif("conformance", "verify", MODELS / "smnist.net"), "no file of conformance vectors")
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.parametrize("path", ["stock", "microcode"])
+def test_deploy_on_the_cpu_gives_the_bits_of_the_reference(folder, tmp_path, path):
+    found = run("deploy", folder / "tiny.net", "-o", tmp_path, "--target", "cpu", "--path", path, "--samples", 2)
+    assert found["identical"] is True and found["cores"] >= 1
+    with np.load(tmp_path / "spikes.npz") as kept:
+        assert kept["counts_0"].shape == (2, 12)

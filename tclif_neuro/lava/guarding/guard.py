@@ -73,13 +73,20 @@ class StoppedError(BaseException):
 
 
 def guarded(
-    task: str, folder: Path, *, timeout: float, steps: int = 0, progress: Callable[[int, int], None] | None = None
+    task: str,
+    folder: Path,
+    *,
+    timeout: float,
+    steps: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> None:
     """Call the function `task`, "module:function", on `folder` in a child process, and wait until it is done.
 
     folder: what the function reads and writes, and the child's working directory; its output and its account of a
     failure go there too. timeout: seconds. steps: how many steps the run has, for messages and for `progress`, which is
-    called with the steps done and `steps` whenever they have changed. The function should run its Lava processes with
+    called with the steps done and `steps` whenever they have changed. environment: what the child gets besides this
+    process's own. The function should run its Lava processes with
     `lava.guarding.runtime.run_lava`: then the death of one is noticed at once, otherwise at the timeout.
 
     Raises `LavaError` when the function raises, a process of it dies, or it takes longer than `timeout`.
@@ -94,7 +101,7 @@ def guarded(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(scratch.name),
+            env={**_environment(scratch.name), **(environment or {})},
             cwd=folder,
             start_new_session=True,
         )

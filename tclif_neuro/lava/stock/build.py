@@ -17,29 +17,50 @@ from scipy.sparse import csr_matrix
 
 from tclif_neuro.lava.processes.sink import Sink
 from tclif_neuro.lava.processes.source import Source
-from tclif_neuro.loihi.graph import Edge, Graph, Node
+from tclif_neuro.loihi.graph import MESSAGE_BITS, Edge, Graph, Node
 
 ONCE = 2**31 - 1  # a reset interval that no run reaches
 
 
 def build_graph(
-    graph: Graph, signal: npt.NDArray[Any], steps: int, observe: Sequence[str], folder: Path
+    graph: Graph, signal: npt.NDArray[Any], steps: int, observe: Sequence[str], folder: Path, *, on_chip: bool = False
 ) -> dict[str, AbstractProcess]:
     """The processes of `graph` by node, connected, for a run of `steps` steps on the input `signal` [T, M].
 
-    Each observed node's output goes to `folder` (see `observation_path`).
+    Each observed node's output goes to `folder` (see `observation_path`). on_chip: with the adapters between the host
+    and a board, which each cost a step; never run by us, who have no board.
     """
     made = {node.name: _node(node, signal, folder) for node in graph.nodes}
+    sends = {name: process.s_out for name, process in made.items()}
+    if on_chip:
+        sends[graph.source.name] = _to_chip(graph, made[graph.source.name])
     for edge in graph.edges:
         synapses = _synapses(edge)
-        made[edge.source].s_out.connect(synapses.s_in)
+        sends[edge.source].connect(synapses.s_in)
         for target in edge.targets:
             synapses.a_out.connect(made[target].a_in)
     for name in observe:
         path = observation_path(folder, name)
         sink = Sink(size=graph.node(name).size, steps=steps, path=path, name=f"sink of {name}")
-        made[name].s_out.connect(sink.a_in)
+        (_from_chip(graph.node(name), sends[name]) if on_chip else sends[name]).connect(sink.a_in)
     return made
+
+
+def _to_chip(graph: Graph, source: AbstractProcess) -> Any:
+    from lava.proc.embedded_io.spike import PyToNxAdapter
+
+    bits = max((e.message_bits for e in graph.edges if e.source == graph.source.name), default=0)
+    adapter = PyToNxAdapter(shape=(graph.source.size,), num_message_bits=bits)
+    source.s_out.connect(adapter.inp)
+    return adapter.out
+
+
+def _from_chip(node: Node, port: Any) -> Any:
+    from lava.proc.embedded_io.spike import NxToPyAdapter
+
+    adapter = NxToPyAdapter(shape=(node.size,), num_message_bits=0 if node.kind == "lif" else MESSAGE_BITS)
+    port.connect(adapter.inp)
+    return adapter.out
 
 
 def observation_path(folder: Path, name: str) -> Path:
