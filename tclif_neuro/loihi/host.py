@@ -118,7 +118,7 @@ def read_sinfo(deadline: float = DEADLINE) -> tuple[SlurmNode, ...]:
     except subprocess.TimeoutExpired:
         raise HostError(f"sinfo: no answer within {deadline:g} s; is the cluster's controller up?") from None
     if done.returncode:
-        said = clean(cut(done.stderr.decode(errors="replace").strip()))
+        said = clean(cut(" ".join(done.stderr.decode(errors="replace").split())))
         raise HostError(f"sinfo: failed with status {done.returncode}: {said}")
     return parse_sinfo(done.stdout.decode(errors="replace"))
 

@@ -9,13 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tclif_neuro import lava
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.loihi import choose_path
 from tclif_neuro.cli.commands.outputs import save_arrays
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
+from tclif_neuro.compare.runs import compare_runs
 from tclif_neuro.errors import TclifError
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.reference import run_reference
@@ -31,11 +30,14 @@ from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 from tclif_neuro.show.tables import as_json
 
+NAMES = ("reference", "Lava")
 PACKAGES = ("tclif-neuro", "lava-nc", "lava-dl", "lava-loihi", "numpy")
 
 
 class LoihiMissing(TclifError):
     """There is no board here. The message lists what was looked for, a line each."""
+
+    lines = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def deploy_file(
     run, wanted = None, None
     if not options.dry_run:
         run, wanted = _execute(net, stock, batch, options, tell), _expected(net, stock, batch)
-    reference = run_reference(net, batch.x)
+    reference = run_reference(net, batch.x, record=True)
     result = DeployResult(
         file=file,
         target=options.target,
@@ -104,7 +106,7 @@ def deploy_file(
         samples=len(batch),
         cores=cores,
         findings=findings,
-        identical=None if run is None or wanted is None else _same(run, wanted),
+        identical=None if run is None or wanted is None else compare_runs(net, wanted, run, names=NAMES).identical,
         accuracy=None if run is None else _accuracy(run, batch),
         reference_accuracy=_accuracy(reference, batch),
         coincidence=() if run is None else _coincidence(run, reference),
@@ -137,23 +139,13 @@ def _execute(
 
 
 def _expected(net: QuantizedNetwork, stock: StockNetwork | None, batch: Batch) -> Run:
-    return run_reference(net, batch.x) if stock is None else run_stock(stock, batch.x, record=True)
-
-
-def _same(a: Run, b: Run) -> bool:
-    """Whether two runs agree in every spike count and final state, and in all that both recorded."""
-    for p, q in zip(a.layers, b.layers, strict=True):
-        pairs: list[tuple[Any, Any]] = [(p.counts, q.counts), (p.final, q.final)]
-        pairs += [(x, y) for x, y in ((p.spikes, q.spikes), (p.states, q.states)) if x is not None and y is not None]
-        if not all(np.array_equal(x, y) for x, y in pairs):
-            return False
-    return True
+    return run_reference(net, batch.x, record=True) if stock is None else run_stock(stock, batch.x, record=True)
 
 
 def _coincidence(run: Run, reference: Run) -> tuple[float, ...]:
     shares = []
     for p, q in zip(run.layers, reference.layers, strict=True):
-        if p.spikes is not None and q.spikes is not None:
+        if p.recorded is not None:
             either = int((p.spikes | q.spikes).sum())
             shares.append(float((p.spikes & q.spikes).sum() / either) if either else 1.0)
     return tuple(shares)
@@ -174,7 +166,7 @@ def _write(result: DeployResult, run: Run | None) -> None:
     result.folder.mkdir(parents=True, exist_ok=True)
     if run is not None:
         arrays: dict[str, Any] = {f"counts_{i}": layer.counts for i, layer in enumerate(run.layers)}
-        arrays |= {f"spikes_{i}": layer.spikes for i, layer in enumerate(run.layers) if layer.spikes is not None}
+        arrays |= {f"spikes_{i}": layer.spikes for i, layer in enumerate(run.layers) if layer.recorded}
         save_arrays(result.folder / "spikes.npz", {"logits": run.logits, **arrays})
     text = as_json(result)
     write_atomically(result.folder / "report.json", lambda file: file.write(text.encode()))
