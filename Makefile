@@ -8,7 +8,7 @@ PY_CORE := .venv-core/bin/python
 WORKERS ?= 2
 UNIT = -m pytest -n $(WORKERS)
 
-.PHONY: help setup env demo test quick unit slow core demo-short portable mutate lint types format bench peers lock clean distclean
+.PHONY: help setup env demo test quick unit slow core demo-short selftest portable mutate lint types format bench peers lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ env:  ## make .venv only
 demo: env  ## the whole way in one go: train, quantize, simulate, compare with Lava
 	.venv/bin/tclif demo
 
-test: setup lint types unit slow demo-short core  ## everything that must hold before a change lands
+test: setup lint types unit slow demo-short core selftest  ## everything that must hold before a change lands
 
 quick: env  ## the unit tests only, on 3.10
 	$(PY) $(UNIT) -m "not slow"
@@ -36,6 +36,9 @@ slow: env  ## the tests that start Lava or train
 
 core: setup  ## the unit tests on 3.13, without Lava
 	$(PY_CORE) $(UNIT) -m "not slow and not lava"
+
+selftest: env  ## every model and the conformance vectors on Lava's models of Loihi 2
+	deploy/cpu/selftest.sh
 
 demo-short: env
 	.venv/bin/tclif demo --short

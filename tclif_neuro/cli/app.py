@@ -356,10 +356,7 @@ def bench(
     terminal.deliver(result, bench_parts(result), json)
 
 
-app.command()(chip.check)
-app.command(name="map")(chip.map_cores)
-app.command()(chip.deploy)
-app.add_typer(chip.conformance, name="conformance")
+chip.register(app)
 
 
 def main() -> None:

@@ -150,3 +150,11 @@ def verify(
     terminal.deliver({"facts": result.facts, "verdicts": verdicts}, verdict_parts(result.facts, verdicts), json)
     if any(v.equal != "lava" for v in verdicts):
         raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to `app`."""
+    app.command()(check)
+    app.command(name="map")(map_cores)
+    app.command()(deploy)
+    app.add_typer(conformance, name="conformance")

@@ -33,7 +33,9 @@ def train_sheet(result: TrainResult) -> Sheet:
 
 def export_parts(result: ExportResult) -> list[Sheet | str]:
     """What a conversion lost, and where it is."""
-    return [loss_sheet(result.report), f"wrote {result.file}"]
+    why = result.why_not_loihi
+    loihi = f"Loihi 2's stock neurons: {f'not this network: {why}' if why else 'can be this network'}"
+    return [loss_sheet(result.report), loihi, f"wrote {result.file}"]
 
 
 def loss_sheet(report: LossReport) -> Sheet:

@@ -74,3 +74,9 @@ def test_deploy_on_the_cpu_gives_the_bits_of_the_reference(folder, tmp_path, pat
     assert found["identical"] is True and found["cores"] >= 1
     with np.load(tmp_path / "spikes.npz") as kept:
         assert kept["counts_0"].shape == (2, 12)
+
+
+def test_export_says_whether_stock_neurons_can_be_the_network(folder, tmp_path):
+    why = run("export", folder / "run", "-o", tmp_path / "t.net")["why_not_loihi"]
+    checked = tclif("check", tmp_path / "t.net", "--path", "stock")
+    assert bool(why) == (checked.exit_code == 1)

@@ -59,6 +59,14 @@ def test_couplings_that_are_not_learnt_stay() -> None:
     assert (neuron.b1[0], neuron.b2[0]) == (-2048, 2048)
 
 
+def test_training_on_the_integers_grid_stays_on_the_lattice() -> None:
+    x = torch.rand(15, 4, 3)
+    qat = trained(prepare_qat(trained(model(lattice=True)), x))
+    for made in (qat, finish_qat(qat)):
+        neuron = quantize(made, x).layers[0].neuron
+        assert (neuron.b1 % 256 == 0).all() and (neuron.b2 % 256 == 0).all()
+
+
 def test_a_recipe_says_so() -> None:
     layer = {"type": "tclif", "size": 4, "lattice": True, "learn_couplings": False}
     recipe = {"task": {"name": "digits-rows"}, "model": {"layers": [layer]}, "training": {"epochs": 1}}

@@ -16,6 +16,8 @@ from tclif_neuro.data import Batches, Task, load_task
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.learning.training.run import OPTIMISERS, RULES
+from tclif_neuro.loihi.stock import StockError, to_stock
+from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import save
 from tclif_neuro.quantization import LossReport, prepare_qat, quantize, report
 
@@ -26,11 +28,16 @@ QAT_LR = 0.1  # of the recipe's learning rate
 
 @dataclass(frozen=True, kw_only=True)
 class ExportResult:
-    """What was written, and what the conversion lost. qat_epochs: of training on the integers' grid before it."""
+    """What was written, and what the conversion lost.
+
+    qat_epochs: of training on the integers' grid before it. why_not_loihi: why Loihi 2's stock neurons cannot be the
+    network, "" if they can (`loihi.to_stock`).
+    """
 
     file: Path
     qat_epochs: int
     report: LossReport
+    why_not_loihi: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +69,15 @@ def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell 
         model, net, _time_first(task.x_test, options.samples), torch.from_numpy(task.y_test[: options.samples])
     )
     save(net, file)
-    return ExportResult(file=file, qat_epochs=options.qat_epochs, report=loss)
+    return ExportResult(file=file, qat_epochs=options.qat_epochs, report=loss, why_not_loihi=_why_not_loihi(net))
+
+
+def _why_not_loihi(net: QuantizedNetwork) -> str:
+    try:
+        to_stock(net)
+    except StockError as error:
+        return str(error)
+    return ""
 
 
 def _time_first(x: object, samples: int) -> Tensor:
