@@ -54,7 +54,8 @@ def test_latency_is_one_spike_in_each_window(x: np.ndarray, steps: int, curve: s
     assert torch.equal(windows.sum(1), (x.double() >= threshold).to(x.dtype))
     time = windows.argmax(1)
     later = x[..., :, None] < x[..., None, :]
-    both = (x >= threshold)[..., :, None] & (x >= threshold)[..., None, :]
+    reached = x.double() >= threshold  # as `latency` compares: float32 would round the threshold
+    both = reached[..., :, None] & reached[..., None, :]
     assert (time[..., :, None] >= time[..., None, :])[later & both].all(), "the larger, the sooner"
 
 
