@@ -54,6 +54,9 @@ WRITTEN = "each row is written before it is read"
 LEARNS = "what does not learn is asked for nothing"
 EQUIVALENT: dict[str, str] = {
     "int32: x + 2 ** 31 -> x - 2 ** 31": "the two are 2^32 apart",
+    "lif: int32(mul(v, v_decay) + wrapped + bias)"
+    " -> mul(v, v_decay) + wrapped + bias": "a current near 2^31 has lost 2^24 before",
+    "__post_init__: np.asarray(self.target) -> self.target": "`atleast_1d` makes an array itself",
     "shifted: exponent >= 0 -> exponent > 0": "by nothing, both ways are one",
     "shifted: exponent >= 0 -> exponent >= 1": "by nothing, both ways are one",
     "of: np.array([DECAY_ONE - neuron.v_decay], np.int64) -> [DECAY_ONE - neuron.v_decay]": "read by its index",

@@ -290,7 +290,7 @@ def test_surrogates_wait_for_their_signal(layer) -> None:
     n, signal = len(setup.net.layers[layer].synapses.weight), 1000
     somas = [[neuron.vth + ((5 * t + j) << shifts.surrogate_shift) for j in range(n)] for t in range(9)]
     for t, soma in enumerate(somas):
-        posting.remember(np.array(soma), np.zeros(n, np.int64), t)
+        posting.remember(np.array(soma), t)
         if t >= delay:
             expected = [
                 judge.posted(
