@@ -12,7 +12,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +37,7 @@ from tclif_neuro.cli.options import (
     Timeout,
     indices,
 )
-from tclif_neuro.errors import TclifError
+from tclif_neuro.errors import TclifError, TclifWarning
 
 USER_ERROR, BUG, INTERRUPTED = 2, 70, 130
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "Storage size calculation overflowed")  # torch has no MemoryError
@@ -49,10 +51,28 @@ class _Tclif(TyperGroup):
         """Run a command; ends the process with its exit status, or returns that."""
         standalone = extra.pop("standalone_mode", True)
         run = super().main
-        status = status_of(lambda: run(*args, **{**extra, "standalone_mode": False}))
+        with _warnings_on_a_line():
+            status = status_of(lambda: run(*args, **{**extra, "standalone_mode": False}))
         if standalone:
             sys.exit(status)
         return status
+
+
+@contextmanager
+def _warnings_on_a_line() -> Iterator[None]:
+    """Say a `TclifWarning` as the command line does, without the line of code that issued it."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, TclifWarning):
+                return usual(message, category, *where)
+            from tclif_neuro.show.terminal import show_warning
+
+            show_warning(str(message))
+
+        warnings.showwarning = say
+        yield
 
 
 def status_of(command: Callable[[], Any]) -> int:

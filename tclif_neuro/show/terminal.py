@@ -58,7 +58,7 @@ def deliver(result: Any, parts: Sequence[Sheet | str], json: bool) -> None:
     else:
         show(console(), *parts)
     for warning in getattr(result, "warnings", ()):
-        console(stderr=True).print(Text.assemble(("warning: ", "bold yellow"), warning), soft_wrap=True)
+        show_warning(warning)
 
 
 def show(out: Console, *parts: Sheet | str) -> None:
@@ -70,6 +70,12 @@ def show(out: Console, *parts: Sheet | str) -> None:
             out.print(Text(clean(part.title), "bold"), soft_wrap=True)
             out.print(part.rich())
             out.print()
+
+
+def show_warning(message: str) -> None:
+    """`warning: ...` in yellow, on one line."""
+    text = Text.assemble(("warning: ", "bold yellow"), cut(clean(message), MAX_ERROR))
+    console(stderr=True).print(text, soft_wrap=True)
 
 
 def show_error(message: str, lines: bool = False) -> None:

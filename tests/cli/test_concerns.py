@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.cli.calls import refused, run, tclif
+from tests.cli.calls import process, refused, run, tclif
 
 
 @pytest.fixture
@@ -49,3 +49,14 @@ def test_the_run_of_another_recipe_is_refused(folder, tmp_path):
     refused(tclif("compare", folder / "tiny.net", "--no-lava", *options), tmp_path / "run", *said)
     refused(tclif("plot", folder / "tiny.net", "-o", tmp_path / "a.png", *options), tmp_path / "run", *said)
     assert not (tmp_path / "a.png").exists()
+
+
+def test_a_warning_is_a_line_without_the_code_that_issued_it(folder, tmp_path):
+    with np.load(folder / "data.npz") as data:
+        np.savez(tmp_path / "gap.npz", x=data["x"], y=data["y"] * 5)
+    recipe = (folder / "tiny.toml").read_text().replace(str(folder / "data.npz"), str(tmp_path / "gap.npz"))
+    (tmp_path / "gap.toml").write_text(recipe.replace("epochs = 8", "epochs = 1"))
+    result = process("train", tmp_path / "gap.toml", "-o", tmp_path / "run")
+    assert result.returncode == 0
+    first = result.stderr.splitlines()[0]
+    assert first.startswith("warning: ") and "gap" in first and ".py" not in result.stderr
