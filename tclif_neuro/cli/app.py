@@ -64,9 +64,9 @@ def _warnings_on_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
         usual = warnings.showwarning
 
-        def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def say(message: Any, category: Any, *where: Any, **more: Any) -> None:
             if not issubclass(category, TclifWarning):
-                return usual(message, category, *where)
+                return usual(message, category, *where, **more)
             from tclif_neuro.show.terminal import show_warning
 
             show_warning(str(message))
