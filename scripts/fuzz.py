@@ -291,7 +291,7 @@ def _inline(value: Any) -> str:
 
 def work(folder: Path, seed: int, kind: str, start: int, stop: int) -> None:
     """In a child: inputs `start` to `stop` of a kind, a line of JSON for each on standard output."""
-    from tclif_neuro.cli.app import status_of
+    from tclif_neuro.cli.status import status_of
 
     inputs, out = Inputs(folder, seed), sys.stdout
     for number in range(start, stop):

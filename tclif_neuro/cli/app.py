@@ -12,15 +12,11 @@ import os
 import signal
 import sys
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from tclif_neuro import __version__
 from tclif_neuro.cli import chip
@@ -37,83 +33,10 @@ from tclif_neuro.cli.options import (
     Timeout,
     indices,
 )
-from tclif_neuro.errors import TclifError, TclifWarning
-
-USER_ERROR, BUG, INTERRUPTED = 2, 70, 130
-_OUT_OF_MEMORY = ("DefaultCPUAllocator", "Storage size calculation overflowed")  # torch has no MemoryError
-_UsageError: Any = typer.BadParameter.__base__  # of click, which typer carries under a name that changes
-
-
-class _Tclif(TyperGroup):
-    """The group of commands, with one line for an error where click and Python would print many."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run a command; ends the process with its exit status, or returns that."""
-        standalone = extra.pop("standalone_mode", True)
-        run = super().main
-        with _warnings_on_a_line():
-            status = status_of(lambda: run(*args, **{**extra, "standalone_mode": False}))
-        if standalone:
-            sys.exit(status)
-        return status
-
-
-@contextmanager
-def _warnings_on_a_line() -> Iterator[None]:
-    """Say a `TclifWarning` as the command line does, without the line of code that issued it."""
-    with warnings.catch_warnings():
-        usual = warnings.showwarning
-
-        def say(message: Any, category: Any, *where: Any, **more: Any) -> None:
-            if not issubclass(category, TclifWarning):
-                return usual(message, category, *where, **more)
-            from tclif_neuro.show.terminal import show_warning
-
-            show_warning(str(message))
-
-        warnings.showwarning = say
-        yield
-
-
-def status_of(command: Callable[[], Any]) -> int:
-    """The exit status of `command`, what the user has to know about it said; raises what is a bug."""
-    try:
-        status = int(command() or 0)
-        if status == INTERRUPTED:  # typer has made a status of the interrupt
-            _fail("interrupted")
-        return status
-    except SystemExit as error:  # click ends the process itself where nobody reads its help any more
-        if isinstance(error.__context__, BrokenPipeError):
-            return 0
-        raise
-    except _UsageError as error:
-        where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-        return _fail(" ".join(error.format_message().split()) + where)
-    except TclifError as error:
-        return _fail(str(error), error.lines)
-    except BrokenPipeError:  # nobody reads the results any more
-        return 0
-    except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror or error}" if error.filename else str(error))
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _OUT_OF_MEMORY):
-            raise
-        why = str(error).partition("\n")[0]
-        return _fail(f"not enough memory: {why}; take fewer samples (--samples) or smaller batches (--batch)")
-    except (typer.Abort, KeyboardInterrupt):
-        _fail("interrupted")
-        return INTERRUPTED
-
-
-def _fail(message: str, lines: bool = False) -> int:
-    from tclif_neuro.show.terminal import show_error
-
-    show_error(message, lines)
-    return USER_ERROR
-
+from tclif_neuro.cli.status import BUG, Tclif, end, flushed
 
 app = typer.Typer(
-    cls=_Tclif,
+    cls=Tclif,
     rich_markup_mode=None,  # plain help: importing what draws it richly takes half a second
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -388,30 +311,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # an ASCII terminal has no letter for all that is said
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is signal.SIG_DFL:  # it is ignored under nohup, and stays so
-            signal.signal(ending, _end)
+            signal.signal(ending, end)
     try:
         status = app(prog_name="tclif", standalone_mode=False)
     except Exception:
         traceback.print_exc()
         status = BUG
-    sys.exit(_flushed(status))
-
-
-def _end(number: int, frame: object) -> None:
-    """Told to end: as Ctrl-C, so that what was begun is kept or cleaned up. A second time it ends at once."""
-    signal.signal(number, signal.SIG_DFL)
-    raise KeyboardInterrupt
-
-
-def _flushed(status: int) -> int:
-    """Write out what waits in standard output; nobody may be reading any more."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        from tclif_neuro.show.terminal import abandon
-
-        abandon(sys.stdout)
-    return status
+    sys.exit(flushed(status))
 
 
 if __name__ == "__main__":

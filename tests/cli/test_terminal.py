@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from tclif_neuro import threads
-from tclif_neuro.cli import app as cli
+from tclif_neuro.cli import status as cli
 from tclif_neuro.errors import TclifError
 from tclif_neuro.lava.guarding.guard import LavaError
 from tests.cli.calls import process, refused, tclif
