@@ -41,10 +41,10 @@ CPU_SECONDS = 60, 900  # for the judge, for the room: a mutant that needs more i
 PATIENCE = 20  # times as long by the clock, on a busy machine
 JUDGE = {
     "fixed": ["tests.judge.test_neurons", "tests.fixed.test_program"],
-    "onchip": ["tests.judge.test_learning", "tests.onchip.test_reference"],
+    "onchip": ["tests.judge.test_learning", "tests.onchip.test_reference", "tests.onchip.test_setup"],
 }
 ROOM = {
-    "fixed": ["tests/judge/test_neurons.py", "tests/fixed"],
+    "fixed": ["tests/judge/test_neurons.py", "tests/fixed", "tests/test_dynamics.py"],
     "onchip": ["tests/judge/test_learning.py", "tests/onchip"],
 }
 
@@ -53,10 +53,18 @@ ONE = "coefficients that are shared: the first is the last"
 WRITTEN = "each row is written before it is read"
 LEARNS = "what does not learn is asked for nothing"
 EQUIVALENT: dict[str, str] = {
+    **{
+        f"__post_init__: {before} -> {after}": "a set"
+        for names in (("exact", "native", "prefiltered"), ("stochastic", "nearest"), ("symmetric", "random"))
+        for before, after in itertools.permutations([str(order) for order in itertools.permutations(names)], 2)
+    },
     "int32: x + 2 ** 31 -> x - 2 ** 31": "the two are 2^32 apart",
     "lif: int32(mul(v, v_decay) + wrapped + bias)"
     " -> mul(v, v_decay) + wrapped + bias": "a current near 2^31 has lost 2^24 before",
     "__post_init__: np.asarray(self.target) -> self.target": "`atleast_1d` makes an array itself",
+    "_count: (self.losses, found) -> (found, self.losses)": "a sum",
+    "_check_engine: (None, len(self.net.layers) + 1) -> (len(self.net.layers) + 1, None)": "a set",
+    "_check_layers: strict=True -> strict=False": "the lengths were compared before",
     "shifted: exponent >= 0 -> exponent > 0": "by nothing, both ways are one",
     "shifted: exponent >= 0 -> exponent >= 1": "by nothing, both ways are one",
     "of: np.array([DECAY_ONE - neuron.v_decay], np.int64) -> [DECAY_ONE - neuron.v_decay]": "read by its index",
@@ -110,6 +118,7 @@ SWAPPED: dict[type, list[type]] = {
     ast.Mod: [ast.Mult],
     ast.Pow: [ast.Mult],
     ast.MatMult: [],
+    ast.Div: [ast.Mult],
     ast.LShift: [ast.RShift],
     ast.RShift: [ast.LShift],
     ast.BitAnd: [ast.BitOr],
@@ -198,7 +207,7 @@ def places(node: ast.AST, scope: str = "module") -> Iterator[tuple[ast.AST, str,
 def _is_silent(node: ast.AST) -> bool:
     """A docstring, or the name of a type."""
     if isinstance(node, ast.Subscript):
-        return ast.unparse(node.value) == "Literal"
+        return ast.unparse(node.value) in ("Literal", "dict", "tuple", "npt.NDArray")
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -380,10 +389,7 @@ def main() -> int:
 NORMATIVE = [
     Path("tclif_neuro/dynamics.py"),
     Path("tclif_neuro/fixed/step.py"),
-    *(
-        Path(f"tclif_neuro/onchip/rule/{name}.py")
-        for name in ("connection", "equations", "posting", "random_bits", "setup")
-    ),
+    *sorted(path.relative_to(ROOT) for path in (ROOT / "tclif_neuro" / "onchip" / "rule").glob("[!_]*.py")),
 ]
 
 if __name__ == "__main__":
