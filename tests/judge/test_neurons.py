@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tclif_neuro import dynamics
 from tclif_neuro.fixed import step
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.simulator import simulate
@@ -65,6 +66,18 @@ def test_the_judge_by_hand():
     assert judge.lif(0, 0, 65, 0, 0, 0, 64, sat) == (65, 0, 1)
     assert judge.lif(0, 0, 2**23, 0, 0, 0, 64, sat)[0] == 2**23
     assert judge.lif(0, 0, -(2**23), 0, 0, 0, MANT_MAX << 6, sat)[0] == 2**23
+
+
+def test_the_map_over_the_real_numbers_by_hand():
+    assert dynamics.integrate(2.0, 4.0, 1.0, 0.5, 0.25, 0.5, 0.25, -0.5, 2.0) == (-0.5, -0.25, -0.5, -0.25)
+    assert [dynamics.fire(soma, 1.0) for soma in (0.99, 1.0, 1.01)] == [0, 1, 1]
+    assert dynamics.reset(3.0, 2.0, 1, 0.5, 1.5) == (2.5, 0.5, 2.5) and dynamics.reset(3.0, 2.0, 0, 0.5, 1.5) == (
+        3,
+        2,
+        3,
+    )
+    assert [dynamics.reset_to_zero(2.0, spike) for spike in (0, 1)] == [2, 0]
+    assert dynamics.sat(-(10.0**9)) == -(10.0**9)
 
 
 def test_products_at_every_boundary():
