@@ -34,22 +34,27 @@ class Section(BaseModel):
 class EncodingSpec(Section):
     """encoding = { ... } of the task: its numbers become spikes by the function that `type` names; see `data.encode`.
 
-    steps: of rate and latency. threshold: of latency and delta. curve, tau: of latency. off: of delta. A key left out
-    has the value that it has in the function. fresh: of rate, whether the training set's spikes are drawn anew in each
-    epoch (the default) or once.
+    Each code has keys of its own; a key that is left out has the value that it has in the function.
     """
 
     type: Literal["rate", "latency", "delta"]
+    """The code."""
     steps: Count | None = None
+    """Steps that each step of the data becomes. Of rate (1 if left out) and latency (8)."""
     threshold: Positive | None = None
+    """Of latency, the value below which an input stays silent (0.01); of delta, the change that makes a spike (0.1)."""
     curve: LatencyCurve | None = None
+    """Of latency: how the time of the spike falls with the value ("linear")."""
     tau: Positive | None = None
+    """Time constant of latency's log curve, in steps. Left out: the square root of the threshold spikes last."""
     off: OffSpikes | None = None
+    """Of delta: falls are ignored, are spikes of -1, or have channels of their own ("channel")."""
     fresh: bool | None = None
+    """Of rate: draw the training set's spikes anew in each epoch (true), or once."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the function of the code takes by keyword."""
+        """The keyword arguments of the code's function."""
         return self.model_dump(exclude={"type", "fresh"}, exclude_none=True)
 
     @model_validator(mode="after")
@@ -65,35 +70,38 @@ class EncodingSpec(Section):
 
 
 class BinsSpec(Section):
-    """bins = { ... } of a task of events: they become steps.
+    """bins = { ... } of a task of events: the events become steps.
 
-    steps: of a sample. duration: seconds of it that are looked at; what comes later is dropped, and counted. count:
-    "binary", whether there was an event, or "sum", how many (at most 255). pool: neighbouring channels, or pixels each
-    way, that become one. A key left out has the value that the data set has by itself.
+    A key that is left out has the value that the data set has by itself.
     """
 
     steps: Count | None = None
+    """Steps per sample."""
     duration: Positive | None = None
+    """Seconds per sample. Later events are dropped and counted."""
     count: Literal["binary", "sum"] = "binary"
+    """A bin tells whether there was an event, or how many there were (at most 255)."""
     pool: Count = 1
+    """Neighbouring channels, or pixels in each direction, that become one input."""
 
 
 class TaskSpec(Section):
-    """[task]: the data.
-
-    name: one of `TASKS`, or the path of an own file or folder. test: that of another, whose samples are the test set.
-    data: where the files of a named task are, a file or folder; default: among the data sets, see `load_task`.
-    seed: of the split or permutation, see `load_task`, and of spikes that are drawn. bins: of events.
-    folder: what the paths are relative to; a recipe that is read from a file gets its own folder.
-    """
+    """[task]: the data, see `load_task`."""
 
     name: str
+    """The name of a data set, or the path of an own file or folder."""
     test: str | None = None
+    """Path of an own file whose samples are the test set."""
     data: str | None = None
+    """File or folder of a named data set, if it is not among the data sets."""
     seed: Seed = 0
+    """Seed of the split or permutation, and of the spikes that are drawn."""
     encoding: EncodingSpec | None = None
+    """The code that turns the data's numbers into spikes."""
     bins: BinsSpec | None = None
+    """How events become steps. Left out: as the data set has it."""
     folder: str | None = None
+    """Folder that the paths are relative to. Left out: the recipe's own."""
 
     def placed(self, folder: Path) -> TaskSpec:
         """The same with paths relative to `folder`, if it has any."""
@@ -113,7 +121,7 @@ class _AnyRecipe(Section):
 
 
 def parse_task(recipe: dict[str, Any], source: str) -> TaskSpec:
-    """The [task] of a recipe. source: what errors call that. Raises `DataError`."""
+    """Return the [task] of a recipe. source: the recipe's name in errors. Raises `DataError`."""
     try:
         return _AnyRecipe.model_validate(recipe).task
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Recipes: what is trained on what, and how, in a TOML file that is checked key by key.
+"""Training recipes: data, model and training in one TOML file, checked key by key.
 
     [task]
     name = "digits-rows"
@@ -11,7 +11,8 @@
     [training]
     epochs = 150
 
-A key that is left out has the value it has below.
+A key that is left out has the default below. The text under each key becomes docs/recipes.md, by
+`scripts/recipe_reference.py`.
 """
 
 from __future__ import annotations
@@ -31,23 +32,32 @@ from tclif_neuro.neurons.surrogate import SurrogateName
 class LayerSection(Section):
     """[[model.layers]]: a `Linear`, the batch normalisation of its currents, the neurons, the dropout of their spikes.
 
-    surrogate_k: the surrogate's slope. The other keys are the arguments of the neuron's module.
+    The keys but `own` are the keyword arguments of the neuron's module.
     """
 
     own: ClassVar[frozenset[str]] = frozenset({"type", "size", "batch_norm", "dropout", "surrogate", "surrogate_k"})
 
     size: Count
+    """Neurons."""
     batch_norm: bool = False
+    """Normalise the layer's input currents over the batch; folded into the weights by `quantize`."""
     dropout: Share = 0.0
+    """Share of the layer's spikes that training drops."""
     recurrent: bool = False
+    """All-to-all weights from the layer's spikes of the step before."""
     vth: Positive = 1.0
+    """Threshold."""
     surrogate: SurrogateName = "triangle"
+    """Shape of the surrogate derivative."""
     surrogate_k: Positive = 1.0
+    """Slope of the surrogate."""
     reset_grad: ResetGrad = "keep"
+    """Let the gradient pass through the reset, or detach it."""
     per_neuron: bool = False
+    """Learn couplings or decays per neuron, not per layer."""
 
     def arguments(self) -> dict[str, Any]:
-        """What the neuron's module takes by keyword besides its surrogate."""
+        """The keyword arguments of the neuron's module, without its surrogate."""
         return {key: getattr(self, key) for key in type(self).model_fields if key not in self.own}
 
 
@@ -55,35 +65,52 @@ class TCLIFSection(LayerSection):
     """type = "tclif", see `TCLIF`."""
 
     type: Literal["tclif"]
+    """TC-LIF: both decays are 1, the couplings are learnt."""
     reset: Reset = "delayed"
+    """A spike is taken off in the next step, or in the same one."""
     gamma: NonNegative = 0.5
+    """Reset of the dendrite by a spike."""
     c1: float = 0.0
+    """Initial value of c1; b1 = -sigmoid(c1)."""
     c2: float = 0.0
+    """Initial value of c2; b2 = sigmoid(c2)."""
     learn_couplings: bool = True
+    """Learn c1 and c2."""
     lattice: bool = False
+    """Hold b1 and b2 to sixteenths, so that stock Loihi 2 neurons can compute the layer."""
 
 
 class RelaxedSection(LayerSection):
     """type = "relaxed", see `RelaxedTCLIF`."""
 
     type: Literal["relaxed"]
+    """Relaxed TC-LIF: the decays are learnt, the couplings are fixed."""
     reset: Reset = "delayed"
+    """A spike is taken off in the next step, or in the same one."""
     gamma: NonNegative = 0.5
+    """Reset of the dendrite by a spike."""
     a1: Fraction = 0.95
+    """Initial decay of the dendrite."""
     a2: Fraction = 0.95
+    """Initial decay of the soma."""
     b1: Annotated[float, Field(ge=-1, le=0)] = -0.5
+    """Coupling from soma to dendrite."""
     b2: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Coupling from dendrite to soma."""
 
 
 class ScheduleSection(Section):
     """schedule = { ... } of an adaptive layer, see `Schedule`."""
 
     form: Form = "survival"
+    """Form of g(t): a gamma survival function, a gamma density, or a power law."""
     k: Positive = 2.0
+    """Shape of g(t)."""
     theta: Positive = 20.0
+    """Time scale of g(t), in steps."""
 
     def schedule(self) -> Schedule:
-        """The schedule itself. Raises `TclifError` on a shape that its form does not allow."""
+        """Make the schedule. Raises `TclifError` on a shape that its form does not allow."""
         return Schedule(form=self.form, k=self.k, theta=self.theta)
 
     @model_validator(mode="after")
@@ -101,22 +128,34 @@ class AdaptiveSection(LayerSection):
     own: ClassVar[frozenset[str]] = LayerSection.own | {"schedule"}
 
     type: Literal["adaptive"]
+    """Adaptive TC-LIF: the decays fall within each sample towards learnt minima."""
     reset: Reset = "delayed"
+    """A spike is taken off in the next step, or in the same one."""
     gamma: NonNegative = 0.5
+    """Reset of the dendrite by a spike."""
     a1: Fraction = 0.9
+    """Initial minimum of the dendrite's decay."""
     a2: Fraction = 0.9
+    """Initial minimum of the soma's decay."""
     b1: Annotated[float, Field(ge=-1, le=0)] = -0.5
+    """Coupling from soma to dendrite."""
     b2: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Coupling from dendrite to soma."""
     schedule: ScheduleSection = ScheduleSection()
+    """Schedule along which the decays fall."""
 
 
 class LIFSection(LayerSection):
     """type = "lif", see `LIF`."""
 
     type: Literal["lif"]
+    """LIF: one compartment."""
     reset: LIFReset = "delayed"
+    """The threshold is taken off in the next step or in the same one, or the potential is set to zero."""
     beta: Annotated[float, Field(ge=0, le=1)] = 0.9
+    """Decay of the potential; the initial one if it is learnt."""
     learn_beta: bool = False
+    """Learn the decay."""
 
     @model_validator(mode="after")
     def _learnable(self) -> LIFSection:
@@ -126,21 +165,27 @@ class LIFSection(LayerSection):
 
 
 class LiquidSection(LayerSection):
-    """type = "liquid", see `LiquidLIF`. It has nothing that could be one a neuron or one a layer."""
+    """type = "liquid", see `LiquidLIF`. It has no coefficient to be learnt per neuron or per layer."""
 
     own: ClassVar[frozenset[str]] = LayerSection.own | {"per_neuron"}
 
     type: Literal["liquid"]
+    """A neuron with liquid time constants."""
     per_neuron: Literal[False] = False
+    """Has no meaning for this neuron."""
     vth: Positive = 0.1
+    """Threshold at rest."""
     adaptation: NonNegative = 1.8
+    """Rise of the threshold under lasting spiking; 0 keeps it fixed."""
 
 
 class ReadoutSection(Section):
-    """[model.readout], see `Readout`; it has an output for each class of the task."""
+    """[model.readout], see `Readout`; it has one output per class of the task."""
 
     decay: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the potential that is left after each step."""
     bias: bool = True
+    """Add a bias to each output."""
 
 
 AnyLayer = Annotated[
@@ -152,74 +197,90 @@ class ModelSection(Section):
     """[model]: the layers from the input on, then the readout."""
 
     layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, strict=False)]  # TOML has lists alone
+    """The spiking layers, from the input on."""
     readout: ReadoutSection = ReadoutSection()
+    """The output layer."""
 
 
 class EPropSection(Section):
     """[training.eprop], read if rule = "eprop"; see `EPropOptions`."""
 
     feedback: Literal["symmetric", "random"] = "symmetric"
+    """Weights that carry the error back: the readout's own, or fixed random ones."""
     potential: Literal["running", "step"] = "running"
+    """The loss of a step sees the readout's running potential, or the input of that step alone."""
     loss: Literal["cross_entropy", "mean_square"] = "cross_entropy"
+    """Loss of each step."""
     update_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between two updates; 0: one update, at the end of the sample."""
 
 
 class FPTTSection(Section):
-    """[training.fptt], read if rule = "fptt"; see `fptt_step`.
-
-    alpha: how hard parameters are pulled to their running mean. beta: how fast the mean moves. update_every: K, steps.
-    """
+    """[training.fptt], read if rule = "fptt"; see `fptt_step`."""
 
     alpha: Positive = 0.1
+    """Strength of the pull of the parameters towards their running mean."""
     beta: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Rate at which the running mean moves."""
     update_every: Count = 1
+    """Steps between two updates."""
 
 
 class RatesSection(Section):
-    """[training.rates]: bounds of firing rates, in spikes a step; of rule = "bptt".
-
-    upper: of a layer's mean rate. lower: of each neuron's. weight: of what being outside costs, see `rate_above` and
-    `rate_below`; 0 for no bounds.
-    """
+    """[training.rates]: bounds of firing rates, for rule = "bptt"; see `rate_above` and `rate_below`."""
 
     upper: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Upper bound of a layer's mean rate, in spikes per neuron and step."""
     lower: Share = 0.0
+    """Lower bound of each neuron's rate, in spikes per step."""
     weight: NonNegative = 0.0
+    """Weight of the penalty outside the bounds; 0: no bounds."""
 
 
 class TrainingSection(Section):
     """[training].
 
-    rule: how gradients are found. lr, weight_decay: of the optimiser. scheduler: of lr, an epoch a step; "cosine" falls
-    to 0. input_noise: standard deviation of the Gaussian noise on every training input. grad_clip: largest norm of
-    the gradient, 0 for any. logits: what the loss sees of the readout, its potential ("sum") or its potential over the
-    steps' weights ("mean"), which does not grow with the length of a sample. loss: of that by default; "ce_rate",
-    "ce_membrane" and "mse_membrane" are of the potential after every step, see `losses`, for rule = "bptt" and without
-    label_smoothing. checkpoint: keep states at every that many steps only and compute the rest again, in less memory
-    (see `checkpointed`; 0: keep everything); of rule = "bptt", without rates, batch_norm and loss over time.
-    validation: share of the training set held out; if not 0, the weights kept are those of the epoch that does best on
-    it, otherwise those of the last epoch.
-    seed: of the weights, the order, the noise and the dropout.
+    The losses over time ("ce_rate", "ce_membrane", "mse_membrane", see `losses`), `checkpoint` (see `checkpointed`) and
+    `rates` are for rule = "bptt". A loss over time goes without label_smoothing; `checkpoint` goes without `rates`,
+    batch_norm and losses over time.
     """
 
     rule: Literal["bptt", "eprop", "fptt"] = "bptt"
+    """Learning rule that computes the gradients."""
     epochs: Count
+    """Passes over the training samples."""
     batch_size: Count = 64
+    """Samples per update."""
     optimiser: Literal["adam", "adamw"] = "adam"
+    """Optimiser."""
     lr: Positive = 2e-3
+    """Learning rate."""
     scheduler: Literal["constant", "cosine"] = "cosine"
+    """Learning-rate schedule, stepped once per epoch; "cosine" falls to 0."""
     weight_decay: NonNegative = 0.0
+    """Weight decay of the optimiser."""
     input_noise: NonNegative = 0.0
+    """Standard deviation of the Gaussian noise on the training inputs."""
     grad_clip: NonNegative = 1.0
+    """Maximum gradient norm; 0: no clipping."""
     label_smoothing: Share = 0.0
+    """Share of each target that is spread over all classes."""
     logits: Literal["sum", "mean"] = "sum"
+    """The loss sees the readout's potential, or that potential averaged over the steps."""
     loss: Literal["cross_entropy", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
+    """"cross_entropy" is of the final potential; the others are of the potential after every step."""
     checkpoint: Annotated[int, Field(ge=0)] = 0
+    """Store states every that many steps and recompute the others, in less memory; 0: store all."""
     validation: Share = 0.0
+    """Share of the training set held out. If it is not 0, the weights of the best epoch are kept."""
     seed: Seed = 0
+    """Seed of the weights, the order, the noise and the dropout."""
     rates: RatesSection = RatesSection()
+    """Bounds of firing rates."""
     eprop: EPropSection = EPropSection()
+    """Options of e-prop."""
     fptt: FPTTSection = FPTTSection()
+    """Options of FPTT."""
 
     @model_validator(mode="after")
     def _understood_by_the_rule(self) -> TrainingSection:
@@ -243,8 +304,11 @@ class Recipe(Section):
     """A whole recipe: [task], [model] and [training]."""
 
     task: TaskSpec
+    """The data."""
     model: ModelSection
+    """The network."""
     training: TrainingSection
+    """The training."""
 
     @model_validator(mode="after")
     def _in_parts(self) -> Recipe:

@@ -1,4 +1,4 @@
-"""Recipes of on-chip learning: what is learnt, by which network and how, in a TOML file that is checked key by key.
+"""Recipes of on-chip learning: task, network and learning in one TOML file, checked key by key.
 
     [task]
     name = "digits-rows"
@@ -11,7 +11,8 @@
     passes = 40
     update_every = 8
 
-A key that is left out has the value it has below.
+A key that is left out has the default below. The text under each key becomes docs/recipes.md, by
+`scripts/recipe_reference.py`.
 """
 
 from __future__ import annotations
@@ -33,86 +34,120 @@ Threshold = Annotated[float, Field(ge=2**-10, lt=128)]  # a mantissa of 17 bits,
 
 
 class AllSection(Section):
-    """name = "all": all classes of `data`, shuffled, `learning.passes` times. seed: of the split.
+    """name = "all": all classes of `data`, shuffled, for `learning.passes` epochs.
 
-    A name that is that of a data set, or of a file, stands for all of it: name = "my.npz".
+    The name of a data set or of a file means all of it: name = "my.npz".
     """
 
     name: Literal["all"]
+    """All classes, shuffled."""
     data: str = "digits-rows"
+    """Data set: its name, or the path of an own file."""
     seed: Seed = 0
+    """Seed of the split."""
 
 
 class NewClassSection(Section):
-    """name = "new-class": first all classes but the last `new`, `learning.passes` times; then those.
+    """name = "new-class": first all classes but the last `new`, for `learning.passes` epochs; then those.
 
-    The first part is left out if `network.start` is given: its network knows them. passes: of the new classes. replay:
-    how many samples of the old classes are shown for each of the new ones, shuffled among them. freeze: whether the
-    hidden layers stay as they are from then on.
+    The first part is left out if `network.start` is given, since its network knows the old classes. Old samples are
+    replayed shuffled among the new ones.
     """
 
     name: Literal["new-class"]
+    """All classes but the last ones, then those."""
     data: str = "digits-rows"
+    """Data set: its name, or the path of an own file."""
     seed: Seed = 0
+    """Seed of the split."""
     new: Count = 2
+    """Number of new classes."""
     passes: Count = 4
+    """Epochs over the new classes."""
     replay: Annotated[float, Field(ge=0)] = 1.0
+    """Old samples shown per new sample."""
     freeze: bool = False
+    """Keep the hidden layers fixed while the new classes are learnt."""
 
 
 class DriftSection(Section):
-    """name = "drift": `learning.passes` as they are, then `passes` with the input channels permuted by `seed`."""
+    """name = "drift": `learning.passes` epochs as they are, then `passes` with the input channels permuted."""
 
     name: Literal["drift"]
+    """The samples as they are, then with their input channels permuted."""
     data: str = "digits-rows"
+    """Data set: its name, or the path of an own file."""
     seed: Seed = 0
+    """Seed of the split and of the permutation."""
     passes: Count = 10
+    """Epochs over the permuted samples."""
 
 
 class CueSection(Section):
-    """name = "cue": which of `classes` cues was shown is asked for `silence` silent steps later.
+    """name = "cue": the network has to say, after `silence` silent steps, which of `classes` cues it was shown.
 
     For `cue` steps the `channels` inputs of the sample's class spike, each with probability `rate`; for `recall` steps
-    those of a signal that is the same for all classes. train, test: numbers of samples, drawn from `seed`.
+    those of a signal that is the same for all classes.
     """
 
     name: Literal["cue"]
+    """A cue that has to be remembered over silent steps."""
     seed: Seed = 0
+    """Seed of the samples."""
     classes: Annotated[int, Field(ge=2)] = 2
+    """Number of cues."""
     channels: Count = 4
+    """Inputs per cue."""
     rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Probability of a spike per input and step."""
     cue: Count = 5
+    """Steps of the cue."""
     silence: Count = 50
+    """Silent steps after it."""
     recall: Count = 10
+    """Steps of the signal that asks for the answer."""
     train: Count = 400
+    """Training samples."""
     test: Count = 200
+    """Test samples."""
 
 
 class NetworkSection(Section):
     """[network]: input -> `hidden` neurons -> readout, of random weights; or the network in a file, and nothing else.
 
-    start: a .net file. neuron: "tclif", or "lif", which is TC-LIF without a dendrite that remembers: a1 = b1 = 0,
-    b2 = 1, gamma = 0. a1, a2, b1, b2, vth, gamma: of the neurons, in the units of a recipe of `tclif train`; a state of
-    1.0 is the integer 2^16. readout_decay: what the readout keeps of its potential each step. input_scale: an input of
-    1.0 is a graded spike of that size; left out, it follows from the data. seed: of the weights.
+    All values are in the units of a recipe of `tclif train`; a state of 1.0 is the integer 2^16.
     """
 
     defaults_of_lif: ClassVar[dict[str, Any]] = {"a1": 0.0, "b1": 0.0, "b2": 1.0, "gamma": 0.0}
 
     start: str | None = None
+    """A .net file to start from; no other key of this table goes with it."""
     hidden: Count = 128
+    """Hidden neurons."""
     recurrent: bool = False
+    """All-to-all weights among the hidden neurons."""
     neuron: Literal["tclif", "lif"] = "tclif"
+    """Kind of the hidden neurons; "lif" is TC-LIF with a1 = b1 = gamma = 0 and b2 = 1."""
     reset: Literal["delayed", "immediate"] = "delayed"
+    """A spike is taken off in the next step, or in the same one."""
     a1: Decay = 0.9
+    """Decay of the dendrite."""
     a2: Decay = 0.9
+    """Decay of the soma."""
     b1: Annotated[float, Field(ge=-1, le=0)] = -0.5
+    """Coupling from soma to dendrite."""
     b2: Decay = 1.0
+    """Coupling from dendrite to soma."""
     vth: Threshold = 1.0
+    """Threshold."""
     gamma: Annotated[float, Field(ge=0, lt=128)] = 0.5
+    """Reset of the dendrite by a spike."""
     readout_decay: Decay = 1.0
+    """Share of the readout's potential that is left after each step."""
     input_scale: Annotated[float, Field(gt=0)] | None = None
+    """Graded spike that an input of 1.0 becomes. Left out: chosen from the data."""
     seed: Seed = 0
+    """Seed of the weights."""
 
     @model_validator(mode="before")
     @classmethod
@@ -136,50 +171,71 @@ class HiddenSection(Section):
     """[learning.hidden]: the shifts of the hidden layers, see `Plasticity`."""
 
     rate_shift: RateShift = 12
+    """Learning rate, 2^-shift."""
     trace_shift: Shift = 8
+    """Eligibilities are divided by 2^shift before they are clipped."""
     signal_shift: Shift = 12
+    """Learning signals are divided by 2^shift before they are clipped."""
     surrogate_shift: Shift = 10
+    """The surrogate falls by one per 2^shift of distance from the threshold."""
     recurrent: bool = True
+    """Recurrent weights learn too."""
     recurrent_rate_shift: RateShift = 12
+    """rate_shift of the recurrent weights."""
     recurrent_trace_shift: Shift = 1
+    """trace_shift of the recurrent weights."""
 
 
 class ReadoutSection(Section):
     """[learning.readout]: the shifts of the readout, see `Plasticity`."""
 
     rate_shift: RateShift = 10
+    """Learning rate, 2^-shift."""
     trace_shift: Shift = 6
+    """Eligibilities are divided by 2^shift before they are clipped."""
 
 
 class LearningSection(Section):
-    """[learning].
+    """[learning], see `LearningSetup`.
 
-    variant, update_every, rounding, feedback, weight_bits, trace_bits, seed, error_shift: see `LearningSetup`;
-    update_every 0: an update at the end of each sample. passes: how often the samples are shown. slower: after which
-    passes, counted over the whole task, the rates halve. target: the potential that the right class should have, in
-    units of a recipe of `tclif train`, others have `target_others`; ramp: it grows to that over the sample, or over the
-    part of it in which the answer is asked for. target, error_shift, hidden and readout belong together: all are given,
-    or none, and `onchip.calibrate` finds them. test_every, checkpoint_every: samples; the last one and the ends of
-    phases are always measured.
+    target, error_shift, hidden and readout belong together: all of them are given, or none, and then `onchip.calibrate`
+    finds them. Targets are in the units of a recipe of `tclif train`.
     """
 
     variant: Literal["exact"] = "exact"
+    """Learning connection; the engine's variants run by `onchip.learn` alone."""
     update_every: Annotated[int, Field(ge=0, le=UPDATE_EVERY[1])] = 0
+    """Steps between two updates; 0: one update, at the end of the sample."""
     rounding: Literal["stochastic", "nearest"] = "stochastic"
+    """Rounding of an update."""
     feedback: Literal["symmetric", "random"] = "symmetric"
+    """Weights that carry the error back: the readout's own, or fixed random ones."""
     weight_bits: Annotated[int, Field(ge=WEIGHT_BITS[0], le=WEIGHT_BITS[1])] = 8
+    """Bits per weight, with the sign."""
     trace_bits: Annotated[int, Field(ge=TRACE_BITS[0], le=TRACE_BITS[1])] = 7
+    """Bits per trace, without the sign."""
     seed: Seed = 0
+    """Seed of the random bits and of the order of the samples."""
     passes: Count = 30
+    """Epochs."""
     slower: Annotated[tuple[Count, ...], Field(strict=False)] = ()
+    """Epochs, counted over the whole task, after which the learning rates halve."""
     target: State | None = None
+    """Potential that the right class should reach. Left out: found from the data."""
     target_others: State = 0.0
+    """Potential that the other classes should have."""
     ramp: bool = True
+    """Let the target grow over the sample, or over the part in which the answer is asked for."""
     error_shift: Shift | None = None
+    """Errors are divided by 2^shift before they are clipped. Left out: found from the data."""
     test_every: Count = 1000
+    """Samples between two tests; the ends of phases are always tested."""
     checkpoint_every: Count = 1000
+    """Samples between two checkpoints."""
     hidden: HiddenSection | None = None
+    """Shifts of the hidden layers. Left out: found from the data."""
     readout: ReadoutSection | None = None
+    """Shifts of the readout. Left out: found from the data."""
 
     @field_validator("variant", mode="before")
     @classmethod
@@ -199,7 +255,7 @@ class LearningSection(Section):
 
     @property
     def calibrated(self) -> bool:
-        """Whether the shifts and the target are found from the data."""
+        """True if the shifts and the target are found from the data."""
         return self.hidden is None
 
 
@@ -211,8 +267,11 @@ class LearnRecipe(Section):
     """A whole recipe: [task], [network] and [learning]."""
 
     task: AnyTask
+    """The task."""
     network: NetworkSection = NetworkSection()
+    """The network."""
     learning: LearningSection = LearningSection()
+    """The learning."""
 
     @model_validator(mode="before")
     @classmethod
