@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tclif_neuro.neurons.modules import RelaxedTCLIF as RelaxedTCLIF
     from tclif_neuro.neurons.schedule import Schedule as Schedule
     from tclif_neuro.neurons.surrogate import Surrogate as Surrogate
+    from tclif_neuro.nir import load_nir as load_nir
+    from tclif_neuro.nir import save_nir as save_nir
     from tclif_neuro.quantization import quantize as quantize
 
 __version__ = "0.1.0"
@@ -66,6 +68,8 @@ _HOME = {
     "RelaxedTCLIF": "neurons.modules",
     "Schedule": "neurons.schedule",
     "Surrogate": "neurons.surrogate",
+    "load_nir": "nir",
+    "save_nir": "nir",
     "quantize": "quantization",
 }
 
