@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class TclifError(Exception):
-    """Base of every error that a user can cause and mend; the command line prints it and exits with status 2.
+    """Base of every error that the user can cause and fix; the command line prints it and exits with status 2.
 
     lines: whether the message's own line breaks are part of it, as in the account of a failed process. Otherwise it is
     one line, and a break in it comes from a value that it quotes.

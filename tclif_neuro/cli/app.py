@@ -1,7 +1,7 @@
 """The command `tclif`: it parses, calls what is in `commands`, and prints.
 
-Exit status: 0 done; 1 done, and the answer is no (executors of integers differ); 2 the user's to mend, said in one
-line; 70 a bug; 130 interrupted. Results go to standard output (`--json`: one line of JSON), all else to standard error.
+Exit status: 0 success; 1 the command ran, but the executors disagree; 2 user error, reported on one line; 70 a bug;
+130 interrupted. Results go to standard output (`--json`: one line of JSON), all else to standard error.
 
 What a command needs is imported when it runs, so that `tclif --help` is quick.
 """
@@ -48,7 +48,7 @@ def _tclif(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
-    """Two-compartment spiking neurons: train, turn into integers, run bit-exactly, compare, look."""
+    """Train, quantize, run and compare two-compartment spiking networks."""
     if version:
         typer.echo(f"tclif {__version__}")
     elif context.invoked_subcommand is None:
@@ -57,7 +57,7 @@ def _tclif(
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is trained on what.", show_default=False)],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The training recipe.", show_default=False)],
     out: RunOut = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
     epochs: Annotated[
@@ -65,7 +65,7 @@ def train(
     ] = None,
     rule: Annotated[
         str | None,
-        typer.Option(metavar="RULE", help="How gradients are found, instead of the recipe's.", show_default=False),
+        typer.Option(metavar="RULE", help="The learning rule, instead of the recipe's.", show_default=False),
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files to DIR/tensorboard.")] = False,
     data_dir: DataDir = None,
@@ -92,7 +92,9 @@ def train(
 
 @app.command()
 def learn(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is learnt, and how.", show_default=False)],
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE.toml", help="The recipe of on-chip learning.", show_default=False)
+    ],
     out: RunOut = None,
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
     backend: Annotated[
@@ -103,7 +105,7 @@ def learn(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Learn online, on the chip's terms: integers, one sample after the other.
+    """Learn online under on-chip constraints: integers, one sample at a time.
 
     DIR then holds checkpoint.npz and log.csv, and in the end learnt.net. Exit status 1 if Lava learns something else.
     """
@@ -140,7 +142,7 @@ def export(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Turn a trained model into a network of integers, and say what that lost."""
+    """Quantize a trained model to integers and report the loss."""
     from tclif_neuro.cli.commands.export import ExportOptions, export_run
     from tclif_neuro.show import terminal
     from tclif_neuro.show.sheets import export_parts
@@ -191,12 +193,12 @@ def compare(
     task: TaskName = None,
     data: DataFile = None,
     samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 16,
-    lava: Annotated[bool, typer.Option("--lava/--no-lava", help="Whether to run Lava, if it is installed.")] = True,
+    lava: Annotated[bool, typer.Option("--lava/--no-lava", help="Run Lava too, if it is installed.")] = True,
     timeout: Timeout = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Do the executors agree, spike by spike and state by state? Exit status 1 if those of integers do not."""
+    """Compare the executors, spike by spike and state by state. Exit status 1 if the integers differ."""
     from tclif_neuro.cli.commands.compare import compare_file
     from tclif_neuro.cli.commands.samples import Choice
     from tclif_neuro.show import terminal
@@ -216,7 +218,7 @@ def data(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """What is in a file of data, what a recipe would make of it, and what is odd."""
+    """Describe a data file: its contents, the task it makes, and its oddities."""
     from tclif_neuro.cli.commands.data import data_parts, describe_data
     from tclif_neuro.show import terminal
 
@@ -226,7 +228,7 @@ def data(
 
 @app.command()
 def inspect(file: NetFile, json: Json = False) -> None:
-    """What is in a .net file."""
+    """Describe a .net file."""
     from tclif_neuro.netx import describe
     from tclif_neuro.show import terminal
     from tclif_neuro.show.sheets import inspect_parts
@@ -245,7 +247,7 @@ def plot(
     trained: RunFolder = None,
     task: TaskName = None,
     data: DataFile = None,
-    sample: Annotated[int, typer.Option(min=0, metavar="K", help="Which sample, from 0.")] = 0,
+    sample: Annotated[int, typer.Option(min=0, metavar="K", help="Index of the sample, from 0.")] = 0,
     neurons: Annotated[
         str | None, typer.Option(metavar="I,J,...", help="Of every layer.", show_default="its busiest two")
     ] = None,
@@ -271,7 +273,7 @@ def demo(
     ),
     json: Json = False,
 ) -> None:
-    """The whole way once: train, turn into integers, run on every executor, compare, plot."""
+    """Run the full pipeline: train, quantize, run on every executor, compare, plot."""
     from tclif_neuro.cli.commands.demo import demo as whole_way
     from tclif_neuro.show import terminal
 

@@ -32,7 +32,7 @@ def check(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Would it fit Loihi 2? Against sourced limits. Exit status 1 if a finding is an error."""
+    """Check a network against the sourced limits of Loihi 2. Exit status 1 if a finding is an error."""
     from tclif_neuro.cli.commands.loihi import check_file
     from tclif_neuro.cli.commands.samples import Choice
     from tclif_neuro.show import terminal
@@ -58,7 +58,7 @@ def map_cores(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Where could it lie on Loihi 2: cores, memory; with --samples, estimates of time and energy."""
+    """Map a network to the cores of Loihi 2; with --samples, estimate time and energy."""
     from tclif_neuro.cli.commands.loihi import map_file
     from tclif_neuro.cli.commands.samples import Choice
     from tclif_neuro.show import terminal

@@ -10,7 +10,7 @@ import typer
 
 
 class Backend(str, Enum):
-    """Which executor."""
+    """The executors."""
 
     simulator = "simulator"
     reference = "reference"
@@ -18,7 +18,7 @@ class Backend(str, Enum):
 
 
 class LearnBackend(str, Enum):
-    """Which learner."""
+    """The learners."""
 
     simulator = "simulator"
     lava = "lava"
@@ -46,10 +46,12 @@ DataFile = Annotated[
         "--data", metavar="FILE.npz", help="Samples: x [samples, steps, inputs] and y of your own.", show_default=False
     ),
 ]
-DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Where data sets are.", show_default="$TCLIF_DATA")]
+DataDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the data sets.", show_default="$TCLIF_DATA")
+]
 Timeout = Annotated[
     float | None,
-    typer.Option(min=0, metavar="SECONDS", help="Give Lava up after this.", show_default="by the work"),
+    typer.Option(min=0, metavar="SECONDS", help="Stop Lava after this many seconds.", show_default="by the work"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")]
 

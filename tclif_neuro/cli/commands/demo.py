@@ -1,4 +1,4 @@
-"""`tclif demo`: the whole way once: train, convert, run on every executor, compare, plot."""
+"""`tclif demo`: the full pipeline in one run: train, quantize, run on every executor, compare, plot."""
 
 from __future__ import annotations
 

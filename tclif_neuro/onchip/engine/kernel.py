@@ -36,7 +36,7 @@ ADD, OVERWRITE = program.ADD, program.OVERWRITE
 
 
 class Program(NamedTuple):
-    """What does not change. N hidden neurons, O outputs, M rows of the largest matrix, K steps of a schedule."""
+    """Constants of a run. N hidden neurons, O outputs, M rows of the largest matrix, K steps of a schedule."""
 
     filtered: bool  # whether the inputs send their eligibility
     learns: bool
@@ -67,7 +67,7 @@ class Program(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What changes: the weights and the engine's x1, x2 for good, all else within a sample."""
+    """Mutable state; only the weights and the engine's x1, x2 outlive a sample."""
 
     weight: Ints  # [3, M, max(N, O)] int32, mantissas
     trace: Ints  # [3, 2, M]: x1, x2

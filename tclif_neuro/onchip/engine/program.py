@@ -44,7 +44,7 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRule:
-    """What the synapses of a learning engine are told.
+    """Configuration of the synapses of a learning engine.
 
     terms: the rule. impulse, tau: of x1 and x2, in the chip's steps.
     gated: whether only inputs that came in this epoch take part. graded, graded_cfg: whether payloads come, and what

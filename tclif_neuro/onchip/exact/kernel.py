@@ -33,7 +33,7 @@ HITS, OF = 0, 1
 
 
 class Program(NamedTuple):
-    """What does not change. L layers, N the largest number of neurons, M of inputs, K of steps in a schedule."""
+    """Constants of a run. L layers, N the largest number of neurons, M of inputs, K of steps in a schedule."""
 
     size: Ints  # [L], neurons
     inputs: Ints  # [2 L], of each matrix; 0: there is none
@@ -60,7 +60,7 @@ class Program(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What changes: the weights for good, all else within a sample. R: how many steps posted traces are kept."""
+    """Mutable state; only the weights outlive a sample. R: how many steps posted traces are kept."""
 
     weight: Ints  # [2 L, M, N], mantissas
     change: Floats  # [2 L, M, N], integers below 2^53
