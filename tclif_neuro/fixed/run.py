@@ -194,12 +194,23 @@ class Run:
         )
 
 
+def numbers(x: npt.ArrayLike) -> npt.NDArray[Any]:
+    """`x` as an array of numbers, also a torch tensor of any device; raises `InputError` for anything else."""
+    try:
+        array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"input: a {type(x).__name__} that is no array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"input: numbers expected, got {array.dtype}")
+    return array
+
+
 def check_input(net: QuantizedNetwork, x: npt.ArrayLike, *, stream: bool = False) -> Array:
-    """`x` as an array [T, B, M] that fits `net`; `stream`: part of a sample, of any length.
+    """`x`, an array, a torch tensor or nested lists, as an array [T, B, M] that fits `net`; `stream`: part of a sample, of any length.
 
     Raises `InputError` where the shape, or the number of steps that the network was made for, does not fit.
     """
-    array = np.asarray(x)
+    array = numbers(x)
     if array.ndim != 3:
         raise InputError(f"input: [steps, batch, {net.inputs}] expected, got shape {list(array.shape)}")
     if 0 in array.shape:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tclif_neuro.fixed.concerns import Sayer, warn
 from tclif_neuro.fixed.kernel import BURST, CHUNK, advance
 from tclif_neuro.fixed.program import Program, aligned, compile_network
-from tclif_neuro.fixed.run import Encoded, InputError, LayerRun, Run, Sequences, check_input, encode_steps
+from tclif_neuro.fixed.run import Encoded, InputError, LayerRun, Run, Sequences, check_input, encode_steps, numbers
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.threads import in_parts
 
@@ -99,7 +99,7 @@ class Simulator:
         if batch < 1:
             raise InputError(f"batch: {batch}; at least 1 is needed")
         self.net = net
-        self.batch = batch
+        self._batch = batch
         self._parts = min(batch, PARTS)
         self._program = compile_network(net)
         self._workspace = _workspace(self._program, self._parts)
@@ -113,6 +113,11 @@ class Simulator:
         self._size = self._columns[-1].stop
         self.reset()
 
+    @property
+    def batch(self) -> int:
+        """How many samples run side by side; its state has room for these and no others."""
+        return self._batch
+
     def reset(self) -> None:
         """Back to rest, at step 0 of a sample."""
         self._state = _state(self._program, self.batch)
@@ -121,7 +126,7 @@ class Simulator:
 
     def step(self, x: npt.ArrayLike) -> Array:
         """One step of a stream: float input [B, M] -> the last layer's spikes, or a readout's potential, [B, N]."""
-        encoded, _, _ = self._run(np.asarray(x)[None], record=False)
+        encoded, _, _ = self._run(numbers(x)[None], record=False)
         self._sayer.hear(encoded.outside, self._state.saturations.sum(axis=0), self._step * self.batch)
         readout, last = self.net.layers[-1].readout, self._neurons[-1]
         return self._state.second[:, last].astype(np.int32) if readout else self._state.fired[:, last].astype(np.uint8)

@@ -168,9 +168,9 @@ def forward(task, p, current, state, spikes, kept, total):
 
 
 @njit
-def _replay(p, current, b, start, stop, kept, state, before, pre):
+def _replay(p, current, b, start, stop, kept, first, state, before, pre):
     """Steps start ... stop - 1 of sample `b` again, from the kept states: row i of `before` and `pre` are the states
-    before the i-th step and those in it, before an immediate reset."""
+    before the i-th step and those in it, before an immediate reset. first: S[-1] [B, N], which may be anyone's."""
     a1, a2, b1, b2, reset = p.a1, p.a2, p.b1, p.b2, p.reset
     scalars = (p.gamma, p.vth, p.one, p.tiny)
     (dendrite, soma, spike), (before_dendrite, before_soma), (pre_dendrite, pre_soma) = state, before, pre
@@ -178,6 +178,8 @@ def _replay(p, current, b, start, stop, kept, state, before, pre):
     soma[0] = kept[start // SEGMENT, 1, b]
     for n in range(b1.shape[0]):  # what a delayed reset takes off; an immediate one has no memory of it
         spike[0, n] = p.one if soma[0, n] - p.vth >= p.one - p.one else p.one - p.one
+    if start == 0:
+        spike[0] = first[b]
     for t in range(start, stop):
         i, row = t - start, min(t, a1.shape[0] - 1)
         for n in range(b1.shape[0]):
@@ -251,12 +253,12 @@ def _accumulate(total, part, row, factor, source, i):
 
 
 @kernel
-def backward(task, p, current, kept, grad, state_grad, out, a_grad, b_grad):
+def backward(task, p, current, kept, first, grad, state_grad, out, a_grad, b_grad):
     """Fill `out` [T, B, N] = dE/dI from `grad` [T, B, N] = dE/dS, for one block of samples.
 
-    current: the total input of `forward`; `out` may be the same array. state_grad [3, B, N]: dE/d(UD, US, S) after the
-    last step, on return before the first. a_grad [2, tasks, K, N] float64 receives the block's dE/da1, dE/da2 and
-    b_grad [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
+    current: the total input of `forward`; `out` may be the same array. first: the spikes before the first step, [B, N].
+    state_grad [3, B, N]: dE/d(UD, US, S) after the last step, on return before the first. a_grad [2, tasks, K, N]
+    float64 receives the block's dE/da1, dE/da2 and b_grad [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
     """
     steps, batch, size = current.shape
     a1, a2, b1, b2, recurrent, reset, keep = p.a1, p.a2, p.b1, p.b2, p.recurrent, p.reset, p.keep
@@ -275,7 +277,7 @@ def backward(task, p, current, kept, grad, state_grad, out, a_grad, b_grad):
         to_d, to_s, to_spike = state_grad[0, b], state_grad[1, b], state_grad[2, b]
         for segment in range(kept.shape[0] - 1, -1, -1):
             start, stop = segment * SEGMENT, min(steps, (segment + 1) * SEGMENT)
-            _replay(p, current, b, start, stop, kept, state, before, pre)
+            _replay(p, current, b, start, stop, kept, first, state, before, pre)
             for t in range(stop - 1, start - 1, -1):
                 i, row = t - start, min(t, a1.shape[0] - 1)
                 _fill_psi(surrogate, k, p.one, p.vth, pre[1], i, psi)

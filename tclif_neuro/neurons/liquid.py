@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.entries import check_state
 from tclif_neuro.neurons.modules import ResetGrad, SpikingLayer
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
 
@@ -74,6 +75,7 @@ class LiquidLIF(SpikingLayer):
         """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
         self._check(current, 2)
         state = self.rest(len(current), current) if state is None else state
+        check_state(type(self).__name__, state, LiquidState, current)
         current = self._with_recurrence(current, state.spike)
         adaptation = self._adapted(current, state)
         rho = _gate(self.potential_gate, current, state.potential)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.entries import check_current, check_state
 from tclif_neuro.neurons.scan import lif_scan, tclif_scan
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.step import (
@@ -60,9 +61,7 @@ class SpikingLayer(nn.Module):
         self.recurrent = nn.Linear(size, size, bias=False) if recurrent else None
 
     def _check(self, current: Tensor, ndim: int) -> None:
-        if current.ndim != ndim or current.shape[-1] != self.size:
-            wanted = ["T", "B", self.size][-ndim:]
-            raise TclifError(f"{type(self).__name__}: input {wanted} expected, got {list(current.shape)}")
+        check_current(type(self).__name__, current, ndim, self.size)
 
     @property
     def recurrent_weight(self) -> Tensor | None:
@@ -80,7 +79,7 @@ class SpikingLayer(nn.Module):
         for i, row in enumerate(current):
             spike, state = self.step(row, state, t + i)
             spikes.append(spike)
-        return torch.stack(spikes), state
+        return torch.stack(spikes) if spikes else torch.empty_like(current), state
 
     def _zeros(self, batch: int, like: Tensor) -> Tensor:
         return torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
@@ -137,7 +136,7 @@ class TwoCompartment(SpikingLayer):
     def scan(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
         """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
         self._check(current, 3)
-        return tclif_scan(current, self.params(len(current), t), self.recurrent_weight, state)
+        return tclif_scan(current, self.params(max(1, len(current)), t), self.recurrent_weight, state)
 
     def rest(self, batch: int, like: Tensor | None = None) -> TCLIFState:
         """The state of a batch at rest: zeros, [B, N]."""
@@ -151,6 +150,7 @@ class TwoCompartment(SpikingLayer):
         """
         self._check(current, 2)
         state = self.rest(len(current), current) if state is None else state
+        check_state(type(self).__name__, state, TCLIFState, current)
         p = self.params(1, t)
         state = tclif_step(state, self._with_recurrence(current, state.spike), p)
         return state.spike, state
@@ -317,6 +317,7 @@ class LIF(SpikingLayer):
         """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
         self._check(current, 2)
         state = self.rest(len(current), current) if state is None else state
+        check_state(type(self).__name__, state, LIFState, current)
         state = lif_step(state, self._with_recurrence(current, state.spike), self.params())
         return state.spike, state
 
@@ -351,11 +352,12 @@ class Readout(nn.Linear):
 
     def sequence(self, x: Tensor) -> Tensor:
         """[T, B, in] -> the potential after each step, [T, B, out]."""
-        current, potential, out = super().forward(x), torch.zeros(()), []
+        current, out = super().forward(x), []
+        potential = current.new_zeros(current.shape[1:])
         for row in current:
             potential = self.decay * potential + row
             out.append(potential)
-        return torch.stack(out)
+        return torch.stack(out) if out else current
 
     def step(self, x: Tensor, potential: Tensor | None = None, t: int = 0) -> tuple[Tensor, Tensor]:
         """One step of a stream: x[t] [B, in] and V before it -> V after it, twice (output and state)."""

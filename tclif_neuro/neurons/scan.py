@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,12 +18,15 @@ from torch import Tensor
 from tclif_neuro.errors import TclifError
 from tclif_neuro.memory import empty
 from tclif_neuro.neurons import kernels
+from tclif_neuro.neurons.entries import check_layer, check_state, expect
 from tclif_neuro.neurons.spikes import Current, Events, Made, Spikes, add_rows, event_linear, weight_gradient
 from tclif_neuro.neurons.step import LIFParams, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
 from tclif_neuro.threads import in_parts
 
 _RESET = {"delayed": kernels.DELAYED, "immediate": kernels.IMMEDIATE, "zero": kernels.ZERO}
 _SURROGATE = {"triangle": kernels.TRIANGLE, "arctan": kernels.ARCTAN, "fast_sigmoid": kernels.FAST_SIGMOID}
+
+_S = TypeVar("_S", TCLIFState, LIFState)
 
 KEEP = 2**26  # bytes of a current up to which it is kept for backward: making it again takes a tenth of the step
 
@@ -47,9 +50,10 @@ def tclif_scan(
     """
     if not compiled(current):
         states = tclif_states(current, p, recurrent, state)
-        return torch.stack([after.spike for after in states]), states[-1]
-    start = torch.stack(state) if state else current.new_zeros(3, *current.shape[1:])
-    spikes, end = _scan(current, (p.a1, p.a2, p.b1, p.b2), recurrent, start, p)
+        return _stacked(states, current), states[-1] if states else state or _rest(TCLIFState, current)
+    state = state or _rest(TCLIFState, current)
+    check_state("TCLIF", state, TCLIFState, _row(current))
+    spikes, end = _scan(current, (p.a1, p.a2, p.b1, p.b2), recurrent, state, p)
     return spikes, TCLIFState(*end)
 
 
@@ -57,8 +61,9 @@ def tclif_states(
     current: Tensor, p: TCLIFParams, recurrent: Tensor | None = None, state: TCLIFState | None = None
 ) -> list[TCLIFState]:
     """The state after every step; arguments as `tclif_scan`."""
-    zero, out = torch.zeros_like(current[0]), []
-    state = state or TCLIFState(zero, zero, zero)
+    check_layer("TCLIF", current, (p.a1, p.a2, p.b1, p.b2), recurrent)
+    out, state = [], state or _rest(TCLIFState, current)
+    check_state("TCLIF", state, TCLIFState, _row(current))
     for t, row in enumerate(current):
         at = replace(p, a1=p.a1[min(t, len(p.a1) - 1)], a2=p.a2[min(t, len(p.a2) - 1)])
         row = row if recurrent is None else row + state.spike @ recurrent.T
@@ -76,11 +81,10 @@ def lif_scan(
     """
     if not compiled(current):
         states = lif_states(current, p, recurrent, state)
-        return torch.stack([after.spike for after in states]), states[-1]
-    zero, at_rest = torch.zeros_like(p.beta), current.new_zeros(current.shape[1:])
-    start = torch.stack((at_rest, *(state or (at_rest, at_rest))))
-    coefficients = (zero[None], p.beta[None], zero, torch.ones_like(zero))
-    spikes, (_, *end) = _scan(current, coefficients, recurrent, start, p)
+        return _stacked(states, current), states[-1] if states else state or _rest(LIFState, current)
+    state = state or _rest(LIFState, current)
+    check_state("LIF", state, LIFState, _row(current))
+    spikes, (_, *end) = _scan(current, _passive(p.beta), recurrent, (torch.zeros_like(state.spike), *state), p)
     return spikes, LIFState(*end)
 
 
@@ -88,8 +92,9 @@ def lif_states(
     current: Tensor, p: LIFParams, recurrent: Tensor | None = None, state: LIFState | None = None
 ) -> list[LIFState]:
     """The state after every step; arguments as `tclif_scan`."""
-    zero, out = torch.zeros_like(current[0]), []
-    state = state or LIFState(zero, zero)
+    check_layer("LIF", current, _passive(p.beta), recurrent)
+    out, state = [], state or _rest(LIFState, current)
+    check_state("LIF", state, LIFState, _row(current))
     for row in current:
         row = row if recurrent is None else row + state.spike @ recurrent.T
         state = lif_step(state, row, p)
@@ -97,16 +102,51 @@ def lif_states(
     return out
 
 
+def _passive(beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """a1, a2, b1, b2 of a LIF: a dendrite that hands its current on."""
+    zero = torch.zeros_like(beta)
+    return zero[None], beta[None], zero, torch.ones_like(beta)
+
+
+def _rest(kind: type[_S], current: Tensor) -> _S:
+    """The state of a layer at rest under currents [T, B, N]: zeros [B, N]."""
+    zero = current.new_zeros(current.shape[1:])
+    return kind(*(zero for _ in kind._fields))
+
+
+def _row(current: Tensor) -> Tensor:
+    """A tensor like the current of one step, of which nothing is read; there may be no step."""
+    return current.new_empty(1, 1).expand(current.shape[1:])
+
+
+def _stacked(states: Sequence[TCLIFState] | Sequence[LIFState], current: Tensor) -> Tensor:
+    """Their spikes [T, B, N]; without a step none."""
+    return torch.stack([after.spike for after in states]) if states else torch.empty_like(current)
+
+
 def _scan(
     current: Tensor,
-    coefficients: tuple[Tensor, ...],
+    coefficients: tuple[Tensor, Tensor, Tensor, Tensor],
     recurrent: Tensor | None,
-    state: Tensor,
+    state: tuple[Tensor, ...],
     p: TCLIFParams | LIFParams,
 ) -> tuple[Spikes, tuple[Tensor, ...]]:
+    """The compiled pass, behind its door: everything has the size and the type that the kernels take for granted."""
+    check_layer(type(p).__name__, current, coefficients, recurrent)
+    for x in (*coefficients, *state, *(() if recurrent is None else (recurrent,))):
+        expect(f"{type(p).__name__}: a coefficient, weight or state", x, x.shape, current)
+    start = torch.stack(state)
+    rows = max(len(a) for a in coefficients[:2])  # the kernels read a1 and a2 by one index
+    a1, a2 = (a if len(a) == rows else _held(a, rows) for a in coefficients[:2])
+    coefficients = (a1, a2, *coefficients[2:])
     made = Current.recipe(current) if current.numel() * current.element_size() > KEEP else None
-    spikes, end, *events = _Scan.apply(p, made, current.as_subclass(Tensor), state, recurrent, *coefficients)
+    spikes, end, *events = _Scan.apply(p, made, current.as_subclass(Tensor), start, recurrent, *coefficients)
     return Spikes.mark(spikes, Events(events[0], events[1], current.shape[2]) if events else None), end.unbind()
+
+
+def _held(a: Tensor, rows: int) -> Tensor:
+    """Decays [K, n] as [rows, n], the last row holding past the end."""
+    return torch.cat([a, a[-1:].expand(rows - len(a), -1)])
 
 
 def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams | LIFParams) -> kernels.Neurons:
@@ -181,7 +221,7 @@ class _Scan(torch.autograd.Function):
         )  # what was made here is ours to write over
         a_grad = torch.zeros(2, parts if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
         b_grad = torch.zeros(2, parts if wants_b else 0, size, dtype=torch.float64)
-        arrays = (x.numpy() for x in (current, kept, grad, to_state, out, a_grad, b_grad))
+        arrays = (x.numpy() for x in (current, kept, state[2], grad, to_state, out, a_grad, b_grad))
         in_parts(kernels.backward, parts, _neurons((a1, a2, b1, b2), weight, ctx.p), *arrays)
         by_a = [_narrow(g, c) if wants_a else None for g, c in zip(a_grad.sum(1), (a1, a2), strict=True)]
         by_b = [_narrow(g, c) if wants_b else None for g, c in zip(b_grad.sum(1), (b1, b2), strict=True)]

@@ -18,7 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tclif_neuro.compiled import kernel
+from tclif_neuro.errors import TclifError
 from tclif_neuro.memory import empty
+from tclif_neuro.neurons.entries import expect
 from tclif_neuro.threads import in_parts
 
 DENSE_ABOVE = 0.3  # share of active inputs above which the dense product is faster (measured; see docs)
@@ -33,10 +35,24 @@ class Events:
     start: Tensor
     columns: int
 
+    def __post_init__(self) -> None:
+        rows, index = self.start, self.index
+        if rows.ndim != 1 or index.ndim != 1 or rows.dtype != torch.int64 or len(rows) == 0:
+            raise TclifError(f"events: start [rows + 1] of int64 expected, got {list(rows.shape)} of {rows.dtype}")
+        if int(rows[-1]) > len(index):
+            raise TclifError(f"events: start ends at {int(rows[-1])}, there are {len(index)} events")
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.start) - 1
+
     @classmethod
     def of(cls, spikes: Tensor) -> Events:
         """The events of [..., M] float spikes, rows flattened."""
-        rows = spikes.detach().flatten(0, -2).contiguous().numpy()
+        if spikes.ndim < 2:
+            raise TclifError(f"events: spikes [..., M] of at least two axes expected, got {list(spikes.shape)}")
+        rows = spikes.detach().reshape(spikes.shape[:-1].numel(), spikes.shape[-1]).contiguous().numpy()
         start = np.zeros(len(rows) + 1, np.int64)
         in_parts(_count, PARTS, rows, start[1:])
         np.cumsum(start, out=start)
@@ -47,14 +63,14 @@ class Events:
 
     def dense(self, like: Tensor) -> Tensor:
         """The spikes again, [rows, M] of `like`'s type."""
-        out = empty(len(self.start) - 1, self.columns, like=like).zero_()
+        out = empty(self.rows, self.columns, like=like).zero_()
         in_parts(_set, PARTS, self.index.numpy(), self.start.numpy(), out.numpy())
         return out
 
     @property
     def density(self) -> float:
         """The share of entries that are set."""
-        return len(self.index) / max(1, (len(self.start) - 1) * self.columns)
+        return len(self.index) / max(1, self.rows * self.columns)
 
     @property
     def few(self) -> bool:
@@ -128,6 +144,7 @@ def _scatter(part, index, start, grad, out):
 
 def weight_gradient(events: Events, grad: Tensor) -> Tensor:
     """`grad^T spikes` [N, M], for `grad` [rows, N] and the events of the spikes [rows, M]."""
+    expect("gradient of an event-driven product", grad, (events.rows, grad.shape[-1]), grad)
     out = grad.new_zeros(PARTS, events.columns, grad.shape[1])
     in_parts(
         _scatter, PARTS, events.index.numpy(), events.start.numpy(), grad.detach().contiguous().numpy(), out.numpy()
@@ -137,12 +154,15 @@ def weight_gradient(events: Events, grad: Tensor) -> Tensor:
 
 def add_rows(events: Events, weight: Tensor, out: Tensor) -> None:
     """out [rows, N] += `spikes weight^T`, for the events of the spikes [rows, M] and `weight` [N, M]."""
+    expect("weight of an event-driven product", weight, (out.shape[-1], events.columns), out)
+    expect("result of an event-driven product", out, (events.rows, len(weight)), weight)
     arrays = (x.numpy() for x in (events.index, events.start, weight.detach().T.contiguous(), out))
     in_parts(_gather, PARTS, *arrays)
 
 
 def event_linear(events: Events, weight: Tensor, bias: Tensor | None, shape: Sequence[int]) -> Tensor:
     """`spikes weight^T + bias` in `shape` [..., N], for the events of the spikes; always the same to the bit."""
+    expect("bias of an event-driven product", weight[:, 0] if bias is None else bias, weight.shape[:1], weight)
     out = empty(*shape, like=weight)
     out[:] = 0 if bias is None else bias.detach()
     add_rows(events, weight, out.view(-1, len(weight)))
@@ -188,13 +208,15 @@ class Current(Tensor):
         """`current` as `Current`, sharing memory and gradient."""
         marked = current.as_subclass(cls)
         marked._made = made
-        marked._marked = marked._version
+        marked._marked = _version(marked)
         return marked
 
     @classmethod
     def recipe(cls, current: Tensor) -> Made | None:
         """How `current` was made, if that is known and it has not been changed in place since."""
-        return current._made if isinstance(current, cls) and current._marked == current._version else None
+        if not isinstance(current, cls) or current.is_inference():
+            return None
+        return current._made if current._marked == current._version else None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return copy.deepcopy(self.as_subclass(Tensor), memo)
@@ -216,12 +238,12 @@ class Spikes(Tensor):
         """`spikes` as `Spikes`, sharing memory and gradient; with their events if these are known already."""
         marked = spikes.as_subclass(cls)
         marked._events = events
-        marked._marked = marked._version
+        marked._marked = _version(marked)
         return marked
 
     def events(self) -> Events:
-        """Their events, found once."""
-        if self._events is None:
+        """Their events, found once; each time anew where changes in place are not counted."""
+        if self._events is None or self.is_inference():
             self._events = Events.of(self.as_subclass(Tensor))
         return self._events
 
@@ -236,15 +258,31 @@ class Spikes(Tensor):
         cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
-            if func is functional.linear and not kwargs and _worth_it(args[0], args[1]):
-                bias = args[2] if len(args) > 2 else None
+            bias = args[2] if len(args) > 2 else None
+            if func is functional.linear and not kwargs and _worth_it(args[0], args[1], bias):
                 events = args[0].events()
                 out = _EventLinear.apply(args[0].as_subclass(Tensor), args[1], bias, events)
                 return Current.mark(out, (events, args[1], bias)) if events.few else out
             return func(*args, **(kwargs or {}))
 
 
-def _worth_it(x: Tensor, weight: Tensor) -> bool:
-    if not isinstance(x, Spikes) or x._marked != x._version:
+def _worth_it(x: Tensor, weight: Any, bias: Any) -> bool:
+    """Whether `x W^T + b` is to be made of events. What does not fit is left to torch, which says so."""
+    if not isinstance(x, Spikes) or not _unchanged(x) or not isinstance(weight, Tensor):
         return False
-    return weight.dtype == x.dtype and len(weight) >= SMALL
+    fits = weight.ndim == 2 and weight.shape[1] == x.shape[-1] and (bias is None or bias.shape == weight.shape[:1])
+    alike = all(w is None or (w.dtype == x.dtype and w.device == x.device) for w in (weight, bias))
+    return fits and alike and len(weight) >= SMALL
+
+
+def _version(x: Tensor) -> int:
+    """How often `x` was changed in place; tensors of `torch.inference_mode()` do not count."""
+    return -1 if x.is_inference() else x._version
+
+
+def _unchanged(x: Spikes) -> bool:
+    """Whether `x` surely holds spikes still; where changes are not counted, it is looked at."""
+    if x.is_inference():
+        plain = x.as_subclass(Tensor)
+        return bool(((plain == 0) | (plain == 1)).all())
+    return x._marked == x._version

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.eprop import kernels as eprop_kernels
 from tclif_neuro.learning.eprop.equations import (
     Coefficients,
@@ -25,6 +26,7 @@ from tclif_neuro.learning.eprop.equations import (
     transition,
 )
 from tclif_neuro.neurons import kernels
+from tclif_neuro.neurons.entries import expect
 from tclif_neuro.neurons.scan import _RESET, _SURROGATE, compiled
 from tclif_neuro.neurons.spikes import DENSE_ABOVE, Spikes
 from tclif_neuro.neurons.step import TCLIFState
@@ -46,6 +48,12 @@ class Constants(NamedTuple):
     def of(cls, c: Coefficients, recurrent: Tensor | None, state: Tensor) -> Constants:
         """recurrent: R [N, N] or None; state: [3, B, N], which says whether to run compiled."""
         return cls(c, _wide(c, recurrent, state) if compiled(state) else None)
+
+    def check(self, x: Tensor) -> None:
+        """Raise `TclifError` unless these are the constants of x [K, B, N], and of its type."""
+        if self.wide is not None and (self.wide.a1.shape[-1], str(self.wide.a1.dtype)) != (x.shape[-1], _name(x)):
+            found = f"{self.wide.a1.shape[-1]} neurons of {self.wide.a1.dtype}"
+            raise TclifError(f"e-prop: a layer of {found}, with {x.shape[-1]} currents of {_name(x)}")
 
     def rows(self, start: int, steps: int) -> Constants:
         """Those of `steps` of the steps."""
@@ -90,6 +98,8 @@ def advance(current: Tensor, state: Tensor, k: Constants, recurrent: Tensor | No
     current: [K, B, N]; recurrent: R [N, N] or None.
     """
     steps, batch, size = current.shape
+    expect("e-prop: states (UD, US, S)", state, (3, batch, size), current)
+    k.check(current)
     kept, soma_kept = steps if wants_states else 0, steps if k.c.reset == "zero" else 0
     chunk = Chunk(
         Spiked(torch.empty_like(current), torch.empty_like(current), current.new_empty(soma_kept, batch, size)),
@@ -135,6 +145,10 @@ def movement(chunk: Chunk, last: Spiked, c: Coefficients) -> tuple[Moved, Spiked
 def sums(factor: Tensor, k: Constants, moved: Moved) -> Sums:
     """The reordered sums of a chunk; factor: L psi [K, B, N]."""
     steps, batch, size = factor.shape
+    for moving in moved:
+        at_most = (min(len(moving), steps), min(moving.shape[1], batch), size)
+        expect("e-prop: how traces move", moving, at_most, factor)
+    k.check(factor)
     parts = 1 if k.c.per_input else 3
     entered = factor.new_zeros(parts, steps, batch, size)
     carried = factor.new_zeros(parts, 2, batch, size)
@@ -148,7 +162,12 @@ def sums(factor: Tensor, k: Constants, moved: Moved) -> Sums:
 
 def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, k: Constants, found: Sums) -> None:
     """`learn_plainly`, by the sums of `eprop_kernels`."""
-    (_, batch, inputs), size = x.shape, len(grad)
+    (steps, batch, inputs), size = x.shape, len(grad)
+    parts = 1 if k.c.per_input else 3
+    expect("e-prop: sums", found.entered, (parts, steps, batch, size), x)
+    expect("e-prop: sums carried", found.carried, (parts, 2, batch, size), x)
+    expect("e-prop: eligibilities", trace, (2, batch, 1 if k.c.per_input else size, inputs), x)
+    expect("e-prop: gradient", grad, (size, inputs), x)
     events = _events(x)
     x = x.as_subclass(Tensor).contiguous()
     if not k.c.per_input:
@@ -201,6 +220,10 @@ def coefficient_gradient(
     slopes: see `coefficient_slopes`; factor: L psi [K, B, N]; trace: [2, B, N].
     """
     size = factor.shape[2]
+    expect("e-prop: states before each step", chunk.before, (2, *factor.shape), factor)
+    expect("e-prop: dendrites", chunk.dendrite, factor.shape, factor)
+    expect("e-prop: eligibilities of a coefficient", trace, (2, *factor.shape[1:]), factor)
+    k.check(factor)
     if k.wide is not None:
         parts, group = _samples(factor)
         grad = torch.zeros(parts, size, dtype=torch.float64)
@@ -242,6 +265,10 @@ def _same_length(slopes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """da1 and da2 with as many rows, as the kernels read them."""
     rows = max(len(slopes[0]), len(slopes[1]))
     return tuple(s.expand(rows, -1) for s in slopes[:2]) + slopes[2:]
+
+
+def _name(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
 
 
 def _arrays(*tensors: Tensor) -> list[Any]:

@@ -104,6 +104,8 @@ class EPropLearner:
         begun = False
         for part in parts:
             if not begun:
+                if part.ndim != 3:
+                    raise TclifError(f"e-prop: input [T, B, M] expected, got {list(part.shape)}")
                 self.begin(part.shape[1])
                 begun = True
             self.chunk(part, target)

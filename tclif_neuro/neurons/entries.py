@@ -1,0 +1,81 @@
+"""The door to the compiled passes: what a layer is given is compared, size by size and type by type, before it is used.
+
+A compiled pass reads and writes without looking at bounds, and torch broadcasts what does not fit: both would answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tclif_neuro.errors import TclifError
+
+
+def expect(what: str, x: Tensor, shape: Sequence[int], like: Tensor) -> None:
+    """Raise `TclifError` unless `x` are floats of this shape, and of the type and device of `like`."""
+    if tuple(x.shape) != tuple(shape):
+        raise TclifError(f"{what}: {list(shape)} expected, got {list(x.shape)}")
+    if not x.is_floating_point():
+        raise TclifError(f"{what}: floats expected, got {x.dtype}")
+    if x.dtype != like.dtype or x.device != like.device:
+        raise TclifError(
+            f"{what}: {like.dtype} on {like.device} expected, got {x.dtype} on {x.device}; convert one of them"
+        )
+
+
+def check_current(name: str, current: Any, ndim: int, size: int) -> None:
+    """Raise `TclifError` unless `current` is a float tensor [T, B, N] (ndim 3) or [B, N] for `size` neurons."""
+    if not isinstance(current, Tensor):
+        raise TclifError(
+            f"{name}: a torch.Tensor expected, got a {type(current).__name__}; convert it, as by torch.as_tensor"
+        )
+    if current.ndim != ndim or current.shape[-1] != size:
+        wanted = ["T", "B", size][-ndim:]
+        raise TclifError(f"{name}: input {wanted} expected, got {list(current.shape)}")
+    if not current.is_floating_point():
+        raise TclifError(f"{name}: a current of floats expected, got {current.dtype}; use .float()")
+    if torch.jit.is_tracing():
+        raise TclifError(
+            f"{name}: a loop over time cannot be traced (torch.jit.trace, torch.onnx.export); export by tn.quantize"
+        )
+
+
+def check_state(name: str, state: Any, kind: type[tuple[Tensor, ...]], row: Tensor) -> None:
+    """Raise `TclifError` unless `state` is a `kind` of tensors of the batch and the neurons of `row` [B, N].
+
+    row: the current of one step. Its type may differ, as under autocast, where the plain path is taken.
+    """
+    if not isinstance(state, kind):
+        raise TclifError(f"{name}: the state is a {type(state).__name__}; a {kind.__name__} expected")
+    for part in state:
+        if not isinstance(part, Tensor) or part.shape != row.shape:
+            got = list(part.shape) if isinstance(part, Tensor) else type(part).__name__
+            raise TclifError(
+                f"{name}: a state of {got}, a current of {list(row.shape)} (samples, neurons); carry a state on with "
+                "the batch that it belongs to, or begin at rest with state=None"
+            )
+        if not part.is_floating_point() or part.device != row.device:
+            raise TclifError(
+                f"{name}: a state of {part.dtype} on {part.device} with a current of {row.dtype} on {row.device}"
+            )
+
+
+def check_layer(
+    name: str, current: Tensor, coefficients: tuple[Tensor, Tensor, Tensor, Tensor], recurrent: Tensor | None
+) -> None:
+    """Raise `TclifError` unless the coefficients and R fit currents [T, B, N].
+
+    coefficients: a1, a2 [K, n], with K at least 1; b1, b2 [n]; n is 1 or N. recurrent: R [N, N] or None.
+    """
+    if current.ndim != 3:
+        raise TclifError(f"{name}: currents [T, B, N] expected, got {list(current.shape)}")
+    size = current.shape[2]
+    for label, c, ndim in zip(("a1", "a2", "b1", "b2"), coefficients, (2, 2, 1, 1), strict=True):
+        if c.ndim != ndim or c.shape[-1] not in (1, size) or len(c) == 0:
+            wanted = ["K", f"1 or {size}"][-ndim:]
+            raise TclifError(f"{name}: {label} {wanted} expected for {size} neurons, got {list(c.shape)}")
+    if recurrent is not None and tuple(recurrent.shape) != (size, size):
+        raise TclifError(f"{name}: recurrent weights {[size, size]} expected, got {list(recurrent.shape)}")
