@@ -1,4 +1,4 @@
-"""Every entry from Python into compiled code, given what does not fit; run in a process of its own, which may die of it.
+"""Every entry from Python into compiled code, given what does not fit, in a process that may die of it.
 
 Prints a line for each entry: its name, how many calls were answered and how many refused. An answer has to be that of
 the plain path to the same call, forward and backward; anything else ends with status 1 and the call's name.
@@ -19,8 +19,7 @@ import tclif_neuro as tn
 from tclif_neuro.neurons.scan import lif_scan, tclif_scan
 from tclif_neuro.neurons.spikes import Events, Spikes, add_rows, event_linear, weight_gradient
 from tclif_neuro.neurons.step import LIFState, TCLIFState
-from tclif_neuro.onchip import learn_reference
-from tests.onchip.stock_setups import setup_of
+from tests.onchip.engine_setups import setup_of
 
 T, B, N, M = 19, 3, 24, 17
 REFUSED = (tn.TclifError, RuntimeError, ValueError, TypeError)
@@ -36,11 +35,15 @@ KINDS = {
 def wrong(x: Tensor) -> Iterator[tuple[str, Tensor]]:
     """`x` in other sizes, types and layouts; some of them are as good as x itself."""
     for axis, size in enumerate(x.shape):
+        before = (slice(None),) * axis
         for other in {0, 1, size - 1, size + 1, 4 * size} - {size, -1}:
-            yield f"axis {axis} of {other}", x[(slice(None),) * axis + (torch.arange(other) % max(1, size),)].clone()
+            yield f"axis {axis} of {other}", x[(*before, torch.arange(other) % max(1, size))].clone()
         yield f"without axis {axis}", x.select(axis, 0).clone() if size else x
         yield f"axis {axis} more", x.unsqueeze(axis).clone()
-        yield f"axis {axis} strided", torch.repeat_interleave(x, 2, axis)[(slice(None),) * axis + (slice(None, None, 2),)]
+        yield (
+            f"axis {axis} strided",
+            torch.repeat_interleave(x, 2, axis)[(slice(None),) * axis + (slice(None, None, 2),)],
+        )
         yield f"axis {axis} expanded", x.select(axis, 0).unsqueeze(axis).expand_as(x) if size else x
     for kind in (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool):
         yield str(kind), x.to(kind)
@@ -89,7 +92,7 @@ def outcome(call: Callable[..., Any], arguments: dict[str, Any]) -> list[Tensor]
     }
     try:
         found = call(**leaves)
-        results = [r for r in (found if isinstance(found, tuple | list) else [found])]
+        results = list(found) if isinstance(found, tuple | list) else [found]
         differentiable = [r for r in results if r.requires_grad]
         if differentiable:
             sum(r.as_subclass(Tensor).float().sum() for r in differentiable).backward()
@@ -174,7 +177,12 @@ def functions() -> None:
     weight, bias, grad = torch.rand(M, N), torch.rand(M), torch.rand(T * B, M)
     events = Events.of(spikes)
     with torch.no_grad():
-        hold("Events", lambda x: Events.of(x).dense(x), {"x": spikes}, lambda x: 1 * x.reshape(x.shape[:-1].numel(), x.shape[-1]))
+        hold(
+            "Events",
+            lambda x: Events.of(x).dense(x),
+            {"x": spikes},
+            lambda x: 1 * x.reshape(x.shape[:-1].numel(), x.shape[-1]),
+        )
         hold(
             "event_linear",
             lambda weight, bias: event_linear(events, weight, bias, (T * B, M)),
@@ -206,7 +214,11 @@ def networks() -> None:
             torch.manual_seed(0)
             modules = nn.Linear(M, N), tn.TCLIF(N, vth=0.5), nn.Linear(columns, 32), tn.LIF(32), tn.Readout(readout, 4)
             model, fits = on_grid(nn.Sequential(*modules)), (columns, readout) == (N, 32)
-            calls = (lambda x, m=model: m(x), lambda x, m=model: tn.checkpointed(m, x, every=5), lambda x, m=model: by_eprop(m, x))
+            calls = (
+                lambda x, m=model: m(x),
+                lambda x, m=model: tn.checkpointed(m, x, every=5),
+                lambda x, m=model: by_eprop(m, x),
+            )
             for call in calls:
                 found = outcome(call, {"x": x})
                 assert isinstance(found, str) != fits, (columns, readout, found)
@@ -231,7 +243,7 @@ def integers() -> None:
     inputs = net.inputs
 
     def ran(execute: Callable[..., Any]) -> Callable[[Tensor], tuple[Tensor, ...]]:
-        return lambda x: tuple(torch.from_numpy(np.array(l.final)) for l in execute(net, x).layers)
+        return lambda x: tuple(torch.from_numpy(np.array(layer.final)) for layer in execute(net, x).layers)
 
     x = torch.randint(0, 2, (T, B, inputs)).float()
     hold("simulate", ran(tn.simulate), {"x": x}, ran(tn.run_reference))
@@ -239,11 +251,11 @@ def integers() -> None:
     hold("Simulator.run", lambda x: simulator.run(x).readout and torch.zeros(1), {"x": x}, lambda x: torch.zeros(1))
     hold("Simulator.step", lambda x: torch.zeros(simulator.step(x).shape), {"x": x[0]}, lambda x: torch.zeros(B, 10))
 
-    def learnt(learn: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda x, y: torch.from_numpy(np.array(learn(exact, x, y.numpy()).potential))
+    def learnt(backend: str) -> Callable[..., Any]:
+        return lambda x, y: torch.from_numpy(np.array(tn.onchip.learn(exact, x, y, backend=backend).potential))
 
     labels = torch.arange(B)
-    hold("learn", learnt(tn.onchip.learn), {"x": x, "y": labels}, learnt(learn_reference))
+    hold("learn", learnt("simulator"), {"x": x, "y": labels}, learnt("reference"))
 
 
 if __name__ == "__main__":

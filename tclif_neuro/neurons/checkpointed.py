@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout
 
 # Layers that treat every step alike and by itself, so that a part of a sequence is to them as the whole.
@@ -35,7 +36,7 @@ def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None) -
     A Dropout draws other masks than in one piece, of the same kind, and the same ones again in backward.
 
     Raises `TclifError` for what a part cannot do as the whole does: batch normalisation by the batch's own statistics
-    (`.eval()` it), a `Readout` that is not the last layer, a spiking layer with hooks, Dropout off the CPU, and a layer
+    (`.eval()` it), a `Readout` that is not the last layer, layers with hooks, Dropout off the CPU, and a layer
     that is none of the library's and not known to treat each step by itself. One of your own can take part: give it
     `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with None and then with the tensors it returned.
     """
@@ -129,21 +130,10 @@ def _is_read(stages: Sequence[Stage]) -> bool:
 
 def stages_of(model: nn.Sequential) -> list[Stage]:
     """The layers of `model`, checked; raises `TclifError` as `checkpointed` says."""
-    if not isinstance(model, nn.Sequential):
-        raise TclifError(f"checkpointed: a {type(model).__name__}; a torch.nn.Sequential is needed")
-    layers = list(_layers(model))
+    layers = links(model)
     if not layers:
         raise TclifError("checkpointed: a model without layers")
-    return [_stage(name, layer, last=i == len(layers) - 1) for i, (name, layer) in enumerate(layers)]
-
-
-def _layers(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The layers in order with their names, those of a `Sequential` inside among them."""
-    for name, layer in model.named_children():
-        if isinstance(layer, nn.Sequential):
-            yield from _layers(layer, f"{prefix}{name}.")
-        else:
-            yield prefix + name, layer
+    return [_stage(*layer, last=i == len(layers) - 1) for i, layer in enumerate(layers)]
 
 
 def _stage(name: str, layer: nn.Module, last: bool) -> Stage:
@@ -159,6 +149,4 @@ def _stage(name: str, layer: nn.Module, last: bool) -> Stage:
             )
     elif not streams and not isinstance(layer, _STEPWISE):
         raise TclifError(f"{kind} is not known to treat each step by itself, and has no method `scan`")
-    if streams and (layer._forward_hooks or layer._forward_pre_hooks):
-        raise TclifError(f"{kind} has forward hooks, which would not be called")
     return Stage(layer, streams)

@@ -258,7 +258,8 @@ def backward(task, p, current, kept, first, grad, state_grad, out, a_grad, b_gra
 
     current: the total input of `forward`; `out` may be the same array. first: the spikes before the first step, [B, N].
     state_grad [3, B, N]: dE/d(UD, US, S) after the last step, on return before the first. a_grad [2, tasks, K, N]
-    float64 receives the block's dE/da1, dE/da2 and b_grad [2, tasks, N] its dE/db1, dE/db2; either may have no tasks, and is then left out.
+    float64 receives the block's dE/da1, dE/da2 and b_grad [2, tasks, N] its dE/db1, dE/db2; either may have no tasks,
+    and is then left out.
     """
     steps, batch, size = current.shape
     a1, a2, b1, b2, recurrent, reset, keep = p.a1, p.a2, p.b1, p.b2, p.recurrent, p.reset, p.keep

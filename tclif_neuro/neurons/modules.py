@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.entries import check_current, check_state
+from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.scan import lif_scan, tclif_scan
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.step import (
@@ -66,7 +67,10 @@ class SpikingLayer(nn.Module):
     @property
     def recurrent_weight(self) -> Tensor | None:
         """R [N, N], or None in a feed-forward layer."""
-        return None if self.recurrent is None else self.recurrent.weight
+        if self.recurrent is None:
+            return None
+        make_weights(self.recurrent)
+        return self.recurrent.weight
 
     def step(self, current: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
         """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
@@ -352,6 +356,7 @@ class Readout(nn.Linear):
 
     def sequence(self, x: Tensor) -> Tensor:
         """[T, B, in] -> the potential after each step, [T, B, out]."""
+        make_weights(self)
         current, out = super().forward(x), []
         potential = current.new_zeros(current.shape[1:])
         for row in current:
@@ -361,6 +366,7 @@ class Readout(nn.Linear):
 
     def step(self, x: Tensor, potential: Tensor | None = None, t: int = 0) -> tuple[Tensor, Tensor]:
         """One step of a stream: x[t] [B, in] and V before it -> V after it, twice (output and state)."""
+        make_weights(self)
         current = super().forward(x)
         potential = current if potential is None else self.decay * potential + current
         return potential, potential

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tclif_neuro.neurons.chain import evaluating, links
 from tclif_neuro.neurons.modules import LIF, Readout, TwoCompartment
 from tclif_neuro.neurons.scan import lif_states, tclif_states
 
@@ -28,15 +29,12 @@ class LayerTrace:
 
 def trace(model: nn.Sequential, x: Tensor) -> list[LayerTrace]:
     """Run `model` in evaluation mode on x [T, B, M] and keep every spiking layer's and readout's activity."""
-    was_training = model.training
-    model.eval()
     traces = []
-    with torch.no_grad():
-        for name, module in model.named_children():
+    with evaluating(model):
+        for name, module in links(model):
             if isinstance(module, TwoCompartment | LIF | Readout):
                 traces.append(_layer_trace(name, module, x))
             x = traces[-1].spikes if isinstance(module, TwoCompartment | LIF) else module(x)
-    model.train(was_training)
     return traces
 
 

@@ -7,18 +7,16 @@ flattened. All numbers are float64 copies on the CPU: the model itself is only r
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.chain import ModelError, computes, evaluating, links
+from tclif_neuro.neurons.hooks import plain_copy
 from tclif_neuro.neurons.modules import LIF, TCLIF, BatchNorm, Readout, RelaxedTCLIF, TwoCompartment
-
-_M = TypeVar("_M", bound=nn.Module)
 
 
 class ConversionError(TclifError, ValueError):
@@ -67,14 +65,16 @@ def parse(model: nn.Module) -> tuple[Stage, ...]:
     Raises `ConversionError` on a module that has no counterpart in integers, on an order or a size that does not fit,
     and on a parameter that is NaN or infinite.
     """
-    if not isinstance(model, nn.Sequential):
-        raise ConversionError(f"model: an nn.Sequential expected, got {type(model).__name__}")
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise ConversionError(f"parameter {name}: contains NaN or infinity")
     parser = _Parser()
-    with torch.no_grad():
-        for name, module in _flatten(model):
+    with evaluating(model):
+        try:
+            found = links(model)
+        except ModelError as error:
+            raise ConversionError(str(error)) from None
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ConversionError(f"parameter {name}: contains NaN or infinity")
+        for name, module in found:
             parser.take(name, module)
     return parser.end()
 
@@ -92,20 +92,6 @@ def canonical(stages: Sequence[Stage], dtype: torch.dtype = torch.float64) -> nn
     return nn.Sequential(*modules).to(dtype).eval()
 
 
-def _flatten(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    for name, module in model._modules.items():  # named_children() would skip a module's second use
-        assert module is not None
-        if isinstance(module, nn.Sequential):
-            yield from _flatten(module, f"{prefix}{name}.")
-        else:
-            yield prefix + name, module
-
-
-def _is(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether `module` is of `kind` and computes what `kind` does (a subclass with another `forward` does not)."""
-    return isinstance(module, kind) and type(module).forward is kind.forward
-
-
 class _Parser:
     """Takes one module after the other; holds what waits for the next one: a Linear, or a norm of its input."""
 
@@ -121,18 +107,16 @@ class _Parser:
             raise _error(name, module, f"follows the readout (module {self.stages[-1].name}), which must be the last")
         if isinstance(module, BatchNorm):
             self._normalise(name, module)
-        elif _is(module, Readout):
+        elif computes(module, Readout):
             assert isinstance(module, Readout)
             self._linear(name, module)
             self._neurons(name, module)
-        elif _is(module, nn.Linear):
+        elif computes(module, nn.Linear):
             assert isinstance(module, nn.Linear)
             self._linear(name, module)
-        elif any(_is(module, kind) for kind in (TCLIF, RelaxedTCLIF, LIF)):
+        elif any(computes(module, kind) for kind in (TCLIF, RelaxedTCLIF, LIF)):
             assert isinstance(module, TwoCompartment | LIF)
             self._neurons(name, module)
-        elif isinstance(module, nn.BatchNorm1d):
-            raise _error(name, module, "takes the batch of [T, B, N] for channels; use tclif_neuro.BatchNorm")
         else:
             raise _error(
                 name,
@@ -155,14 +139,8 @@ class _Parser:
             raise _error(name, module, f"follows the Linear of module {self.linear.name}; put neurons between them")
         weight = _double(module.weight)
         bias = torch.zeros(len(weight), dtype=torch.float64) if module.bias is None else _double(module.bias)
-        if self.stages and weight.shape[1] != len(self.stages[-1].bias):
-            raise _error(
-                name, module, f"takes {weight.shape[1]} inputs, the layer before has {len(self.stages[-1].bias)}"
-            )
         if self.norm is not None:
             _, _, scale, shift = self.norm
-            if len(scale) != weight.shape[1]:
-                raise _error(name, module, f"takes {weight.shape[1]} inputs, the BatchNorm before has {len(scale)}")
             weight, bias, self.norm = weight * scale, bias + weight @ shift, None
         self.linear = _Linear(name=name, module=module, weight=weight, bias=bias)
 
@@ -179,8 +157,6 @@ class _Parser:
             self.norm = name, module, scale, shift
             return
         weight, bias = self.linear.weight, self.linear.bias
-        if len(scale) != len(bias):
-            raise _error(name, module, f"has {len(scale)} features, the Linear before {len(bias)}")
         self.linear = _Linear(
             name=self.linear.name, module=module, weight=weight * scale[:, None], bias=bias * scale + shift
         )
@@ -188,32 +164,9 @@ class _Parser:
     def _neurons(self, name: str, module: TwoCompartment | LIF | Readout) -> None:
         if self.linear is None:
             raise _error(name, module, "has no Linear before it; neurons are driven by a Linear")
-        size = module.out_features if isinstance(module, Readout) else module.size
-        if size != len(self.linear.bias):
-            raise _error(name, module, f"has {size} neurons, the Linear before has {len(self.linear.bias)} outputs")
-        neuron = _plain(module).to("cpu", torch.float64).eval()
+        neuron = plain_copy(module).to("cpu", torch.float64).eval()
         self.stages.append(Stage(name=name, weight=self.linear.weight, bias=self.linear.bias, neuron=neuron))
         self.linear = None
-
-
-def _plain(module: _M) -> _M:
-    """A copy with plain parameters in the place of parametrizations.
-
-    torch's own removal works on the class, which copies share: it would break `module`.
-    """
-    plain = copy.deepcopy(module)
-    for part in plain.modules():
-        if parametrize.is_parametrized(part):
-            assert isinstance(part.parametrizations, nn.ModuleDict)
-            values = {
-                name: nn.Parameter(getattr(part, name).detach(), requires_grad=kept.original.requires_grad)
-                for name, kept in part.parametrizations.items()
-            }
-            part.__class__ = parametrize.type_before_parametrizations(part)
-            del part.parametrizations
-            for name, value in values.items():
-                part.register_parameter(name, value)
-    return plain
 
 
 def _double(tensor: Tensor) -> Tensor:

@@ -20,10 +20,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.signal import EPropOptions, ReadoutTrace, random_feedback
+from tclif_neuro.neurons.chain import computes, links
+from tclif_neuro.neurons.hooks import made_by_hooks
 from tclif_neuro.neurons.modules import LIF, Readout, TwoCompartment
 
 CHUNK_STEPS = 64
@@ -161,23 +164,31 @@ class EPropLearner:
 
 def parse(model: nn.Sequential) -> tuple[list[EligibleLayer], Readout]:
     """The hidden layers and the readout of `model`; raises `TclifError` naming the module that has no place in it."""
-    modules = [
-        (name, m) for name, m in model.named_modules() if not isinstance(m, (nn.Sequential, nn.Identity))
-    ]  # fmt: skip
-    modules = [(name, m) for name, m in modules if not name.endswith("recurrent")]
+    modules = [(name, module) for name, module in links(model) if not isinstance(module, nn.Identity)]
+    for name, module in modules:
+        for part in module.modules():
+            if made_by_hooks(part) or parametrize.is_parametrized(part):
+                raise TclifError(
+                    f"module {name} ({type(module).__name__}): e-prop moves a weight itself, and this one is made of "
+                    "others; make it plain by prune.remove, remove_weight_norm or remove_parametrizations"
+                )
     layers: list[EligibleLayer] = []
     linear: nn.Linear | None = None
     for name, module in modules[:-1]:
-        if linear is None and isinstance(module, nn.Linear) and not isinstance(module, Readout):
+        if linear is None and computes(module, nn.Linear) and not isinstance(module, Readout):
+            assert isinstance(module, nn.Linear)
             linear = module
-        elif linear is not None and isinstance(module, (TwoCompartment, LIF)):
+        elif linear is not None and any(computes(module, kind) for kind in (TwoCompartment, LIF)):
+            assert isinstance(module, TwoCompartment | LIF)
             layers.append(EligibleLayer(linear, module))
             linear = None
         else:
             raise TclifError(f"module {name} ({type(module).__name__}): {_advice(module)}")
-    if not modules or linear is not None or not isinstance(modules[-1][1], Readout):
+    if not modules or linear is not None or not computes(modules[-1][1], Readout):
         raise TclifError("e-prop: the model ends with something else than a spiking layer and a Readout")
-    return layers, modules[-1][1]
+    readout = modules[-1][1]
+    assert isinstance(readout, Readout)
+    return layers, readout
 
 
 def _advice(module: nn.Module) -> str:

@@ -7,7 +7,6 @@ and Bohte, Accurate online training of dynamical spiking neural networks through
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from tclif_neuro.learning.recipe.sections import FPTTSection, TrainingSection
 from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
+from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout
 
 # Names in the optimiser's state of a parameter: checkpoints keep that state already.
@@ -32,7 +32,7 @@ def fptt_step(
     step. `optimiser`: any that needs no closure. Raises `TrainingError` if a loss or gradient is not finite; the
     weights are then as after the update before.
     """
-    modules, steps = list(_flat(model)), len(x)
+    modules, steps = [module for _, module in links(model)], len(x)
     readout = modules[-1]
     if not isinstance(readout, Readout):
         raise TrainingError(f"the model ends with a {type(readout).__name__}; a Readout is needed")
@@ -51,14 +51,6 @@ def fptt_step(
         _update(list(model.parameters()), optimiser, training, f"step {t} of {steps}: the loss is {loss:g}")
         states = [_detached(state) for state in states]
     return BatchResult(loss, int((potential.argmax(1) == y).sum()), len(y))
-
-
-def _flat(model: nn.Sequential) -> Iterator[nn.Module]:
-    for module in model:
-        if isinstance(module, nn.Sequential):
-            yield from _flat(module)
-        else:
-            yield module
 
 
 def _forward(modules: list[nn.Module], x: Tensor, states: list[Any], t: int) -> Tensor:
