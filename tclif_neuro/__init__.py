@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tclif_neuro import data as data
     from tclif_neuro import lava as lava
     from tclif_neuro import onchip as onchip
     from tclif_neuro.errors import TclifError as TclifError
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     from tclif_neuro.fixed.run import Run as Run
     from tclif_neuro.fixed.simulator import Simulator as Simulator
     from tclif_neuro.fixed.simulator import simulate as simulate
+    from tclif_neuro.learning import losses as losses
+    from tclif_neuro.learning import train as train
     from tclif_neuro.learning.eprop.learner import EPropLearner as EPropLearner
     from tclif_neuro.learning.eprop.signal import EPropOptions as EPropOptions
+    from tclif_neuro.learning.training.checkpoint import load_trained as load_run
     from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
     from tclif_neuro.netx import load as load
     from tclif_neuro.netx import save as save
+    from tclif_neuro.neurons import step as _functional
     from tclif_neuro.neurons.checkpointed import checkpointed as checkpointed
     from tclif_neuro.neurons.liquid import LiquidLIF as LiquidLIF
     from tclif_neuro.neurons.modules import LIF as LIF
@@ -42,6 +47,10 @@ if TYPE_CHECKING:
     from tclif_neuro.nir import load_nir as load_nir
     from tclif_neuro.nir import save_nir as save_nir
     from tclif_neuro.quantization import quantize as quantize
+    from tclif_neuro.quantization.loss import report as report
+    from tclif_neuro.quantization.qat import prepare_qat as prepare_qat
+
+    functional = _functional
 
 __version__ = "0.1.0"
 
@@ -53,6 +62,7 @@ _HOME = {
     "Run": "fixed.run",
     "Simulator": "fixed.simulator",
     "simulate": "fixed.simulator",
+    "train": "learning",
     "EPropLearner": "learning.eprop.learner",
     "EPropOptions": "learning.eprop.signal",
     "load": "netx",
@@ -71,16 +81,30 @@ _HOME = {
     "load_nir": "nir",
     "save_nir": "nir",
     "quantize": "quantization",
+    "report": "quantization.loss",
+    "prepare_qat": "quantization.qat",
 }
 
-_ROOMS = ("lava", "onchip")
+_ROOMS = {
+    "data": "data",
+    "functional": "neurons.step",
+    "lava": "lava",
+    "losses": "learning.losses",
+    "onchip": "onchip",
+}
 
-__all__ = [*_HOME, *_ROOMS]
+__all__ = [*_HOME, *_ROOMS, "load_run"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return importlib.import_module(f"tclif_neuro.{name}")
+        return importlib.import_module(f"tclif_neuro.{_ROOMS[name]}")
+    if name == "load_run":
+        return importlib.import_module("tclif_neuro.learning.training.checkpoint").load_trained
     if name not in _HOME:
         raise AttributeError(f"module 'tclif_neuro' has no attribute {name!r}")
     return getattr(importlib.import_module(f"tclif_neuro.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -206,7 +206,9 @@ def numbers(x: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def check_input(net: QuantizedNetwork, x: npt.ArrayLike, *, stream: bool = False) -> Array:
-    """`x`, an array, a torch tensor or nested lists, as an array [T, B, M] that fits `net`; `stream`: part of a sample, of any length.
+    """`x`, an array, a torch tensor or nested lists, as an array [T, B, M] that fits `net`.
+
+    stream: it is part of a sample, of any length.
 
     Raises `InputError` where the shape, or the number of steps that the network was made for, does not fit.
     """

@@ -28,6 +28,10 @@ def expect(what: str, x: Tensor, shape: Sequence[int], like: Tensor) -> None:
 
 def check_current(name: str, current: Any, ndim: int, size: int) -> None:
     """Raise `TclifError` unless `current` is a float tensor [T, B, N] (ndim 3) or [B, N] for `size` neurons."""
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        raise TclifError(
+            f"{name}: a loop over time cannot be traced (torch.jit.trace, torch.onnx.export); export by tn.quantize"
+        )
     if not isinstance(current, Tensor):
         raise TclifError(
             f"{name}: a torch.Tensor expected, got a {type(current).__name__}; convert it, as by torch.as_tensor"
@@ -37,10 +41,6 @@ def check_current(name: str, current: Any, ndim: int, size: int) -> None:
         raise TclifError(f"{name}: input {wanted} expected, got {list(current.shape)}")
     if not current.is_floating_point():
         raise TclifError(f"{name}: a current of floats expected, got {current.dtype}; use .float()")
-    if torch.jit.is_tracing():
-        raise TclifError(
-            f"{name}: a loop over time cannot be traced (torch.jit.trace, torch.onnx.export); export by tn.quantize"
-        )
 
 
 def check_state(name: str, state: Any, kind: type[tuple[Tensor, ...]], row: Tensor) -> None:

@@ -7,14 +7,16 @@ Through Time, 2023. What is simplified is in docs/fptt.md.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.constants import outside_graphs
 from tclif_neuro.neurons.entries import check_state
-from tclif_neuro.neurons.modules import ResetGrad, SpikingLayer
+from tclif_neuro.neurons.modules import SpikingLayer
+from tclif_neuro.neurons.step import ResetGrad
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
 
 
@@ -38,7 +40,11 @@ class LiquidLIF(SpikingLayer):
     vth: the threshold at rest; U cannot exceed the largest current, so it is lower than that of an integrator.
     adaptation: how much lasting spiking raises it; 0 leaves it fixed, and there is no A_b. reset_grad: of the last
     line. Inputs, outputs and `step` are those of every layer; no integers are defined for it: `quantize` refuses it.
+
+        model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.LiquidLIF(128), tn.Readout(128, 10))
     """
+
+    constants: ClassVar[tuple[str, ...]] = (*SpikingLayer.constants, "adaptation")
 
     def __init__(
         self,
@@ -51,12 +57,13 @@ class LiquidLIF(SpikingLayer):
         reset_grad: ResetGrad = "keep",
     ) -> None:
         super().__init__(size, recurrent, vth, surrogate, reset_grad)
+        self.adaptation = adaptation
         if not (math.isfinite(adaptation) and adaptation >= 0):
             raise TclifError(f"LiquidLIF: adaptation {adaptation} is negative or not finite")
-        self.adaptation = adaptation
         self.potential_gate = nn.Linear(2 * size, size)
         self.adaptation_gate = nn.Linear(2 * size, size) if adaptation else None
 
+    @outside_graphs
     def forward(self, current: Tensor) -> Tensor:
         """Spikes [T, B, N] for the currents [T, B, N], from rest."""
         self._check(current, 3)
@@ -81,7 +88,7 @@ class LiquidLIF(SpikingLayer):
         rho = _gate(self.potential_gate, current, state.potential)
         potential = state.potential + rho * (current - state.potential)
         spike = self.surrogate(potential - self.vth - self.adaptation * adaptation)
-        reset = spike.detach() if self.detach_reset else spike
+        reset = spike.detach() if self.reset_grad == "detach" else spike
         return spike, LiquidState((1 - reset) * potential, adaptation, spike)
 
     def _adapted(self, current: Tensor, state: LiquidState) -> Tensor:

@@ -6,12 +6,13 @@ A module takes the current its `Linear` makes and returns spikes; put both into 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.constants import Constants, outside_graphs, plain_number
 from tclif_neuro.neurons.entries import check_current, check_state
 from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.scan import lif_scan, tclif_scan
@@ -21,14 +22,13 @@ from tclif_neuro.neurons.step import (
     LIFReset,
     LIFState,
     Reset,
+    ResetGrad,
     TCLIFParams,
     TCLIFState,
     lif_step,
     tclif_step,
 )
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
-
-ResetGrad = Literal["keep", "detach"]
 
 LATTICE = 16  # couplings that are whole sixteenths have a product that an 8-bit weight over 256 holds
 
@@ -39,11 +39,15 @@ def _logit(p: float, name: str) -> float:
     return math.log(p / (1 - p))
 
 
-class SpikingLayer(nn.Module):
+class SpikingLayer(Constants, nn.Module):
     """What all layers share: N neurons, a threshold, a surrogate, the gradient through the reset, recurrent weights.
 
     recurrent: all-to-all from the last step's spikes, `I[t] = x[t] + R S[t-1]`, no bias (the `Linear` before has one).
+    float32 on the CPU runs compiled; other types, as under autocast to bfloat16, and other devices take the plain loop
+    over time, several times as slow. torch.compile leaves a layer as it is, with a break in the graph around it.
     """
+
+    constants: ClassVar[tuple[str, ...]] = ("vth", "surrogate", "reset_grad")
 
     def __init__(
         self, size: int, recurrent: bool, vth: float, surrogate: Surrogate | SurrogateName, reset_grad: ResetGrad
@@ -51,15 +55,19 @@ class SpikingLayer(nn.Module):
         super().__init__()
         if size < 1:
             raise TclifError(f"{type(self).__name__}: {size} neurons; at least 1 is needed")
+        self.vth = vth
         if not (math.isfinite(vth) and vth > 0):
             raise TclifError(f"{type(self).__name__}: vth {vth} is not positive")
         if reset_grad not in ("keep", "detach"):
             raise TclifError(f"{type(self).__name__}: reset_grad {reset_grad!r} is neither 'keep' nor 'detach'")
         self.size = size
-        self.vth = vth
         self.surrogate = surrogate if isinstance(surrogate, Surrogate) else Surrogate(surrogate)
-        self.detach_reset = reset_grad == "detach"
+        self.reset_grad: ResetGrad = reset_grad
         self.recurrent = nn.Linear(size, size, bias=False) if recurrent else None
+
+    def extra_repr(self) -> str:
+        """The arguments it was made with, besides what it has learnt."""
+        return f"{self.size}, " + ("recurrent=True, " if self.recurrent is not None else "") + super().extra_repr()
 
     def _check(self, current: Tensor, ndim: int) -> None:
         check_current(type(self).__name__, current, ndim, self.size)
@@ -95,6 +103,8 @@ class SpikingLayer(nn.Module):
 class TwoCompartment(SpikingLayer):
     """A layer of two-compartment neurons; its kinds differ only in `coefficients`."""
 
+    constants: ClassVar[tuple[str, ...]] = (*SpikingLayer.constants, "reset", "gamma")
+
     def __init__(
         self,
         size: int,
@@ -109,10 +119,10 @@ class TwoCompartment(SpikingLayer):
         super().__init__(size, recurrent, vth, surrogate, reset_grad)
         if reset not in ("delayed", "immediate"):
             raise TclifError(f"{type(self).__name__}: reset {reset!r} is neither 'delayed' nor 'immediate'")
-        if not (math.isfinite(gamma) and gamma >= 0):
-            raise TclifError(f"{type(self).__name__}: gamma {gamma} is negative")
         self.reset: Reset = reset
         self.gamma = gamma
+        if not (math.isfinite(gamma) and gamma >= 0):
+            raise TclifError(f"{type(self).__name__}: gamma {gamma} is negative")
 
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """a1, a2 (each [1, n], or [steps, n] on a schedule) and b1, b2 ([n]); n is 1 or N."""
@@ -129,10 +139,11 @@ class TwoCompartment(SpikingLayer):
             gamma=self.gamma,
             vth=self.vth,
             reset=self.reset,
-            detach_reset=self.detach_reset,
+            reset_grad=self.reset_grad,
             surrogate=self.surrogate,
         )
 
+    @outside_graphs
     def forward(self, current: Tensor) -> Tensor:
         """Spikes [T, B, N] for the currents [T, B, N], from rest."""
         return self.scan(current)[0]
@@ -167,9 +178,13 @@ class TCLIF(TwoCompartment):
     learn_couplings: False keeps c1 and c2 as they are. lattice: b1 and b2 are the nearest sixteenths (`on_lattice`), so
     that b1 b2 is a multiple of 1/256 and the neuron can be built from stock Loihi 2 neurons.
     Other arguments: see `TwoCompartment`; gamma is what a spike takes from the dendrite.
+
+        model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.TCLIF(128, recurrent=True), tn.Readout(128, 10))
     """
 
-    def __init__(
+    constants: ClassVar[tuple[str, ...]] = (*TwoCompartment.constants, "lattice")
+
+    def __init__(  # noqa: PLR0913 (a neuron's constants are its arguments)
         self,
         size: int,
         *,
@@ -178,9 +193,24 @@ class TCLIF(TwoCompartment):
         per_neuron: bool = False,
         learn_couplings: bool = True,
         lattice: bool = False,
-        **layer: object,
+        recurrent: bool = False,
+        reset: Reset = "delayed",
+        vth: float = 1.0,
+        gamma: float = 0.5,
+        surrogate: Surrogate | SurrogateName = "triangle",
+        reset_grad: ResetGrad = "keep",
     ) -> None:
-        super().__init__(size, **layer)  # type: ignore[arg-type]
+        super().__init__(
+            size,
+            recurrent=recurrent,
+            reset=reset,
+            vth=vth,
+            gamma=gamma,
+            surrogate=surrogate,
+            reset_grad=reset_grad,
+        )
+        plain_number("TCLIF", "c1", c1)
+        plain_number("TCLIF", "c2", c2)
         n = size if per_neuron else 1
         self.lattice = lattice
         self.c1 = nn.Parameter(torch.full((n,), float(c1)), requires_grad=learn_couplings)
@@ -207,9 +237,11 @@ class RelaxedTCLIF(TwoCompartment):
     """Relaxed TC-LIF [Yin et al. 2024, eqs. 23-26]: learnable decays a1, a2 in (0, 1), fixed couplings.
 
     a1, a2: initial decays; the parameters are their logits. b1 in [-1, 0], b2 in [0, 1]. per_neuron: decays a neuron.
+
+        model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.RelaxedTCLIF(128, a1=0.9), tn.Readout(128, 10))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a neuron's constants are its arguments)
         self,
         size: int,
         *,
@@ -218,9 +250,24 @@ class RelaxedTCLIF(TwoCompartment):
         b1: float = -0.5,
         b2: float = 1.0,
         per_neuron: bool = False,
-        **layer: object,
+        recurrent: bool = False,
+        reset: Reset = "delayed",
+        vth: float = 1.0,
+        gamma: float = 0.5,
+        surrogate: Surrogate | SurrogateName = "triangle",
+        reset_grad: ResetGrad = "keep",
     ) -> None:
-        super().__init__(size, **layer)  # type: ignore[arg-type]
+        super().__init__(
+            size,
+            recurrent=recurrent,
+            reset=reset,
+            vth=vth,
+            gamma=gamma,
+            surrogate=surrogate,
+            reset_grad=reset_grad,
+        )
+        for name, value in (("a1", a1), ("a2", a2), ("b1", b1), ("b2", b2)):
+            plain_number(type(self).__name__, name, value)
         if not (-1 <= b1 <= 0 and 0 <= b2 <= 1):
             raise TclifError(f"{type(self).__name__}: couplings b1 = {b1}, b2 = {b2}; b1 in [-1, 0], b2 in [0, 1]")
         n = size if per_neuron else 1
@@ -243,10 +290,44 @@ class AdaptiveTCLIF(RelaxedTCLIF):
 
     a1, a2: the initial a_min of dendrite and soma. schedule: g(t), which restarts with every sample (see `Schedule`:
     its form is a reconstruction).
+
+        neurons = tn.AdaptiveTCLIF(128, schedule=tn.Schedule(theta=steps / 4))
+        model = torch.nn.Sequential(torch.nn.Linear(8, 128), neurons, tn.Readout(128, 10))
     """
 
-    def __init__(self, size: int, *, schedule: Schedule | None = None, a1: float = 0.9, a2: float = 0.9, **kw: object):
-        super().__init__(size, a1=a1, a2=a2, **kw)  # type: ignore[arg-type]
+    constants: ClassVar[tuple[str, ...]] = (*RelaxedTCLIF.constants, "schedule")
+
+    def __init__(  # noqa: PLR0913 (a neuron's constants are its arguments)
+        self,
+        size: int,
+        *,
+        schedule: Schedule | None = None,
+        a1: float = 0.9,
+        a2: float = 0.9,
+        b1: float = -0.5,
+        b2: float = 1.0,
+        per_neuron: bool = False,
+        recurrent: bool = False,
+        reset: Reset = "delayed",
+        vth: float = 1.0,
+        gamma: float = 0.5,
+        surrogate: Surrogate | SurrogateName = "triangle",
+        reset_grad: ResetGrad = "keep",
+    ) -> None:
+        super().__init__(
+            size,
+            a1=a1,
+            a2=a2,
+            b1=b1,
+            b2=b2,
+            per_neuron=per_neuron,
+            recurrent=recurrent,
+            reset=reset,
+            vth=vth,
+            gamma=gamma,
+            surrogate=surrogate,
+            reset_grad=reset_grad,
+        )
         self.schedule = Schedule() if schedule is None else schedule
 
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -262,7 +343,11 @@ class LIF(SpikingLayer):
     beta: decay in [0, 1], fixed, or with learn_beta in (0, 1) and learnt (its logit is the parameter; per_neuron: one a
     neuron). reset: "delayed", "immediate" (subtract the threshold in the next or the same step) or "zero" (Loihi's:
     exports as a stock LIF).
+
+        model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.LIF(128, beta=0.95), tn.Readout(128, 10))
     """
+
+    constants: ClassVar[tuple[str, ...]] = (*SpikingLayer.constants, "reset")
 
     def __init__(  # noqa: PLR0913 (a neuron's constants are its arguments)
         self,
@@ -280,6 +365,7 @@ class LIF(SpikingLayer):
         super().__init__(size, recurrent, vth, surrogate, reset_grad)
         if reset not in ("delayed", "immediate", "zero"):
             raise TclifError(f"LIF: reset {reset!r} is none of 'delayed', 'immediate', 'zero'")
+        plain_number("LIF", "beta", beta)
         if not 0 <= beta <= 1:
             raise TclifError(f"LIF: beta {beta} is outside [0, 1]")
         self.reset: LIFReset = reset
@@ -299,10 +385,11 @@ class LIF(SpikingLayer):
             beta=self.beta,
             vth=self.vth,
             reset=self.reset,
-            detach_reset=self.detach_reset,
+            reset_grad=self.reset_grad,
             surrogate=self.surrogate,
         )
 
+    @outside_graphs
     def forward(self, current: Tensor) -> Tensor:
         """Spikes [T, B, N] for the currents [T, B, N], from rest."""
         return self.scan(current)[0]
@@ -326,19 +413,24 @@ class LIF(SpikingLayer):
         return state.spike, state
 
 
-class Readout(nn.Linear):
+class Readout(Constants, nn.Linear):
     """The output layer: a non-spiking integrator, read at the end of the sample.
 
         V[t] = decay V[t-1] + W x[t] + b
 
     Returns V[T-1], [B, out]: with decay = 1, the logits summed over time.
+
+        model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.TCLIF(128), tn.Readout(128, 10))
+        logits = model(x)    # x [T, B, 8] -> [B, 10]
     """
+
+    constants: ClassVar[tuple[str, ...]] = ("decay",)
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True, decay: float = 1.0) -> None:
         super().__init__(in_features, out_features, bias=bias)
+        self.decay = decay
         if not 0 <= decay <= 1:
             raise TclifError(f"Readout: decay {decay} is outside [0, 1]")
-        self.decay = decay
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, in] -> [B, out]. The weighted sum over time is taken first: one product, whatever T is."""

@@ -167,7 +167,7 @@ def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams
         tiny=kind(kernels.TINY),
         reset=_RESET[p.reset],
         surrogate=_SURROGATE[p.surrogate.name],
-        keep=not p.detach_reset,
+        keep=p.reset_grad == "keep",
     )
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.constants import plain_number
 
 Form = Literal["survival", "density", "power"]
 
@@ -39,6 +40,8 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.form not in get_args(Form):
             raise TclifError(f"schedule form: {self.form!r} is none of {', '.join(get_args(Form))}")
+        for name in ("k", "theta"):
+            plain_number("schedule", name, getattr(self, name))
         if not (self.theta > 0 and math.isfinite(self.theta) and math.isfinite(self.k)):
             raise TclifError(f"schedule theta: {self.theta} is not positive")
         if self.k <= 0 or (self.form == "density" and self.k < 1):

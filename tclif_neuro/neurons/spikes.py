@@ -142,9 +142,14 @@ def _scatter(part, index, start, grad, out):
                 to[n] += row[n]
 
 
+def _columns(x: Tensor) -> int:
+    """Those of a matrix; of anything else a number, so that it can be named as what does not fit."""
+    return x.shape[1] if x.ndim == 2 else 1
+
+
 def weight_gradient(events: Events, grad: Tensor) -> Tensor:
     """`grad^T spikes` [N, M], for `grad` [rows, N] and the events of the spikes [rows, M]."""
-    expect("gradient of an event-driven product", grad, (events.rows, grad.shape[-1]), grad)
+    expect("gradient of an event-driven product", grad, (events.rows, _columns(grad)), grad)
     out = grad.new_zeros(PARTS, events.columns, grad.shape[1])
     in_parts(
         _scatter, PARTS, events.index.numpy(), events.start.numpy(), grad.detach().contiguous().numpy(), out.numpy()
@@ -154,7 +159,7 @@ def weight_gradient(events: Events, grad: Tensor) -> Tensor:
 
 def add_rows(events: Events, weight: Tensor, out: Tensor) -> None:
     """out [rows, N] += `spikes weight^T`, for the events of the spikes [rows, M] and `weight` [N, M]."""
-    expect("weight of an event-driven product", weight, (out.shape[-1], events.columns), out)
+    expect("weight of an event-driven product", weight, (_columns(out), events.columns), out)
     expect("result of an event-driven product", out, (events.rows, len(weight)), weight)
     arrays = (x.numpy() for x in (events.index, events.start, weight.detach().T.contiguous(), out))
     in_parts(_gather, PARTS, *arrays)

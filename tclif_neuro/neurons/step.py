@@ -15,6 +15,7 @@ from tclif_neuro.neurons.surrogate import Surrogate
 
 Reset = Literal["delayed", "immediate"]
 LIFReset = Literal["delayed", "immediate", "zero"]
+ResetGrad = Literal["keep", "detach"]
 
 
 class TCLIFState(NamedTuple):
@@ -37,8 +38,8 @@ class TCLIFParams:
     """The coefficients of one step.
 
     a1, a2: decays of dendrite and soma. b1, b2: couplings, soma to dendrite (negative) and dendrite to soma. Each [1]
-    or [N]. gamma, vth: what a spike takes from the dendrite, and the threshold. detach_reset: no gradient through the
-    reset.
+    or [N]. gamma, vth: what a spike takes from the dendrite, and the threshold. reset_grad: "detach" for no
+    gradient through the reset.
     """
 
     a1: Tensor
@@ -48,7 +49,7 @@ class TCLIFParams:
     gamma: float = 0.5
     vth: float = 1.0
     reset: Reset = "delayed"
-    detach_reset: bool = False
+    reset_grad: ResetGrad = "keep"
     surrogate: Surrogate = field(default_factory=Surrogate)
 
 
@@ -59,7 +60,7 @@ class LIFParams:
     beta: Tensor
     vth: float = 1.0
     reset: LIFReset = "delayed"
-    detach_reset: bool = False
+    reset_grad: ResetGrad = "keep"
     surrogate: Surrogate = field(default_factory=Surrogate)
 
 
@@ -77,7 +78,7 @@ def tclif_step(state: TCLIFState, current: Tensor, p: TCLIFParams) -> TCLIFState
     """
     if p.reset == "immediate":
         return _tclif_immediate(state, current, p)
-    reset = state.spike.detach() if p.detach_reset else state.spike
+    reset = state.spike.detach() if p.reset_grad == "detach" else state.spike
     dendrite = p.a1 * state.dendrite + p.b1 * state.soma + current - p.gamma * reset
     soma = p.a2 * state.soma + p.b2 * dendrite - p.vth * reset
     return TCLIFState(dendrite, soma, p.surrogate(soma - p.vth))
@@ -87,7 +88,7 @@ def _tclif_immediate(state: TCLIFState, current: Tensor, p: TCLIFParams) -> TCLI
     dendrite = p.a1 * state.dendrite + p.b1 * state.soma + current
     soma = p.a2 * state.soma + p.b2 * dendrite
     spike = p.surrogate(soma - p.vth)
-    reset = spike.detach() if p.detach_reset else spike
+    reset = spike.detach() if p.reset_grad == "detach" else spike
     return TCLIFState(dendrite - p.gamma * reset, soma - p.vth * reset, spike)
 
 
@@ -101,11 +102,11 @@ def lif_step(state: LIFState, current: Tensor, p: LIFParams) -> LIFState:
     current: I[t], [B, N]. Returns the new state.
     """
     if p.reset == "delayed":
-        reset = state.spike.detach() if p.detach_reset else state.spike
+        reset = state.spike.detach() if p.reset_grad == "detach" else state.spike
         potential = p.beta * state.potential - p.vth * reset + current
         return LIFState(potential, p.surrogate(potential - p.vth))
     potential = p.beta * state.potential + current
     spike = p.surrogate(potential - p.vth)
-    reset = spike.detach() if p.detach_reset else spike
+    reset = spike.detach() if p.reset_grad == "detach" else spike
     after = potential - p.vth * reset if p.reset == "immediate" else potential * (1 - reset)
     return LIFState(after, spike)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.constants import plain_number
 
 SurrogateName = Literal["triangle", "arctan", "fast_sigmoid"]
 
@@ -33,6 +34,7 @@ class Surrogate:
     def __post_init__(self) -> None:
         if self.name not in ("triangle", "arctan", "fast_sigmoid"):
             raise TclifError(f"surrogate: {self.name!r} is none of triangle, arctan, fast_sigmoid")
+        plain_number("surrogate", "slope k", self.k)
         if not (math.isfinite(self.k) and self.k > 0):
             raise TclifError(f"surrogate slope k: {self.k} is not positive")
 

@@ -16,6 +16,7 @@ from tclif_neuro.errors import unsaid
 from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import ACT_SHIFT, STATE_MAX, Layer, QuantizedNetwork, Synapses
+from tclif_neuro.neurons.chain import evaluating
 from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.neurons.trace import LayerTrace, trace
 from tclif_neuro.quantization.stages import Stage, canonical, parse
@@ -86,8 +87,12 @@ class LossReport:
 def report(model: nn.Module, net: QuantizedNetwork, x: Tensor, y: Tensor | None = None) -> LossReport:
     """Compare `model` with `net`, its conversion, on the float input x [T, B, M] (and labels y [B]).
 
+    The classes are those of `model(x)` itself, in evaluation mode; spikes are compared with those of its stages in
+    double precision.
+
     Raises `InputError` where x or y does not fit.
     """
+    x = torch.as_tensor(x)
     stages = parse(model)
     if len(stages) != len(net.layers):
         raise InputError(f"network: has {len(net.layers)} layers, the model {len(stages)}")
@@ -95,10 +100,10 @@ def report(model: nn.Module, net: QuantizedNetwork, x: Tensor, y: Tensor | None 
     if y is not None and y.shape != x.shape[1:2]:
         raise InputError(f"labels: shape {list(x.shape[1:2])} expected, got {list(y.shape)}")
     tallies = [np.zeros(len(_TALLY)) for _ in stages]
-    before, after, outside = [], [], 0.0
+    before = [_classes(model, chunk) for chunk in x.detach().split(CHUNK, dim=1)]
+    after, outside = [], 0.0
     for traces, run in _both(canonical(stages), net, x):
         tallies = [_add(*layer) for layer in zip(tallies, traces, run.layers, strict=True)]
-        before.append(_predictions(stages[-1], traces[-1]))
         after.append(run.predictions)
         outside += run.input_clipped * len(run.predictions)
     float_class, integer_class = np.concatenate(before), np.concatenate(after)
@@ -125,9 +130,13 @@ def _both(model: nn.Sequential, net: QuantizedNetwork, x: Tensor) -> Iterator[tu
         yield trace(model, chunk), run
 
 
-def _predictions(stage: Stage, activity: LayerTrace) -> npt.NDArray[np.int64]:
-    logits = activity.states[0, -1] if isinstance(stage.neuron, Readout) else activity.spikes.sum(dim=0)
-    return logits.argmax(dim=-1).numpy()
+def _classes(model: nn.Module, x: Tensor) -> npt.NDArray[np.int64]:
+    """The class of each sample by `model` itself: its largest output, or without a readout its most frequent spikes."""
+    like = next(model.parameters())
+    with evaluating(model):
+        out = model(x.to(like.device, like.dtype)).as_subclass(Tensor)
+    logits = out if out.ndim == 2 else out.sum(dim=0)
+    return logits.argmax(dim=-1).cpu().numpy()
 
 
 _TALLY = ("peak", "saturations", "float spikes", "integer spikes", "different", "places")

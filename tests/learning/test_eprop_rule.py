@@ -56,7 +56,7 @@ def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     with torch.no_grad():
         model[-1].bias[0] = float("nan")
     before = [p.detach().clone() for p in model.parameters()]
-    with pytest.raises(TrainingError, match="the gradient has the norm nan"):
+    with pytest.raises(TrainingError, match="the gradient is not finite"):
         eprop_step(model, torch.optim.SGD(model.parameters(), lr=0.1), X, Y, section())
     for old, new in zip(before, model.parameters(), strict=True):
         torch.testing.assert_close(new.detach(), old, equal_nan=True, rtol=0, atol=0)
@@ -109,11 +109,22 @@ def test_the_command_can_ask_for_another_rule(toy: Path, tmp_path: Path) -> None
         train_recipe(file, tmp_path / "run", rule="backprop")
 
 
-def test_a_recipe_with_batch_normalisation_is_refused(toy: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("batch_norm", True, "e-prop has no batch normalisation; batch_norm = false"),
+        ("dropout", 0.1, "e-prop has no dropout; dropout = 0"),
+        ("type", "liquid", "e-prop has no liquid neuron"),
+    ],
+)
+def test_a_recipe_that_it_cannot_train_is_refused_when_read(toy: Path, key: str, value: object, message: str) -> None:
     data = eprop_recipe(toy)
-    data["model"]["layers"][0]["batch_norm"] = True
-    with pytest.raises(Exception, match="e-prop has no batch normalisation.*batch_norm = false"):
-        train(parse_recipe(data), tmp_path)
+    kept = {
+        name: data["model"]["layers"][0][name] for name in ("size", "recurrent") if name in data["model"]["layers"][0]
+    }
+    data["model"]["layers"][0] = {"type": "tclif", **kept, key: value}
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(data)
 
 
 GROWTH = """

@@ -50,7 +50,7 @@ def test_arguments_reach_the_neurons() -> None:
     )
     tclif, relaxed, adaptive, lif = model[1], model[3], model[5], model[7]
     for module in (tclif, relaxed, adaptive, lif):
-        assert (module.vth, module.detach_reset, module.surrogate) == (0.8, True, Surrogate("arctan", 2.0))
+        assert (module.vth, module.reset_grad, module.surrogate) == (0.8, "detach", Surrogate("arctan", 2.0))
         assert module.recurrent.weight.shape == (4, 4)
     assert (tclif.reset, tclif.gamma, tclif.c1.tolist(), tclif.c2.tolist()) == ("immediate", 0.1, [1.0] * 4, [-1.0] * 4)
     assert isinstance(relaxed, RelaxedTCLIF)

@@ -57,7 +57,7 @@ class Coefficients:
             gamma=gamma,
             vth=layer.vth,
             reset=layer.reset,
-            keep=not layer.detach_reset,
+            keep=layer.reset_grad == "keep",
             surrogate=layer.surrogate,
         )
 

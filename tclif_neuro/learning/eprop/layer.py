@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tclif_neuro.learning.eprop import chunks as passes
 from tclif_neuro.learning.eprop.equations import Coefficients, Slopes, Spiked, coefficient_slopes
+from tclif_neuro.learning.eprop.signal import put
 from tclif_neuro.neurons.modules import LIF, TwoCompartment
 
 AHEAD = 64  # steps for which a layer's coefficients are made at once
@@ -122,16 +123,11 @@ class EligibleLayer:
         return sources
 
     def take(self, steps: int) -> None:
-        """Put the gradients of the mean loss of `steps` steps into .grad, and begin anew."""
+        """Add the gradients of the mean loss of `steps` steps to .grad, and begin anew."""
         self._table = None
         for afferents in self.afferents:
-            _put(afferents.weight, afferents.grad / steps)
+            put(afferents.weight, afferents.grad / steps)
             afferents.zero_grad()
         for parameter, grad in zip(self.own, self.own_grads, strict=True):
-            _put(parameter, (grad / steps).sum_to_size(parameter.shape))
+            put(parameter, (grad / steps).sum_to_size(parameter.shape))
             grad.zero_()
-
-
-def _put(parameter: Tensor, grad: Tensor) -> None:
-    if parameter.requires_grad:
-        parameter.grad = grad.reshape(parameter.shape).to(parameter.dtype).contiguous()

@@ -43,10 +43,11 @@ class EPropResult(NamedTuple):
 class EPropLearner:
     """Learns online: memory does not depend on how long a sample is.
 
-    model: an `nn.Sequential` of Linear and spiking layers in turns, and a Readout. update: called whenever the gradient
-    of the mean loss a step is in the parameters' .grad, every `options.update_every` steps and at the end of a sample:
-    an optimiser's `step`, or None to read .grad after each sample.
+    model: an `nn.Sequential` of Linear and spiking layers in turns, and a Readout. Gradients are added to .grad.
+    update: called whenever that of the mean loss per step is there, every `options.update_every` steps and at the end
+    of a sample: an optimiser's `step`; .grad is cleared after it. None: read and clear .grad after each sample.
 
+    Raises `GradientError` where a gradient is not finite, before it is used.
     Raises `TclifError` on a model of another kind.
     """
 
@@ -65,6 +66,7 @@ class EPropLearner:
             else None
         )
         self._widest = max(max(linear.weight.shape) for linear in (*(layer.linear for layer in self.layers), readout))
+        self._parameters = list(model.parameters())
         self._batch = 0
 
     def begin(self, batch: int) -> None:
@@ -151,6 +153,8 @@ class EPropLearner:
         if self._update is not None:
             with torch.enable_grad():
                 self._update()
+            for parameter in self._parameters:
+                parameter.grad = None
 
     def _check(self, x: Tensor) -> None:
         weight = self.layers[0].linear.weight if self.layers else self.readout.readout.weight

@@ -157,11 +157,26 @@ class ReadoutTrace:
         return error @ self.readout.weight
 
     def take(self, steps: int) -> None:
-        """Put the gradient of the mean loss of `steps` steps into .grad, and begin anew."""
+        """Add the gradient of the mean loss of `steps` steps to .grad, and begin anew."""
         for parameter, grad in ((self.readout.weight, self.grad), (self.readout.bias, self.bias_grad)):
-            if parameter is not None and parameter.requires_grad:
-                parameter.grad = grad / steps
+            if parameter is not None:
+                put(parameter, grad / steps)
             grad.zero_()
+
+
+class GradientError(TclifError):
+    """A gradient that is NaN or infinite; the weights are those of the update before."""
+
+
+def put(parameter: Tensor, grad: Tensor) -> None:
+    """Add `grad` to the parameter's .grad, as `backward` does. Raises `GradientError`."""
+    if not grad.isfinite().all():
+        raise GradientError(
+            "e-prop: the gradient is not finite: an input is NaN or infinite, or the states have overflowed"
+        )
+    if parameter.requires_grad:
+        own = grad.reshape(parameter.shape).to(parameter.dtype).contiguous()
+        parameter.grad = own if parameter.grad is None else parameter.grad + own
 
 
 def random_feedback(outputs: int, sizes: list[int], like: Tensor, seed: int) -> list[Tensor]:

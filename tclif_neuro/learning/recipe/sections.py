@@ -23,9 +23,8 @@ from pydantic import Field, model_validator
 
 from tclif_neuro.data.spec import Count, Fraction, NonNegative, Positive, Section, Seed, Share, TaskSpec
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons.modules import ResetGrad
 from tclif_neuro.neurons.schedule import Form, Schedule
-from tclif_neuro.neurons.step import LIFReset, Reset
+from tclif_neuro.neurons.step import LIFReset, Reset, ResetGrad
 from tclif_neuro.neurons.surrogate import SurrogateName
 
 
@@ -314,4 +313,16 @@ class Recipe(Section):
     def _in_parts(self) -> Recipe:
         if self.training.checkpoint and any(layer.batch_norm for layer in self.model.layers):
             raise ValueError("training.checkpoint goes without batch_norm: a part of a sample has not its statistics")
+        return self
+
+    @model_validator(mode="after")
+    def _within_e_prop(self) -> Recipe:
+        for i, layer in enumerate(self.model.layers if self.training.rule == "eprop" else ()):
+            asked = {
+                "has no batch normalisation; batch_norm = false": layer.batch_norm,
+                "has no dropout; dropout = 0": layer.dropout > 0,
+                'has no liquid neuron; another type, or rule = "bptt" or "fptt"': layer.type == "liquid",
+            }
+            for what in (what for what, given in asked.items() if given):
+                raise ValueError(f"model.layers[{i}]: e-prop {what}")
         return self

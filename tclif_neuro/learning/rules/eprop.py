@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.learning.eprop.learner import EPropLearner
-from tclif_neuro.learning.eprop.signal import EPropOptions
+from tclif_neuro.learning.eprop.signal import EPropOptions, GradientError
 from tclif_neuro.learning.recipe.sections import TrainingSection
 from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
 
@@ -28,7 +28,11 @@ def eprop_step(
             raise TrainingError(f"the gradient has the norm {norm:g}")
         optimiser.step()
 
-    result = EPropLearner(model, update, options(training)).sequence(x, y)
+    optimiser.zero_grad()
+    try:
+        result = EPropLearner(model, update, options(training)).sequence(x, y)
+    except GradientError as error:
+        raise TrainingError(str(error)) from error
     if not math.isfinite(result.loss):
         raise TrainingError(f"the loss is {result.loss:g}")
     return BatchResult(result.loss, int((result.potential.argmax(1) == y).sum()), len(y))
