@@ -52,6 +52,7 @@ def measure(job: Job) -> Result:
     model.zero_grad()
     loss_of_steps(model, x, y).backward()
     wanted = gradients(model)
+    model.zero_grad()
     EPropLearner(model, None, EPropOptions(mean=True)).sequence(x, y)
     cosines = [float(torch.cosine_similarity(a, b, dim=0)) for a, b in zip(wanted, gradients(model), strict=True)]
     return {"cosines": cosines, "first": cosines[0]}

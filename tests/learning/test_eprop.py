@@ -104,6 +104,7 @@ def test_a_network_has_the_gradient_without_the_paths_it_leaves_out(model, optio
     expected = eprop_gradients(model, x, losses, feedback)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TCLIF_SCAN", mode)
+        model.zero_grad()
         result = EPropLearner(model, None, options).sequence(x, y)
         patch.setenv("TCLIF_SCAN", "reference")
         close(result.potential, model(x).detach())
@@ -125,6 +126,7 @@ def test_streaming_plain_and_chunked_compiled_agree(model, options, steps, chunk
             learner.step(x_t, y_t)
         streamed = learner.end()
         expected = [p.grad.clone() for p in model.parameters()]
+        model.zero_grad()
         patch.setenv("TCLIF_SCAN", "compiled")
         learner.begin(2)
         for part, its in zip(x.split(chunk), y.split(chunk), strict=True):
@@ -151,6 +153,7 @@ def test_single_precision_agrees_with_double(kind, reset_grad):
     x, y = torch.randint(0, 2, (60, 9, 12)).float(), torch.randint(0, 3, (9,))
     single = EPropLearner(model).sequence(x, y)
     found = torch.cat([p.grad.flatten() for p in model.parameters()]).double()
+    model.zero_grad()
     double = EPropLearner(model.double()).sequence(x.double(), y)
     expected = torch.cat([p.grad.flatten() for p in model.parameters()])
     assert single.loss == pytest.approx(double.loss, rel=1e-5)
