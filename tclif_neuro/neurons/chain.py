@@ -15,7 +15,8 @@ from torch import nn
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.hooks import foreign_hooks, make_weights
-from tclif_neuro.neurons.modules import BatchNorm, SpikingLayer
+from tclif_neuro.neurons.layer import SpikingLayer
+from tclif_neuro.neurons.modules import BatchNorm
 
 
 class Link(NamedTuple):

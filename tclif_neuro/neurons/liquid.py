@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.constants import outside_graphs
 from tclif_neuro.neurons.entries import check_state
-from tclif_neuro.neurons.modules import SpikingLayer
+from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.step import ResetGrad
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
 

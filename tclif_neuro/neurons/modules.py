@@ -6,16 +6,17 @@ A module takes the current its `Linear` makes and returns spikes; put both into 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.constants import Constants, outside_graphs, plain_number
-from tclif_neuro.neurons.entries import check_current, check_state
+from tclif_neuro.neurons.entries import check_state
 from tclif_neuro.neurons.hooks import make_weights
-from tclif_neuro.neurons.scan import lif_scan, tclif_scan
+from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
+from tclif_neuro.neurons.scan import lif_scan
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.step import (
     LIFParams,
@@ -23,10 +24,7 @@ from tclif_neuro.neurons.step import (
     LIFState,
     Reset,
     ResetGrad,
-    TCLIFParams,
-    TCLIFState,
     lif_step,
-    tclif_step,
 )
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
 
@@ -37,138 +35,6 @@ def _logit(p: float, name: str) -> float:
     if not 0 < p < 1:
         raise TclifError(f"{name}: {p} is outside (0, 1)")
     return math.log(p / (1 - p))
-
-
-class SpikingLayer(Constants, nn.Module):
-    """What all layers share: N neurons, a threshold, a surrogate, the gradient through the reset, recurrent weights.
-
-    recurrent: all-to-all from the last step's spikes, `I[t] = x[t] + R S[t-1]`, no bias (the `Linear` before has one).
-    float32 on the CPU runs compiled; other types, as under autocast to bfloat16, and other devices take the plain loop
-    over time, several times as slow. torch.compile leaves a layer as it is, with a break in the graph around it.
-    """
-
-    constants: ClassVar[tuple[str, ...]] = ("vth", "surrogate", "reset_grad")
-
-    def __init__(
-        self, size: int, recurrent: bool, vth: float, surrogate: Surrogate | SurrogateName, reset_grad: ResetGrad
-    ) -> None:
-        super().__init__()
-        if size < 1:
-            raise TclifError(f"{type(self).__name__}: {size} neurons; at least 1 is needed")
-        self.vth = vth
-        if not (math.isfinite(vth) and vth > 0):
-            raise TclifError(f"{type(self).__name__}: vth {vth} is not positive")
-        if reset_grad not in ("keep", "detach"):
-            raise TclifError(f"{type(self).__name__}: reset_grad {reset_grad!r} is neither 'keep' nor 'detach'")
-        self.size = size
-        self.surrogate = surrogate if isinstance(surrogate, Surrogate) else Surrogate(surrogate)
-        self.reset_grad: ResetGrad = reset_grad
-        self.recurrent = nn.Linear(size, size, bias=False) if recurrent else None
-
-    def extra_repr(self) -> str:
-        """The arguments it was made with, besides what it has learnt."""
-        return f"{self.size}, " + ("recurrent=True, " if self.recurrent is not None else "") + super().extra_repr()
-
-    def _check(self, current: Tensor, ndim: int) -> None:
-        check_current(type(self).__name__, current, ndim, self.size)
-
-    @property
-    def recurrent_weight(self) -> Tensor | None:
-        """R [N, N], or None in a feed-forward layer."""
-        if self.recurrent is None:
-            return None
-        make_weights(self.recurrent)
-        return self.recurrent.weight
-
-    def step(self, current: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
-        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
-        raise NotImplementedError
-
-    def scan(self, current: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
-        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
-        self._check(current, 3)
-        spikes = []
-        for i, row in enumerate(current):
-            spike, state = self.step(row, state, t + i)
-            spikes.append(spike)
-        return torch.stack(spikes) if spikes else torch.empty_like(current), state
-
-    def _zeros(self, batch: int, like: Tensor) -> Tensor:
-        return torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
-
-    def _with_recurrence(self, current: Tensor, spike: Tensor) -> Tensor:
-        return current if self.recurrent is None else current + self.recurrent(spike)
-
-
-class TwoCompartment(SpikingLayer):
-    """A layer of two-compartment neurons; its kinds differ only in `coefficients`."""
-
-    constants: ClassVar[tuple[str, ...]] = (*SpikingLayer.constants, "reset", "gamma")
-
-    def __init__(
-        self,
-        size: int,
-        *,
-        recurrent: bool = False,
-        reset: Reset = "delayed",
-        vth: float = 1.0,
-        gamma: float = 0.5,
-        surrogate: Surrogate | SurrogateName = "triangle",
-        reset_grad: ResetGrad = "keep",
-    ) -> None:
-        super().__init__(size, recurrent, vth, surrogate, reset_grad)
-        if reset not in ("delayed", "immediate"):
-            raise TclifError(f"{type(self).__name__}: reset {reset!r} is neither 'delayed' nor 'immediate'")
-        self.reset: Reset = reset
-        self.gamma = gamma
-        if not (math.isfinite(gamma) and gamma >= 0):
-            raise TclifError(f"{type(self).__name__}: gamma {gamma} is negative")
-
-    def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """a1, a2 (each [1, n], or [steps, n] on a schedule) and b1, b2 ([n]); n is 1 or N."""
-        raise NotImplementedError
-
-    def params(self, steps: int = 1, start: int = 0) -> TCLIFParams:
-        """The coefficients of `steps` steps from step `start` of the sample, with the layer's constants."""
-        a1, a2, b1, b2 = self.coefficients(steps, start)
-        return TCLIFParams(
-            a1=a1,
-            a2=a2,
-            b1=b1,
-            b2=b2,
-            gamma=self.gamma,
-            vth=self.vth,
-            reset=self.reset,
-            reset_grad=self.reset_grad,
-            surrogate=self.surrogate,
-        )
-
-    @outside_graphs
-    def forward(self, current: Tensor) -> Tensor:
-        """Spikes [T, B, N] for the currents [T, B, N], from rest."""
-        return self.scan(current)[0]
-
-    def scan(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
-        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
-        self._check(current, 3)
-        return tclif_scan(current, self.params(max(1, len(current)), t), self.recurrent_weight, state)
-
-    def rest(self, batch: int, like: Tensor | None = None) -> TCLIFState:
-        """The state of a batch at rest: zeros, [B, N]."""
-        zero = self._zeros(batch, next(self.parameters()) if like is None else like)
-        return TCLIFState(zero, zero, zero)
-
-    def step(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
-        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after.
-
-        t: the step within the sample (only a schedule depends on it). No state: from rest.
-        """
-        self._check(current, 2)
-        state = self.rest(len(current), current) if state is None else state
-        check_state(type(self).__name__, state, TCLIFState, current)
-        p = self.params(1, t)
-        state = tclif_step(state, self._with_recurrence(current, state.spike), p)
-        return state.spike, state
 
 
 class TCLIF(TwoCompartment):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.neurons.chain import evaluating, links
-from tclif_neuro.neurons.modules import LIF, Readout, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.neurons.scan import lif_states, tclif_states
 
 

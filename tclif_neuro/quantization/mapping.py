@@ -22,7 +22,8 @@ from torch import Tensor
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, MANT_MAX, LIFNeuron, Neuron, TCLIFNeuron
-from tclif_neuro.neurons.modules import LIF, AdaptiveTCLIF, Readout, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF, AdaptiveTCLIF, Readout
 from tclif_neuro.quantization.grid import DECAYS
 from tclif_neuro.quantization.stages import Stage
 

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, InputCoding
-from tclif_neuro.neurons.modules import LIF, TCLIF, Readout, RelaxedTCLIF, SpikingLayer, TwoCompartment
+from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
+from tclif_neuro.neurons.modules import LIF, TCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.quantization.grid import DECAYS, Grid
 from tclif_neuro.quantization.mapping import threshold_mantissa
 from tclif_neuro.quantization.plan import Plan, make_plan

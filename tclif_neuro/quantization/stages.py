@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.chain import ModelError, computes, evaluating, links
 from tclif_neuro.neurons.hooks import plain_copy
-from tclif_neuro.neurons.modules import LIF, TCLIF, BatchNorm, Readout, RelaxedTCLIF, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF, TCLIF, BatchNorm, Readout, RelaxedTCLIF
 
 
 class ConversionError(TclifError, ValueError):

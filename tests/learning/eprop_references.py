@@ -9,7 +9,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF, SpikingLayer
+from tclif_neuro.neurons.layer import SpikingLayer
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.surrogate import Surrogate
 
 KINDS = [

@@ -12,8 +12,9 @@ from tclif_neuro.data import load_task
 from tclif_neuro.data.encode import encoded
 from tclif_neuro.learning import RecipeError, build_model, load_recipe, parse_recipe
 from tclif_neuro.learning.recipe import sections
+from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
 from tclif_neuro.neurons.liquid import LiquidLIF
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF, SpikingLayer, TwoCompartment
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.schedule import Schedule
 
 MODELS = Path(__file__).parents[2] / "models"

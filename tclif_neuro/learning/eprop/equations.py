@@ -16,7 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tclif_neuro.neurons.modules import LIF, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF
 from tclif_neuro.neurons.step import LIFReset, TCLIFParams, TCLIFState, tclif_step
 from tclif_neuro.neurons.surrogate import Surrogate
 

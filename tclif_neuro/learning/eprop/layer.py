@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from tclif_neuro.learning.eprop import chunks as passes
 from tclif_neuro.learning.eprop.equations import Coefficients, Slopes, Spiked, coefficient_slopes
 from tclif_neuro.learning.eprop.signal import put
-from tclif_neuro.neurons.modules import LIF, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF
 
 AHEAD = 64  # steps for which a layer's coefficients are made at once
 

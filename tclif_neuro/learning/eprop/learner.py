@@ -27,7 +27,8 @@ from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.signal import EPropOptions, ReadoutTrace, random_feedback
 from tclif_neuro.neurons.chain import computes, links
 from tclif_neuro.neurons.hooks import made_by_hooks
-from tclif_neuro.neurons.modules import LIF, Readout, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF, Readout
 
 CHUNK_STEPS = 64
 CHUNK_VALUES = 2**20  # of the largest array of a chunk, 4 MB; half as many cost a tenth more time

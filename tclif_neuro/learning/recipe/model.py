@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from tclif_neuro.learning.recipe.sections import AdaptiveSection, LayerSection, Recipe
+from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.liquid import LiquidLIF
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF, SpikingLayer
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.surrogate import Surrogate
 
 NEURONS: dict[str, type[SpikingLayer]] = {

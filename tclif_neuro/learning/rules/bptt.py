@@ -15,7 +15,8 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.learning import losses
 from tclif_neuro.learning.recipe.sections import RatesSection, TrainingSection
 from tclif_neuro.neurons.checkpointed import checkpointed
-from tclif_neuro.neurons.modules import Readout, SpikingLayer
+from tclif_neuro.neurons.layer import SpikingLayer
+from tclif_neuro.neurons.modules import Readout
 
 
 class TrainingError(TclifError):
