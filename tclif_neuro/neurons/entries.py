@@ -28,9 +28,9 @@ def expect(what: str, x: Tensor, shape: Sequence[int], like: Tensor) -> None:
 
 def check_current(name: str, current: Any, ndim: int, size: int) -> None:
     """Raise `TclifError` unless `current` is a float tensor [T, B, N] (ndim 3) or [B, N] for `size` neurons."""
-    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+    if torch._C._get_tracing_state() is not None:
         raise TclifError(
-            f"{name}: a loop over time cannot be traced (torch.jit.trace, torch.onnx.export); export by tn.quantize"
+            f"{name}: a loop over time cannot be traced (jit.trace, onnx.export); export by tn.quantize"
         )
     if not isinstance(current, Tensor):
         raise TclifError(
