@@ -29,9 +29,7 @@ def expect(what: str, x: Tensor, shape: Sequence[int], like: Tensor) -> None:
 def check_current(name: str, current: Any, ndim: int, size: int) -> None:
     """Raise `TclifError` unless `current` is a float tensor [T, B, N] (ndim 3) or [B, N] for `size` neurons."""
     if torch._C._get_tracing_state() is not None:
-        raise TclifError(
-            f"{name}: a loop over time cannot be traced (jit.trace, onnx.export); export by tn.quantize"
-        )
+        raise TclifError(f"{name}: a loop over time cannot be traced (jit.trace, onnx.export); export by tn.quantize")
     if not isinstance(current, Tensor):
         raise TclifError(
             f"{name}: a torch.Tensor expected, got a {type(current).__name__}; convert it, as by torch.as_tensor"
