@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons.modules import LIF, TCLIF, Readout, RelaxedTCLIF, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF, TCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.nir.compose import compose
 from tclif_neuro.nir.graph import NIRError, Node
 

@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from tclif_neuro.neurons.modules import LIF, AdaptiveTCLIF, Readout, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF, AdaptiveTCLIF, Readout
 from tclif_neuro.nir.graph import Array, Edge, NIRError, Node
 
 ENTRY, EXIT = "input", "output"

@@ -11,7 +11,8 @@ from torch import Tensor
 from tclif_neuro.errors import unsaid
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
-from tclif_neuro.neurons.modules import LIF, Readout, TwoCompartment
+from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.neurons.trace import trace
 from tclif_neuro.nir.claim import fill
 from tclif_neuro.nir.graph import Array, NIRError
