@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from tclif_neuro import __version__
-from tclif_neuro.cli import chip
+from tclif_neuro.cli import chip, exchange
 from tclif_neuro.cli.options import (
     Backend,
     DataDir,
@@ -139,6 +139,10 @@ def export(
     ] = False,
     qat: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="First train on the integers' grid.")] = 0,
     samples: Annotated[int, typer.Option(min=1, metavar="N", help="Test samples to measure the loss on.")] = 256,
+    nir: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.nir", help="Write the float model for other frameworks, too.", show_default=False),
+    ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -147,7 +151,7 @@ def export(
     from tclif_neuro.show import terminal
     from tclif_neuro.show.sheets import export_parts
 
-    options = ExportOptions(weight_bits=bits, stock=stock, qat_epochs=qat, samples=samples, data_dir=data_dir)
+    options = ExportOptions(weight_bits=bits, stock=stock, qat_epochs=qat, samples=samples, data_dir=data_dir, nir=nir)
     with terminal.progress() as bars:
         result = export_run(trained, out, options, tell=bars.executor("training on the grid"))
     terminal.deliver(result, export_parts(result), json)
@@ -302,6 +306,7 @@ def bench(
 
 
 chip.register(app)
+app.command(name="import")(exchange.import_)
 
 
 def main() -> None:

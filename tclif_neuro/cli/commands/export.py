@@ -19,6 +19,7 @@ from tclif_neuro.learning.training.run import OPTIMISERS, RULES
 from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import save
+from tclif_neuro.nir import save_nir
 from tclif_neuro.quantization import LossReport, prepare_qat, quantize, report
 
 CALIBRATION = 256  # training samples that set the scales
@@ -45,7 +46,8 @@ class ExportOptions:
     """How to convert.
 
     weight_bits: of a weight's mantissa. stock: for Lava's own LIF. qat_epochs: of training on the integers' grid first.
-    samples: how many of the test set the loss is measured on. data_dir: see `load_task`.
+    samples: how many of the test set the loss is measured on. data_dir: see `load_task`. nir: where the float model
+    goes as a NIR file, too.
     """
 
     weight_bits: int = 8
@@ -53,16 +55,21 @@ class ExportOptions:
     qat_epochs: int = 0
     samples: int = SAMPLES
     data_dir: Path | None = None
+    nir: Path | None = None
 
 
 def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell | None = None) -> ExportResult:
     """Convert the model in the run folder `trained`, write it to `file`, and measure it on the task's test set."""
     check_output(file, (".net",))
+    if options.nir is not None:
+        check_output(options.nir, (".nir",))
     model, recipe = load_trained(trained)
     task = load_task(recipe.task, data_dir=options.data_dir)
     calibration = _time_first(task.x_train, CALIBRATION)
     if options.qat_epochs:
         model = _finetune(model, recipe, task, calibration, options, tell)
+    if options.nir is not None:
+        save_nir(model, options.nir)
     plan: dict[str, Any] = {} if options.qat_epochs else {"weight_bits": options.weight_bits, "stock": options.stock}
     net = quantize(model, calibration, classes=task.classes, recipe=recipe_text(recipe), **plan)
     loss = report(
