@@ -62,6 +62,8 @@ EQUIVALENT: dict[str, str] = {
     "lif: int32(mul(v, v_decay) + wrapped + bias)"
     " -> mul(v, v_decay) + wrapped + bias": "a current near 2^31 has lost 2^24 before",
     "__post_init__: np.asarray(self.target) -> self.target": "`atleast_1d` makes an array itself",
+    "count: int(np.count_nonzero(hits)) -> np.count_nonzero(hits)": "NumPy counts in Python's integers",
+    "count: int(np.count_nonzero(of)) -> np.count_nonzero(of)": "NumPy counts in Python's integers",
     "_count: (self.losses, found) -> (found, self.losses)": "a sum",
     "_check_engine: (None, len(self.net.layers) + 1) -> (len(self.net.layers) + 1, None)": "a set",
     "_check_layers: strict=True -> strict=False": "the lengths were compared before",
