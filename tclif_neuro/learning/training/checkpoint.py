@@ -165,7 +165,8 @@ def _check_size(path: str | Path, recipe: Recipe, checkpoint: Checkpoint) -> Non
     sizes = [checkpoint.inputs, *(layer.size for layer in recipe.model.layers), len(checkpoint.classes)]
     needed = sum(a * b for a, b in pairwise(sizes))
     needed += sum(layer.size**2 for layer in recipe.model.layers if layer.recurrent)
-    held = sum(value.numel() for value in checkpoint.weights.values() if isinstance(value, Tensor))
+    tensors = [value for value in checkpoint.weights.values() if isinstance(value, Tensor)]
+    held = sum(value.numel() for value in tensors if value.is_floating_point())
     if needed > held:
         raise CheckpointError(f"{path}: its recipe's model has {needed} weights, the file holds {held} numbers")
 
