@@ -95,6 +95,7 @@ def test_a_compiled_model_gives_the_same_logits():
     assert torch.allclose(torch.compile(model, backend="eager")(x), model(x), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning", "ignore:.*torch.jit.trace.*:FutureWarning")
 def test_tracing_is_refused_in_a_sentence():
     with pytest.raises(TclifError, match=r"cannot be traced .* export by tn.quantize"):
         torch.jit.trace(network(), torch.rand(3, 2, 8))
