@@ -60,3 +60,19 @@ def test_a_warning_is_a_line_without_the_code_that_issued_it(folder, tmp_path):
     assert result.returncode == 0
     first = result.stderr.splitlines()[0]
     assert first.startswith("warning: ") and "gap" in first and ".py" not in result.stderr
+
+
+def test_export_s_warnings_are_in_its_json(folder, tmp_path):
+    """An input far outside what the others are makes a scale that loses the rest of the matrix."""
+    file = folder / "run" / "checkpoint.npz"
+    (tmp_path / "run").mkdir()
+    with np.load(file) as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    first = next(name for name in arrays if name.endswith("0.linear.weight") or arrays[name].ndim == 2)
+    arrays[first] = np.array(arrays[first])
+    arrays[first][0, 0] = 1e4
+    np.savez(tmp_path / "run" / "checkpoint.npz", **arrays)
+    found = tclif("export", tmp_path / "run", "-o", tmp_path / "a.net", "--json")
+    said = json.loads(found.stdout)["warnings"]
+    assert any("loses" in text or "norm" in text for text in said), (said, found.stderr)
+    assert found.stderr.count("warning: ") == len(said)

@@ -86,3 +86,20 @@ def test_a_run_in_lava_that_takes_too_long_is_given_up(folder):
     result = tclif("run", folder / "tiny.net", "--backend", "lava", "--timeout", 0.2)
     assert result.exit_code == 2 and result.stdout == ""
     assert result.stderr.startswith("error: Lava failed") and "timeout of 0.2 s" in result.stderr
+
+
+def test_a_full_disk_is_one_line_and_the_checkpoint_stays_whole(folder, tmp_path):
+    """A limit on the size of files does to a write what a full disk does."""
+    out = tmp_path / "run"
+    run("train", folder / "tiny.toml", "-o", out, "--epochs", 1)
+    before = (out / "checkpoint.npz").read_bytes()
+    script = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) // 2}, {len(before) // 2}));"
+        "from tclif_neuro.cli.app import main; main()"
+    )
+    ended = process("train", folder / "tiny.toml", "-o", out, "--fresh", "--epochs", 1, code=script)
+    assert ended.returncode == 2
+    assert len(ended.stderr.strip().splitlines()) == 1 and "checkpoint.npz: File too large" in ended.stderr
+    assert (out / "checkpoint.npz").read_bytes() == before
+    assert [p.name for p in out.iterdir() if "tmp" in p.name] == []

@@ -48,6 +48,11 @@ class DemoResult:
     compare: CompareResult
     plot: PlotResult
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the steps warned of, each once."""
+        return tuple(dict.fromkeys((*self.export.warnings, *self.compare.warnings, *self.plot.warnings)))
+
 
 def demo(out: Path, narrator: Narrator, *, short: bool = False) -> DemoResult:
     """Train the demonstration's recipe in `out`, from the start; convert, compare and plot it there.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.recipe_text import recipe_text
 from tclif_neuro.data import Batches, Task, load_task
+from tclif_neuro.errors import TclifWarning
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.learning.training.run import OPTIMISERS, RULES
@@ -39,6 +43,7 @@ class ExportResult:
     qat_epochs: int
     report: LossReport
     why_not_loihi: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +76,33 @@ def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell 
     if options.nir is not None:
         save_nir(model, options.nir)
     plan: dict[str, Any] = {} if options.qat_epochs else {"weight_bits": options.weight_bits, "stock": options.stock}
-    net = quantize(model, calibration, classes=task.classes, recipe=recipe_text(recipe), **plan)
-    loss = report(
-        model, net, _time_first(task.x_test, options.samples), torch.from_numpy(task.y_test[: options.samples])
-    )
+    with _warned() as said:
+        net = quantize(model, calibration, classes=task.classes, recipe=recipe_text(recipe), **plan)
+        loss = report(
+            model, net, _time_first(task.x_test, options.samples), torch.from_numpy(task.y_test[: options.samples])
+        )
     save(net, file)
-    return ExportResult(file=file, qat_epochs=options.qat_epochs, report=loss, why_not_loihi=_why_not_loihi(net))
+    return ExportResult(
+        file=file,
+        qat_epochs=options.qat_epochs,
+        report=loss,
+        why_not_loihi=_why_not_loihi(net),
+        warnings=tuple(said),
+    )
+
+
+@contextmanager
+def _warned() -> Iterator[list[str]]:
+    """The texts of our own warnings in the block, each once, when it has ended; others pass."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TclifWarning)
+        yield texts
+    for warning in caught:
+        if not issubclass(warning.category, TclifWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif str(warning.message) not in texts:
+            texts.append(str(warning.message))
 
 
 def _why_not_loihi(net: QuantizedNetwork) -> str:

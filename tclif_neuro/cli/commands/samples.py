@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data import DataError, TaskSpec, load_samples, load_task
+from tclif_neuro.data.formats import is_path
 from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.toml import parse_toml
 
@@ -93,7 +94,8 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
         )
     if task.kind != "class":
         raise DataError(f"task {name}: has a {task.kind}; networks are run on one class per sample so far")
-    return f"{name}: {task.test.source}", task.x_test, task.y_test
+    named = ", a path that the network's recipe names" if trained is section and is_path(name) else ""
+    return f"{name}: {task.test.source}{named}", task.x_test, task.y_test
 
 
 def _trained_on(net: QuantizedNetwork) -> TaskSpec | None:
