@@ -67,15 +67,35 @@ def train(
         str | None,
         typer.Option(metavar="RULE", help="The learning rule, instead of the recipe's.", show_default=False),
     ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="I,J,...", help="Train once for each, in DIR/seed-I.", show_default=False),
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files to DIR/tensorboard.")] = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Train a recipe. DIR then holds checkpoint.npz and log.csv, written after every epoch."""
-    from tclif_neuro.cli.commands.train import train_recipe
+    from tclif_neuro.cli.commands.train import train_recipe, train_seeds
     from tclif_neuro.show import terminal
-    from tclif_neuro.show.sheets import train_sheet
+    from tclif_neuro.show.sheets import seeds_sheet, train_sheet
 
+    if (several := indices(seeds, "--seeds")) is not None:
+        if tensorboard:
+            raise typer.BadParameter("goes without --seeds", param_hint="--tensorboard")
+        with terminal.progress() as bars:
+            trained = train_seeds(
+                recipe,
+                several,
+                out,
+                resume=resume,
+                epochs=epochs,
+                rule=rule,
+                data_dir=data_dir,
+                report=bars.training(),
+            )
+        terminal.deliver(trained, [seeds_sheet(trained)], json)
+        return
     with terminal.progress() as bars:
         result = train_recipe(
             recipe,

@@ -56,11 +56,14 @@ Timeout = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")]
 
 
-def indices(text: str | None) -> list[int] | None:
-    """The numbers in "0,5", None for None. Raises `typer.BadParameter`."""
+def indices(text: str | None, option: str = "--neurons") -> list[int] | None:
+    """The numbers in "0,5", None for None. Raises `typer.BadParameter`, also if one is there twice."""
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0,5", param_hint="--neurons") from None
+        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0,5", param_hint=option) from None
+    if len(set(numbers)) < len(numbers):
+        raise typer.BadParameter(f"{text!r} has a number twice", param_hint=option)
+    return numbers

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tclif_neuro.cli.commands.export import ExportResult
     from tclif_neuro.cli.commands.plot import PlotResult
     from tclif_neuro.cli.commands.run import RunResult
+    from tclif_neuro.cli.commands.train import SeedsResult
     from tclif_neuro.learning.training.train import TrainResult
     from tclif_neuro.netx.describe import LayerSummary, NetSummary, SynapsesSummary
     from tclif_neuro.quantization import LossReport
@@ -29,6 +30,28 @@ def train_sheet(result: TrainResult) -> Sheet:
         ("checkpoint", str(result.checkpoint)),
     ]
     return Sheet(title="trained", columns=(), rows=tuple(row for row in rows if row[1] != share(None)))
+
+
+def seeds_sheet(result: SeedsResult) -> Sheet:
+    """What each seed gave, and the mean and spread of all."""
+    spread = result.spread_test_accuracy
+    rows = [
+        (
+            str(seed),
+            f"{run.epoch} of {run.epochs}",
+            share(run.validation_accuracy),
+            share(run.test_accuracy),
+            str(run.checkpoint),
+        )
+        for seed, run in zip(result.seeds, result.runs, strict=True)
+    ]
+    found = f"{100 * result.mean_test_accuracy:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}") + " %"
+    rows.append(("mean" if spread is None else "mean ± spread", "", "", found, ""))
+    return Sheet(
+        title=f"trained with {len(result.seeds)} seeds",
+        columns=("seed", "epoch kept", "validation accuracy", "test accuracy", "checkpoint"),
+        rows=tuple(rows),
+    )
 
 
 def export_parts(result: ExportResult) -> list[Sheet | str]:

@@ -1,6 +1,7 @@
 """What each command gives: results, files, tables."""
 
 import json
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,34 @@ def test_inspect_shows_what_is_in_a_file(folder):
 def test_tables_are_for_readers(folder):
     assert "samples/s" in tclif("run", folder / "tiny.net").stdout
     assert "test accuracy" in tclif("train", folder / "tiny.toml", "-o", folder / "run").stdout
+
+
+def test_several_seeds_make_a_folder_each_and_a_mean_with_its_spread(folder, tmp_path):
+    text = (folder / "tiny.toml").read_text().replace("epochs = 8", "epochs = 2")
+    (tmp_path / "tiny.toml").write_text(text)
+    found = run("train", tmp_path / "tiny.toml", "-o", tmp_path / "out", "--seeds", "3,1")
+    accuracies = [one["test_accuracy"] for one in found["runs"]]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["seed-1", "seed-3"]
+    assert found["seeds"] == [3, 1]
+    assert found["mean_test_accuracy"] == statistics.mean(accuracies)
+    assert found["spread_test_accuracy"] == statistics.stdev(accuracies)
+    (tmp_path / "tiny.toml").write_text(text + "seed = 3\n")
+    alone = run("train", tmp_path / "tiny.toml", "-o", tmp_path / "alone")
+    assert alone["test_accuracy"] == accuracies[0]
+    shown = tclif("train", tmp_path / "tiny.toml", "-o", tmp_path / "out", "--seeds", "3,1", "--json")
+    assert json.loads(shown.stdout) == found, "a second call finds both done"
+    assert "mean ± spread" in tclif("train", tmp_path / "tiny.toml", "-o", tmp_path / "out", "--seeds", "3,1").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds", "1,x"], "'1,x' is not a list of numbers"),
+        (["--seeds", "1,1"], "'1,1' has a number twice"),
+        (["--seeds", "-1"], "training.seed = -1: should be greater"),
+        (["--seeds", "1", "--tensorboard"], "goes without --seeds"),
+    ],
+)
+def test_seeds_that_cannot_be_are_refused(folder, tmp_path, arguments, message):
+    result = tclif("train", folder / "tiny.toml", "-o", tmp_path / "out", *arguments)
+    assert result.exit_code == 2 and message in result.stderr and not (tmp_path / "out").exists()

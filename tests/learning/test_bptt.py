@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tclif_neuro.data import load_task
 from tclif_neuro.learning import load_trained, losses, train
-from tclif_neuro.learning.recipe.sections import TrainingSection
+from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import TrainingError, bptt_step, logit_scale, spikes_of
 from tclif_neuro.neurons.modules import LIF, TCLIF, Readout
 from tests.learning.toys import toy_recipe

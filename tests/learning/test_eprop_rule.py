@@ -14,7 +14,7 @@ from tclif_neuro.cli.commands.train import train_recipe
 from tclif_neuro.learning import RecipeError, TrainingError, load_trained, parse_recipe, train
 from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions
-from tclif_neuro.learning.recipe.sections import TrainingSection
+from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.eprop import eprop_step, options
 from tclif_neuro.neurons.modules import TCLIF, Readout
 from tests.learning.toys import toy_recipe

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tclif_neuro.learning import Progress, TrainingError, load_checkpoint, parse_recipe, train
-from tclif_neuro.learning.recipe.sections import FPTTSection, TrainingSection
+from tclif_neuro.learning.recipe.training import FPTTSection, TrainingSection
 from tclif_neuro.learning.rules.bptt import bptt_step
 from tclif_neuro.learning.rules.fptt import DUAL, MEAN, fptt_step, moved
 from tclif_neuro.neurons.liquid import LiquidLIF

@@ -107,7 +107,10 @@ BAD = {
     "too small": (at("model", "layers", 0, size=0), r"size = 0: should be greater than or equal to 1"),
     "not finite": (at("training", lr=float("nan")), "training.lr = nan: should be a finite number"),
     "outside": (at("model", readout={"decay": 1.5}), "model.readout.decay = 1.5: should be less than or equal to 1"),
-    "no such choice": (at("training", optimiser="sgd"), "training.optimiser = 'sgd': 'adam' or 'adamw' expected"),
+    "no such choice": (
+        at("training", optimiser="rmsprop"),
+        "training.optimiser = 'rmsprop': 'adam', 'adamw' or 'sgd' expected",
+    ),
     "other neuron's choice": (at("model", "layers", 0, reset="zero"), "reset = 'zero': 'delayed' or 'immediate'"),
     "seed too large": (at("training", seed=2**32), "training.seed = 4294967296: should be less than"),
     "no layers": (at("model", layers=[]), r"a list of at least one table expected, \[\[model\.layers\]\]"),

@@ -11,8 +11,7 @@ import torch
 
 from tclif_neuro.data import load_task
 from tclif_neuro.learning import Progress, TrainingError, load_checkpoint, load_trained, train
-from tclif_neuro.learning.recipe.sections import TrainingSection
-from tclif_neuro.learning.training.run import Run, learning_rate
+from tclif_neuro.learning.training.run import Run
 from tests.learning.toys import toy_recipe
 
 pytestmark = pytest.mark.trains
@@ -185,14 +184,3 @@ def test_a_folder_that_cannot_be_is_refused(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="file: is not a folder and cannot become one: File exists"):
         train(toy_recipe(toy), tmp_path / "file")
-
-
-def test_the_learning_rate_falls_along_half_a_cosine() -> None:
-    cosine = TrainingSection(epochs=10, lr=0.5, scheduler="cosine")
-    rates = [learning_rate(cosine, epoch) for epoch in range(11)]
-    assert rates[0] == 0.5
-    assert rates[5] == pytest.approx(0.25)
-    assert rates[10] == pytest.approx(0)
-    assert rates == sorted(rates, reverse=True)
-    constant = TrainingSection(epochs=10, lr=0.5, scheduler="constant")
-    assert {learning_rate(constant, epoch) for epoch in range(10)} == {0.5}

@@ -21,7 +21,7 @@ def by_eprop(model):
 
 
 def by_fptt(model):
-    from tclif_neuro.learning.recipe.sections import TrainingSection
+    from tclif_neuro.learning.recipe.training import TrainingSection
     from tclif_neuro.learning.rules.fptt import fptt_step
 
     return fptt_step(model, torch.optim.SGD(model.parameters(), 0.0), X, torch.arange(6) % 4, TrainingSection(epochs=1))

@@ -19,7 +19,8 @@ from tclif_neuro.data import Batches, Task, load_task
 from tclif_neuro.errors import TclifWarning
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.checkpoint import load_trained
-from tclif_neuro.learning.training.run import OPTIMISERS, RULES
+from tclif_neuro.learning.training.optimiser import make_optimiser
+from tclif_neuro.learning.training.run import RULES
 from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import save
@@ -123,7 +124,8 @@ def _finetune(
     """Go on training on the grid of the integers, at a tenth of the recipe's learning rate."""
     training, epochs = recipe.training, options.qat_epochs
     qat = prepare_qat(model, calibration, stock=options.stock, weight_bits=options.weight_bits).train()
-    optimiser = OPTIMISERS[training.optimiser](qat.parameters(), lr=QAT_LR * training.lr)  # type: ignore[call-arg]
+    fine = training.model_copy(update={"lr": QAT_LR * training.lr, "weight_decay": 0.0})
+    optimiser = make_optimiser(qat.parameters(), fine)
     generator = torch.Generator().manual_seed(training.seed)
     batches = Batches(task.train, training.batch_size)
     for epoch in range(epochs):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tclif_neuro.learning.recipe.file import load_recipe, parse_recipe
@@ -11,6 +14,19 @@ from tclif_neuro.learning.training.train import TrainResult, train
 from tclif_neuro.memory import keep_large_blocks
 
 RUNS = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsResult:
+    """One recipe trained with several seeds: a run for each, and their test accuracy.
+
+    spread: the standard deviation between the runs (n - 1), None of one run.
+    """
+
+    seeds: tuple[int, ...]
+    runs: tuple[TrainResult, ...]
+    mean_test_accuracy: float
+    spread_test_accuracy: float | None
 
 
 def train_recipe(
@@ -36,6 +52,39 @@ def train_recipe(
         progress=report,
         data_dir=data_dir,
         tensorboard=tensorboard,
+    )
+
+
+def train_seeds(
+    recipe: Path,
+    seeds: Sequence[int],
+    out: Path | None = None,
+    *,
+    resume: bool = True,
+    epochs: int | None = None,
+    rule: str | None = None,
+    data_dir: Path | None = None,
+    report: Report | None = None,
+) -> SeedsResult:
+    """Train the recipe once for each of `seeds`, in `out`/seed-0 and so on; the split of the data stays the same."""
+    keep_large_blocks()
+    asked, folder = load_recipe(recipe), RUNS / recipe.stem if out is None else out
+    runs = tuple(
+        train(
+            with_training(asked, epochs=epochs, rule=rule, seed=seed),
+            folder / f"seed-{seed}",
+            resume=resume,
+            progress=report,
+            data_dir=data_dir,
+        )
+        for seed in seeds
+    )
+    accuracies = [run.test_accuracy for run in runs]
+    return SeedsResult(
+        seeds=tuple(seeds),
+        runs=runs,
+        mean_test_accuracy=statistics.mean(accuracies),
+        spread_test_accuracy=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
     )
 
 

@@ -20,7 +20,7 @@ class RecipeError(TclifError, ValueError):
 def load_recipe(path: str | Path) -> Recipe:
     """The recipe in a TOML file, its paths relative to that. Raises `RecipeError` at the first thing wrong with it."""
     recipe = parse_recipe(read_toml(path, RecipeError), str(path))
-    return recipe.model_copy(update={"task": recipe.task.placed(Path(path).parent)})
+    return recipe.placed(Path(path).parent)
 
 
 def parse_recipe(data: dict[str, Any], source: str = "recipe") -> Recipe:

@@ -17,12 +17,14 @@ A key that is left out has the default below. The text under each key becomes do
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tclif_neuro.data.spec import Count, Fraction, NonNegative, Positive, Section, Seed, Share, TaskSpec
+from tclif_neuro.data.spec import Count, Fraction, NonNegative, Positive, Section, Share, TaskSpec
 from tclif_neuro.errors import TclifError
+from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.neurons.schedule import Form, Schedule
 from tclif_neuro.neurons.step import LIFReset, Reset, ResetGrad
 from tclif_neuro.neurons.surrogate import SurrogateName
@@ -201,104 +203,6 @@ class ModelSection(Section):
     """The output layer."""
 
 
-class EPropSection(Section):
-    """[training.eprop], read if rule = "eprop"; see `EPropOptions`."""
-
-    feedback: Literal["symmetric", "random"] = "symmetric"
-    """Weights that carry the error back: the readout's own, or fixed random ones."""
-    potential: Literal["running", "step"] = "running"
-    """The loss of a step sees the readout's running potential, or the input of that step alone."""
-    loss: Literal["cross_entropy", "mean_square"] = "cross_entropy"
-    """Loss of each step."""
-    update_every: Annotated[int, Field(ge=0)] = 0
-    """Steps between two updates; 0: one update, at the end of the sample."""
-
-
-class FPTTSection(Section):
-    """[training.fptt], read if rule = "fptt"; see `fptt_step`."""
-
-    alpha: Positive = 0.1
-    """Strength of the pull of the parameters towards their running mean."""
-    beta: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Rate at which the running mean moves."""
-    update_every: Count = 1
-    """Steps between two updates."""
-
-
-class RatesSection(Section):
-    """[training.rates]: bounds of firing rates, for rule = "bptt"; see `rate_above` and `rate_below`."""
-
-    upper: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Upper bound of a layer's mean rate, in spikes per neuron and step."""
-    lower: Share = 0.0
-    """Lower bound of each neuron's rate, in spikes per step."""
-    weight: NonNegative = 0.0
-    """Weight of the penalty outside the bounds; 0: no bounds."""
-
-
-class TrainingSection(Section):
-    """[training].
-
-    The losses over time ("ce_rate", "ce_membrane", "mse_membrane", see `losses`), `checkpoint` (see `checkpointed`) and
-    `rates` are for rule = "bptt". A loss over time goes without label_smoothing; `checkpoint` goes without `rates`,
-    batch_norm and losses over time.
-    """
-
-    rule: Literal["bptt", "eprop", "fptt"] = "bptt"
-    """Learning rule that computes the gradients."""
-    epochs: Count
-    """Passes over the training samples."""
-    batch_size: Count = 64
-    """Samples per update."""
-    optimiser: Literal["adam", "adamw"] = "adam"
-    """Optimiser."""
-    lr: Positive = 2e-3
-    """Learning rate."""
-    scheduler: Literal["constant", "cosine"] = "cosine"
-    """Learning-rate schedule, stepped once per epoch; "cosine" falls to 0."""
-    weight_decay: NonNegative = 0.0
-    """Weight decay of the optimiser."""
-    input_noise: NonNegative = 0.0
-    """Standard deviation of the Gaussian noise on the training inputs."""
-    grad_clip: NonNegative = 1.0
-    """Maximum gradient norm; 0: no clipping."""
-    label_smoothing: Share = 0.0
-    """Share of each target that is spread over all classes."""
-    logits: Literal["sum", "mean"] = "sum"
-    """The loss sees the readout's potential, or that potential averaged over the steps."""
-    loss: Literal["cross_entropy", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
-    """"cross_entropy" is of the final potential; the others are of the potential after every step."""
-    checkpoint: Annotated[int, Field(ge=0)] = 0
-    """Store states every that many steps and recompute the others, in less memory; 0: store all."""
-    validation: Share = 0.0
-    """Share of the training set held out. If it is not 0, the weights of the best epoch are kept."""
-    seed: Seed = 0
-    """Seed of the weights, the order, the noise and the dropout."""
-    rates: RatesSection = RatesSection()
-    """Bounds of firing rates."""
-    eprop: EPropSection = EPropSection()
-    """Options of e-prop."""
-    fptt: FPTTSection = FPTTSection()
-    """Options of FPTT."""
-
-    @model_validator(mode="after")
-    def _understood_by_the_rule(self) -> TrainingSection:
-        over_time = self.loss != "cross_entropy"
-        of_bptt = {
-            f'loss = "{self.loss}"': over_time,
-            f"rates.weight = {self.rates.weight:g}": self.rates.weight > 0,
-            f"checkpoint = {self.checkpoint}": self.checkpoint > 0,
-        }
-        asked = [key for key, given in of_bptt.items() if given]
-        if asked and self.rule != "bptt":
-            raise ValueError(f'{asked[0]} is for rule = "bptt"; the rule is "{self.rule}"')
-        if self.checkpoint and len(asked) > 1:
-            raise ValueError(f"{asked[-1]} goes without {asked[0]}, which looks at every step")
-        if over_time and (self.label_smoothing or self.logits == "mean"):
-            raise ValueError(f'loss = "{self.loss}" has neither label_smoothing nor logits = "mean"')
-        return self
-
-
 class Recipe(Section):
     """A whole recipe: [task], [model] and [training]."""
 
@@ -308,6 +212,13 @@ class Recipe(Section):
     """The network."""
     training: TrainingSection
     """The training."""
+
+    def placed(self, folder: Path) -> Recipe:
+        """The same with paths relative to `folder`."""
+        training = self.training
+        if training.start is not None:
+            training = training.model_copy(update={"start": _placed(training.start, folder)})
+        return self.model_copy(update={"task": self.task.placed(folder), "training": training})
 
     @model_validator(mode="after")
     def _in_parts(self) -> Recipe:
@@ -326,3 +237,7 @@ class Recipe(Section):
             for what in (what for what, given in asked.items() if given):
                 raise ValueError(f"model.layers[{i}]: e-prop {what}")
         return self
+
+
+def _placed(path: str, folder: Path) -> str:
+    return path if path.startswith("~") else str(folder.resolve() / path)  # an absolute path stays as it is

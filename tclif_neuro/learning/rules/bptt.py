@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tclif_neuro.data.task import UNLABELLED
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning import losses
-from tclif_neuro.learning.recipe.sections import RatesSection, TrainingSection
+from tclif_neuro.learning.recipe.training import RatesSection, TrainingSection
 from tclif_neuro.neurons.checkpointed import checkpointed
 from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.modules import Readout

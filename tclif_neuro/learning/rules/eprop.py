@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions, GradientError
-from tclif_neuro.learning.recipe.sections import TrainingSection
+from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tclif_neuro.learning.recipe.sections import FPTTSection, TrainingSection
+from tclif_neuro.learning.recipe.training import FPTTSection, TrainingSection
 from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
 from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout

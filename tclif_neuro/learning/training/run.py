@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,19 +15,21 @@ from torch import Tensor, nn
 from tclif_neuro.data import Batches, Part, Task
 from tclif_neuro.data.split import split
 from tclif_neuro.learning.recipe.model import build_model
-from tclif_neuro.learning.recipe.sections import Recipe, TrainingSection
+from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step, potentials, right_of
 from tclif_neuro.learning.rules.eprop import eprop_step
-from tclif_neuro.learning.rules.fptt import DUAL, MEAN, fptt_step
+from tclif_neuro.learning.rules.fptt import fptt_step
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
 from tclif_neuro.learning.training.log import EpochRecord
+from tclif_neuro.learning.training.optimiser import make_optimiser, restore_state, state_by_name
+from tclif_neuro.learning.training.schedule import learning_rate
+from tclif_neuro.learning.training.start import start_from
 from tclif_neuro.text import cut
 
 RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
-OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 EVALUATION_BATCH, EVALUATION_NUMBERS = 256, 2**22  # samples, and inputs of all their steps, at a time
 _RECORD = TypeAdapter(EpochRecord)
-_ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what it keeps of each parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +69,6 @@ def evaluate(model: nn.Sequential, batches: Batches) -> float:
     return sum(right for right, _ in counts) / max(1, sum(labelled for _, labelled in counts))
 
 
-def learning_rate(training: TrainingSection, epoch: int) -> float:
-    """The learning rate of an epoch, from 0: constant, or half a cosine from lr to 0. It has no state to be kept."""
-    if training.scheduler == "constant":
-        return training.lr
-    return training.lr * (1 + math.cos(math.pi * epoch / training.epochs)) / 2
-
-
 class Run:
     """Model, optimiser, data and generators of one recipe; `epoch` by `epoch`, with a `checkpoint` in between.
 
@@ -86,12 +80,15 @@ class Run:
         _check_trainable(task, training)
         self.recipe, self.task, self.digest = recipe, task, task.digest()
         self.model = build_model(recipe, task.inputs, len(task.classes))
-        self.optimiser = OPTIMISERS[training.optimiser](
-            self.model.parameters(),
-            lr=training.lr,
-            weight_decay=training.weight_decay,  # type: ignore[call-arg]
-        )
+        if training.start is not None:
+            self.digest = start_from(self.model, training.start, self.digest)
+        self.optimiser = make_optimiser(self.model.parameters(), training)
         self.train, self.validation = _training_and_validation(recipe, task)
+        if training.patience and self.validation is None:
+            raise TrainingError(
+                f"training.patience = {training.patience}: there is no validation set to stop by; "
+                "give training.validation a share of the training set"
+            )
         self.test = in_order(task.test)
         self.generator = torch.Generator().manual_seed(training.seed)
         torch.manual_seed(training.seed)
@@ -101,19 +98,17 @@ class Run:
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are over."""
-        return len(self.log) >= self.recipe.training.epochs
+        """Whether all epochs are over, or `patience` has run out."""
+        training, epochs = self.recipe.training, len(self.log)
+        return epochs >= training.epochs or (0 < training.patience <= epochs - self.best_epoch)
 
     def epoch(self, report: Report) -> EpochRecord:
         """Train on every batch once, and measure. Raises `TrainingError` if the loss or a gradient is not finite."""
-        start, training, number = time.perf_counter(), self.recipe.training, len(self.log) + 1
-        lr = learning_rate(training, number - 1)
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
+        start, number = time.perf_counter(), len(self.log) + 1
         loss, accuracy = self._train(number, report)
         record = EpochRecord(
             epoch=number,
-            lr=lr,
+            lr=self.optimiser.param_groups[0]["lr"],
             loss=loss,
             train_accuracy=accuracy,
             validation_accuracy=None if self.validation is None else evaluate(self.model, self.validation),
@@ -129,6 +124,7 @@ class Run:
         training, samples, labelled, loss, correct = self.recipe.training, 0, 0, 0.0, 0
         self.model.train()
         for batch, (x, y) in enumerate(self.train.shuffled(self.generator), 1):
+            self._set_learning_rate((number - 1) * len(self.train) + batch - 1)
             if training.input_noise:
                 x = x + training.input_noise * torch.randn(x.shape, generator=self.generator)
             try:
@@ -143,6 +139,11 @@ class Run:
             if not torch.isfinite(parameter).all():
                 raise self._diverged(f"epoch {number}: the parameter {name} is no longer finite")
         return loss / samples, correct / max(1, labelled)
+
+    def _set_learning_rate(self, update: int) -> None:
+        lr = learning_rate(self.recipe.training, update, len(self.train))
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
 
     def _diverged(self, what: str) -> TrainingError:
         training = self.recipe.training
@@ -173,7 +174,7 @@ class Run:
             inputs=self.task.inputs,
             classes=list(self.task.classes),
             model=dict(self.model.state_dict()),
-            optimiser=_by_name(self.optimiser),
+            optimiser=state_by_name(self.optimiser),
             rng={"torch": torch.get_rng_state(), "batches": self.generator.get_state()},
             log=[asdict(record) for record in self.log],
             best=self.best,
@@ -184,7 +185,7 @@ class Run:
         """Continue from `checkpoint`, which was read from `path`. Raises `CheckpointError` if it does not fit."""
         load_state(path, self.model, checkpoint.model)
         try:
-            _restore_optimiser(self.optimiser, checkpoint.optimiser)
+            restore_state(self.optimiser, checkpoint.optimiser)
             torch.set_rng_state(checkpoint.rng["torch"])
             self.generator.set_state(checkpoint.rng["batches"])
             self.log = [_RECORD.validate_python(row) for row in checkpoint.log]
@@ -192,30 +193,6 @@ class Run:
             reason = cut(" ".join(str(error).split()))
             raise CheckpointError(f"{path}: optimiser, rng or log do not fit the run: {reason}") from error
         self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
-
-
-def _by_name(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimiser keeps of each parameter, by "number/name". Its options are the recipe's."""
-    state = optimiser.state_dict()["state"]
-    return {f"{number}/{name}": value for number, kept in state.items() for name, value in kept.items()}
-
-
-def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tensor]) -> None:
-    """Give `optimiser` what `_by_name` found. Raises `ValueError` if it is of other parameters."""
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    names: dict[int, set[str]] = {}
-    for first, _, name in (key.partition("/") for key in stored):
-        names.setdefault(int(first), set()).add(name)
-    state: dict[int, dict[str, Tensor]] = {}
-    for number, kept in names.items():
-        if kept not in (_ADAM, _ADAM | {MEAN, DUAL}) or not 0 <= number < len(parameters):
-            raise ValueError(f"parameter {number} of {len(parameters)} has the state {', '.join(sorted(kept))}")
-        state[number] = {name: stored[f"{number}/{name}"] for name in kept}
-        for name, value in state[number].items():
-            shape = torch.Size() if name == "step" else parameters[number].shape
-            if value.shape != shape or value.dtype != torch.float32:
-                raise ValueError(f"{name} of parameter {number}: {value.dtype} {list(value.shape)}, not {list(shape)}")
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def _check_trainable(task: Task, training: TrainingSection) -> None:

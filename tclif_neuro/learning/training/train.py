@@ -11,6 +11,7 @@ import torch
 from tclif_neuro.data import load_task
 from tclif_neuro.learning.recipe.file import differences, parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import TrainingError
 from tclif_neuro.learning.training.checkpoint import (
     NAME,
@@ -22,6 +23,7 @@ from tclif_neuro.learning.training.checkpoint import (
 )
 from tclif_neuro.learning.training.log import TensorBoard, write_csv
 from tclif_neuro.learning.training.run import Progress, Report, Run, evaluate, in_order
+from tclif_neuro.learning.training.schedule import TO_THE_LAST_EPOCH
 from tclif_neuro.text import quoted
 
 LOG = "log.csv"
@@ -59,7 +61,8 @@ def train(
     """Train `recipe`, keeping `checkpoint.npz` and `log.csv` in `out_dir` after every epoch.
 
     resume: go on from the checkpoint in `out_dir`, if there is one; at most the epoch at hand was lost, and the final
-    weights are bit for bit those of an unbroken run with as many threads on the same machine. False: start again.
+    weights are bit for bit those of an unbroken run with as many threads on the same machine. A finished run goes on if
+    the recipe now asks for more epochs, unless its learning rate depends on their number. False: start again.
     progress: called after every batch and epoch. data_dir: see `load_task`. tensorboard: event files too, in
     `out_dir/tensorboard`.
 
@@ -101,16 +104,35 @@ def _folder(out_dir: str | Path) -> Path:
 
 def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
     otherwise = "choose another folder, or start again without resuming"
-    elsewhere = {"task": {"folder"}}  # a recipe may move: whether the data are the same is looked at below
+    # A recipe may move: whether data and first weights are the same is looked at below.
+    elsewhere = {"task": {"folder"}, "training": {"start"}}
     ours = run.recipe.model_dump(mode="json", exclude=elsewhere)
     # Parsed, so that it has the keys that are newer than it.
     theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json", exclude=elsewhere)
     for key, there, here in differences(theirs, ours):
+        if key == "training.epochs":
+            _check_epochs(path, checkpoint.epoch, there, run.recipe.training)
+            continue
         raise TrainingError(
             f"{path}: is of another recipe: {key} is {quoted(there)} there and {quoted(here)} here; {otherwise}"
         )
     if checkpoint.data != run.digest:
-        raise TrainingError(f"{path}: was trained on other data of the name {run.task.name!r}; {otherwise}")
+        other = f"on other data of the name {run.task.name!r}"
+        if run.recipe.training.start is not None:
+            other += ", or from other weights"
+        raise TrainingError(f"{path}: was trained {other}; {otherwise}")
+
+
+def _check_epochs(path: Path, done: int, there: int, training: TrainingSection) -> None:
+    """Raise `TrainingError` unless the epochs done so far are the first ones of as many as are asked for now."""
+    if training.scheduler in TO_THE_LAST_EPOCH:
+        raise TrainingError(
+            f"{path}: training.epochs is {there} there and {training.epochs} here, and the learning rate of "
+            f'scheduler = "{training.scheduler}" depends on it from the first epoch on; "constant", "step" and '
+            '"multistep" can go on'
+        )
+    if done > training.epochs:
+        raise TrainingError(f"{path}: has {done} epochs behind it, more than training.epochs = {training.epochs}")
 
 
 def _result(run: Run, path: Path) -> TrainResult:
