@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Container
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def imported(node: ast.AST) -> set[str]:
     return set().union(*map(imported, ast.iter_child_nodes(node)))
 
 
+@cache
 def modules_of(source: Path) -> set[str]:
     return imported(ast.parse(source.read_text()))
 
@@ -42,6 +44,7 @@ def module_name(source: Path) -> str:
     return ".".join(source.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
 def files() -> dict[str, set[str]]:
     """Each file of the package, and the other files it imports, by their names below the package."""
     names = {module_name(source): source for source in SOURCES if source != PACKAGE / "__init__.py"}
@@ -69,6 +72,7 @@ def rooms() -> dict[str, set[str]]:
     return {name: used - {name} for name, used in graph.items()}
 
 
+@cache
 def allowed() -> dict[str, set[str]]:
     """CONTRIBUTING's table: each room, and the rooms that it may import besides the ground."""
     text = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
