@@ -24,6 +24,7 @@ from tclif_neuro.cli.options import (
     Backend,
     DataDir,
     DataFile,
+    EstimateEnergy,
     Json,
     LearnBackend,
     NetFile,
@@ -193,6 +194,7 @@ def run(
         Path | None,
         typer.Option(metavar="OUT.npz", help="Keep spikes, states and logits; replaced if there.", show_default=False),
     ] = None,
+    energy: EstimateEnergy = False,
     timeout: Timeout = None,
     data_dir: DataDir = None,
     json: Json = False,
@@ -201,13 +203,22 @@ def run(
     from tclif_neuro.cli.commands.run import run_file
     from tclif_neuro.cli.commands.samples import Choice
     from tclif_neuro.show import terminal
-    from tclif_neuro.show.sheets import run_sheet
+    from tclif_neuro.show.sheets import run_parts
 
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
     with terminal.progress() as bars:
         tell = bars.executor(backend.value)
-        result = run_file(file, choice, backend=backend.value, size=batch, record=record, timeout=timeout, tell=tell)
-    terminal.deliver(result, [run_sheet(result)], json)
+        result = run_file(
+            file,
+            choice,
+            backend=backend.value,
+            size=batch,
+            record=record,
+            estimate=energy,
+            timeout=timeout,
+            tell=tell,
+        )
+    terminal.deliver(result, run_parts(result), json)
 
 
 @app.command()
@@ -218,6 +229,7 @@ def compare(
     data: DataFile = None,
     samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 16,
     lava: Annotated[bool, typer.Option("--lava/--no-lava", help="Run Lava too, if it is installed.")] = True,
+    energy: EstimateEnergy = False,
     timeout: Timeout = None,
     data_dir: DataDir = None,
     json: Json = False,
@@ -230,7 +242,9 @@ def compare(
 
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
     with terminal.progress() as bars:
-        result = compare_file(file, choice, trained=trained, lava=lava, timeout=timeout, tell=bars.executor)
+        result = compare_file(
+            file, choice, trained=trained, lava=lava, estimate=energy, timeout=timeout, tell=bars.executor
+        )
     terminal.deliver(result, compare_parts(result), json)
     if not result.identical:
         raise typer.Exit(1)

@@ -53,6 +53,9 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="Stop Lava after this many seconds.", show_default="by the work"),
 ]
+EstimateEnergy = Annotated[
+    bool, typer.Option("--energy", help="Estimate the energy: operations counted, priced as in the paper's table 2.")
+]
 Json = Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")]
 
 

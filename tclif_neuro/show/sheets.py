@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tclif_neuro.show.energy import energy_sheet
 from tclif_neuro.show.tables import Sheet, comparison_sheet, difference_text, number, pair, share
 
 if TYPE_CHECKING:
@@ -104,6 +105,12 @@ def loss_verdict(report: LossReport) -> str:
     return f"accuracy {share(report.float_accuracy)} in float, {share(report.integer_accuracy)} in integers; {text}"
 
 
+def run_parts(result: RunResult) -> list[Sheet | str]:
+    """What a run gave, and its energy where that was asked for."""
+    energy = [] if result.energy is None else [energy_sheet(result.energy, [layer.kind for layer in result.layers])]
+    return [run_sheet(result), *energy]
+
+
 def run_sheet(result: RunResult) -> Sheet:
     """What a run gave, layer by layer."""
     title = (
@@ -136,6 +143,8 @@ def compare_parts(result: CompareResult) -> list[Sheet | str]:
         parts.append(comparison_sheet(comparison))
         if comparison.first is not None:
             parts.append(difference_text(comparison.first, comparison.left, comparison.right))
+    if result.energy is not None:
+        parts.append(energy_sheet(result.energy))
     parts += [f"left out: {reason}" for reason in result.skipped]
     names = " = ".join(["reference", *(c.right for c in result.comparisons if c.exact)])
     parts.append(f"{names}, to the bit" if result.identical else "executors of integers DIFFER")

@@ -163,3 +163,19 @@ def test_several_seeds_make_a_folder_each_and_a_mean_with_its_spread(folder, tmp
 def test_seeds_that_cannot_be_are_refused(folder, tmp_path, arguments, message):
     result = tclif("train", folder / "tiny.toml", "-o", tmp_path / "out", *arguments)
     assert result.exit_code == 2 and message in result.stderr and not (tmp_path / "out").exists()
+
+
+def test_energy_is_estimated_where_it_is_asked_for(folder):
+    net = tn.load(folder / "tiny.net")
+    plain, asked = run("run", folder / "tiny.net"), run("run", folder / "tiny.net", "--energy")
+    assert plain["energy"] is None
+    energy, first = asked["energy"], asked["energy"]["layers"][0]
+    assert energy["nj_per_step"] == pytest.approx(sum(layer["nj"] for layer in energy["layers"]))
+    assert energy["lstm_nj_per_step"] == pytest.approx(4.6 * (4 * (5 * 12 + 144) + 17 * 12) / 1000)
+    spikes = asked["layers"][0]["spikes_per_sample"] / STEPS
+    assert first["nj"] - first["lif_nj"] == pytest.approx((4.6 * 12 + 0.9 * spikes) / 1000)
+    compared = run("compare", folder / "tiny.net", "--energy", "--no-lava", "--samples", 18)
+    whole = run("run", folder / "tiny.net", "--energy", "--samples", 18)
+    assert compared["energy"] == whole["energy"] and net.layers[0].size == 12
+    shown = tclif("run", folder / "tiny.net", "--energy").stdout
+    assert "an estimate" in shown and "as LSTM" in shown

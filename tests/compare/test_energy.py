@@ -80,3 +80,26 @@ def test_a_lif_written_as_two_compartments_is_counted_as_a_lif():
     net = network(passive)
     found = energy(net, simulate(net, X)).layers[0]
     assert found.multiplies == 7 and found.nj == found.lif_nj
+
+
+def paper(rate, operations, readout):
+    """nJ per step of the recurrent 1-64-256-256(-10) at one rate in all layers, its input silent."""
+    (_, first), (_, second), (_, third) = SIZES
+    counts = [
+        operations(0, rate * first, first, True),
+        operations(rate * first, rate * second, second, True),
+        operations(rate * second, rate * third, third, False),
+    ]
+    added = rate * third * 10 if readout else 0
+    return picojoules(sum(a for a, _ in counts) + added, sum(m for _, m in counts)) / 1000
+
+
+@pytest.mark.parametrize(
+    ("printed", "operations", "readout", "rate"),
+    [(23.8, lif_operations, False, 0.154), (28.2, tclif_operations, True, 0.164)],
+)
+def test_the_printed_energies_are_those_of_plausible_rates(printed, operations, readout, rate):
+    """The paper prints energies and no rates: the mean rate that gives the energy, as it is linear in the rate."""
+    silent, full = paper(0, operations, readout), paper(1, operations, readout)
+    assert silent == pytest.approx(4.6 * 576 * (2 if operations is tclif_operations else 1) / 1000)
+    assert (printed - silent) / (full - silent) == pytest.approx(rate, abs=5e-4)

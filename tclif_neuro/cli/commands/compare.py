@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tclif_neuro.cli.commands.executors import Tell, Timed, execute
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
+from tclif_neuro.compare.energy import Energy, energy
 from tclif_neuro.compare.runs import Comparison, accuracy, compare_float, compare_runs
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.network import QuantizedNetwork
@@ -28,6 +29,7 @@ class CompareResult:
     """Every executor, and each of them against the reference. identical: whether those of integers agree to the bit.
 
     input_clipped: the share of the inputs outside the network's code. warnings: `fixed.concerns` of the reference.
+    energy: the estimate of the reference's run, if it was asked for.
     """
 
     file: Path
@@ -39,6 +41,7 @@ class CompareResult:
     comparisons: tuple[Comparison, ...]
     skipped: tuple[str, ...]
     input_clipped: float
+    energy: Energy | None
     warnings: tuple[str, ...]
 
 
@@ -48,11 +51,13 @@ def compare_file(
     *,
     trained: Path | None = None,
     lava: bool = True,
+    estimate: bool = False,
     timeout: float | None = None,
     tell: Callable[[str], Tell] | None = None,
 ) -> CompareResult:
     """Run the network in `file` with every executor and compare; `trained` is the run that has its float model.
 
+    estimate: the energy, too, see `compare.energy`.
     tell: given an executor's name, the function that is told of its progress.
     """
     net = load(file)
@@ -90,6 +95,7 @@ def compare_file(
         comparisons=tuple(comparisons),
         skipped=tuple(skipped),
         input_clipped=runs["reference"].run.input_clipped,
+        energy=energy(net, runs["reference"].run) if estimate else None,
         warnings=concerns(net, runs["reference"].run),
     )
 

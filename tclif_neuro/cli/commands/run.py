@@ -10,6 +10,7 @@ from tclif_neuro.cli.commands.executors import Tell, execute
 from tclif_neuro.cli.commands.outputs import check_output, save_arrays
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.activity import kind
+from tclif_neuro.compare.energy import Energy, energy
 from tclif_neuro.compare.runs import accuracy
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.fixed.run import Run
@@ -32,6 +33,7 @@ class RunResult:
     """What `tclif run` found. accuracy: None without labels.
 
     input_clipped: the share of the inputs outside the network's code. warnings: `fixed.concerns` of the run.
+    energy: the estimate, if it was asked for.
     """
 
     file: Path
@@ -47,6 +49,7 @@ class RunResult:
     layers: tuple[LayerActivity, ...]
     predictions: tuple[int, ...]
     recorded: Path | None
+    energy: Energy | None
     warnings: tuple[str, ...]
 
 
@@ -57,10 +60,14 @@ def run_file(
     backend: str,
     size: int | None = None,
     record: Path | None = None,
+    estimate: bool = False,
     timeout: float | None = None,
     tell: Tell | None = None,
 ) -> RunResult:
-    """Run the network in `file` on the samples of `choice`; `record`: a file for all spikes and states."""
+    """Run the network in `file` on the samples of `choice`; `record`: a file for all spikes and states.
+
+    estimate: the energy, too, see `compare.energy`.
+    """
     if record is not None:
         check_output(record, (".npz",), [file, *([choice.data] if choice.data else [])])
     net = load(file)
@@ -93,6 +100,7 @@ def run_file(
         layers=layers,
         predictions=tuple(run.predictions.tolist()),
         recorded=record,
+        energy=energy(net, run) if estimate else None,
         warnings=concerns(net, run),
     )
 
