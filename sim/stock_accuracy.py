@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.cli.commands.samples import Choice, load_whole
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.loihi.stock import to_stock
 from tclif_neuro.loihi.stock_run import run_stock
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     options = parser.parse_args()
     net = load(options.net)
-    batch = load_batch(net, Choice(limit=options.samples, data_dir=options.data_dir))
+    batch = load_whole(net, Choice(limit=options.samples, data_dir=options.data_dir))
     stock = to_stock(net, batch.x[:, :CALIBRATION])
     right, same, left = np.zeros(2, int), 0, 0
     both, either = np.zeros((2, len(stock.loss)), int)

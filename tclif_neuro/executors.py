@@ -19,6 +19,7 @@ def run(
     x: npt.ArrayLike,
     backend: Backend = "simulator",
     *,
+    lengths: npt.ArrayLike | None = None,
     record: bool = False,
     timeout: float | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -27,6 +28,8 @@ def run(
 
     backend: "simulator" (compiled, on all cores), "reference" (NumPy) or "lava" (Lava on the CPU, in a child process;
         needs the extra `lava`). All give the same spikes and states, to the bit.
+    lengths: [B], the steps of each sample that are its own (None: all). What follows them is padding: it is not read,
+        and a sample's answer, spikes and states are those that it has without it, to the bit.
     record: keep every step's spikes and states: `run.spikes`, `run.states`, `run.layers[0].soma`.
     timeout: seconds allowed for Lava; by the work unless given. progress: called with how much is done, of how much:
         Lava's steps as they pass; of the others, the samples at the end.
@@ -42,12 +45,12 @@ def run(
     if backend == "lava":
         from tclif_neuro import lava
 
-        return lava.run(net, x, record=record, timeout=timeout, progress=progress)
+        return lava.run(net, x, lengths=lengths, record=record, timeout=timeout, progress=progress)
     if backend == "reference":
         from tclif_neuro.fixed.reference import run_reference as execute
     else:
         from tclif_neuro.fixed.simulator import simulate as execute
-    done = execute(net, x, record=record)
+    done = execute(net, x, lengths=lengths, record=record)
     if progress is not None:
         progress(done.input.shape[1], done.input.shape[1])
     return done

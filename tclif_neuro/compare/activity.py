@@ -95,5 +95,10 @@ def threshold(layer: Layer) -> float | None:
 
 def logits(net: QuantizedNetwork, layers: Sequence[Activity]) -> Array:
     """[B, outputs]: the readout's potential at the end of the sample; without a readout, the spike counts."""
+    return outputs(net, layers)[-1]
+
+
+def outputs(net: QuantizedNetwork, layers: Sequence[Activity]) -> Array:
+    """[T, B, outputs]: the readout's potential after each step; without a readout, the spike counts so far."""
     last = layers[-1]
-    return last.states["potential"][-1] if net.layers[-1].readout else last.spikes.sum(axis=0, dtype=np.int64)
+    return last.states["potential"] if net.layers[-1].readout else last.spikes.cumsum(axis=0, dtype=np.int64)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.compare.activity import Activity, Trace, kind, logits, of_run, of_trace, state_names
+from tclif_neuro.compare.activity import Activity, Trace, kind, logits, of_run, of_trace, outputs, state_names
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.run import LayerRun, Run
 from tclif_neuro.network import Layer, QuantizedNetwork
+from tclif_neuro.score import Score, per_step, score
 
 Array = npt.NDArray[Any]
 Pair = tuple[float, float]
@@ -61,7 +62,8 @@ class Comparison:
 
     exact: whether every integer had to be equal (two executors), or only spikes are compared (float with integers).
     first: in order of step, layer, state before spike, sample and neuron: the cause, of which the rest follows.
-    predictions: the share of samples to which both give the same class. accuracy: None without labels.
+    predictions: the share of samples (per step: of own steps) to which both give the same class. accuracy, error: see
+    `Score`; None without classes, or values. Of samples with lengths nothing is counted after their own steps.
     """
 
     left: str
@@ -73,6 +75,8 @@ class Comparison:
     first: Difference | None
     predictions: float
     accuracy: Pair | None
+    error: Pair | None = None
+    per_step: bool = False
 
     @property
     def identical(self) -> bool:
@@ -92,10 +96,11 @@ def compare_runs(
     _check_layers(net, right, names[1])
     inputs = _first_difference(-1, "input", left.input, right.input)
     layers = tuple(
-        _compare_layer(i, layer, left.layers[i], right.layers[i], left.input.shape[0])
+        _compare_layer(i, layer, (left.layers[i], right.layers[i]), left.steps, _own(left))
         for i, layer in enumerate(net.layers)
     )
-    return _comparison(names, True, left.input.shape, layers, inputs, (left.logits, right.logits), labels)
+    targets = None if labels is None else np.asarray(labels)
+    return _comparison(names, True, left, layers, inputs, (answers(left, targets), answers(right, targets)), targets)
 
 
 def compare_float(
@@ -113,39 +118,69 @@ def compare_float(
     floats, integers = of_trace(net, traces), of_run(net, run)
     saturations = [done.saturations for done in run.layers]
     layers = tuple(
-        _compare_float_layer(i, a, b, saturated)
+        _compare_float_layer(i, a, b, saturated, _own(run))
         for i, (a, b, saturated) in enumerate(zip(floats, integers, saturations, strict=True))
     )
-    return _comparison(names, False, run.input.shape, layers, None, (logits(net, floats), run.logits), labels)
+    targets = None if labels is None else np.asarray(labels)
+    ours = outputs(net, floats) if targets is not None and per_step(targets) else logits(net, floats)
+    return _comparison(names, False, run, layers, None, (ours, answers(run, targets)), targets)
 
 
-def accuracy(predictions: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The share of samples predicted as labelled."""
-    return float(np.mean(np.asarray(predictions) == np.asarray(labels)))
+def answers(run: Run, targets: Array | None) -> Array:
+    """What a run says where there are targets: at the end [B, K], or after each step [T, B, K] if these are per step.
+
+    The integers themselves for classes; real targets are compared with the units of the float model.
+    """
+    steps = targets is not None and per_step(targets)
+    if targets is not None and targets.dtype.kind == "f":
+        return run.float_outputs if steps else run.float_logits
+    return run.outputs if steps else run.logits
+
+
+def score_of(run: Run, targets: npt.ArrayLike | None) -> Score:
+    """How right a run is; an empty `Score` without targets."""
+    if targets is None:
+        return Score()
+    wanted = np.asarray(targets)
+    return score(answers(run, wanted), wanted)
+
+
+def _own(run: Run) -> Array:
+    """[T, B]: whether a step is the sample's own."""
+    steps, batch = run.input.shape[:2]
+    return np.arange(steps)[:, None] < (np.full(batch, steps) if run.lengths is None else run.lengths)
 
 
 def _comparison(
     names: tuple[str, str],
     exact: bool,
-    shape: tuple[int, ...],
+    run: Run,
     layers: tuple[LayerComparison, ...],
     inputs: Difference | None,
-    logits: tuple[Array, Array],
-    labels: npt.ArrayLike | None,
+    said: tuple[Array, Array],
+    targets: Array | None,
 ) -> Comparison:
-    left, right = (values.argmax(axis=-1) for values in logits)
+    left, right = (values.argmax(axis=-1) for values in said)
+    same = left == right
+    scores = [score(values, targets) if targets is not None else Score() for values in said]
     found = [d for d in (inputs, *(layer.first for layer in layers)) if d is not None]
     return Comparison(
         left=names[0],
         right=names[1],
         exact=exact,
-        steps=shape[0],
-        samples=shape[1],
+        steps=run.input.shape[0],
+        samples=run.input.shape[1],
         layers=layers,
         first=min(found, key=lambda d: (_when(d), d.layer), default=None),
-        predictions=accuracy(left, right),
-        accuracy=None if labels is None else (accuracy(left, labels), accuracy(right, labels)),
+        predictions=float(same[_own(run)].mean() if same.ndim == 2 else same.mean()),
+        accuracy=_pair(*(found.accuracy for found in scores)),
+        error=_pair(*(found.error for found in scores)),
+        per_step=scores[0].per_step,
     )
+
+
+def _pair(left: float | None, right: float | None) -> Pair | None:
+    return None if left is None or right is None else (left, right)
 
 
 def _check_layers(net: QuantizedNetwork, run: Run, name: str) -> None:
@@ -155,16 +190,18 @@ def _check_layers(net: QuantizedNetwork, run: Run, name: str) -> None:
         raise TclifError(f"{name}: a run of layers {got}; the network's are {sizes}")
 
 
-def _compare_layer(i: int, layer: Layer, left: LayerRun, right: LayerRun, steps: int) -> LayerComparison:
+def _compare_layer(i: int, layer: Layer, runs: tuple[LayerRun, LayerRun], steps: int, own: Array) -> LayerComparison:
+    left, right = runs
     found = [d for name, a, b in _quantities(layer, left, right) if (d := _first_difference(i, name, a, b))]
     states = agreement = None
     if left.recorded and right.recorded:
-        agreement = _agreement(left.spikes, right.spikes)
-        states = _rms(np.ldexp(left.states.astype(np.float64) - right.states, -layer.scale_bits))
+        agreement = _agreement(left.spikes, right.spikes, own)
+        difference = left.states.astype(np.float64) - right.states
+        states = _rms(np.ldexp(difference, -layer.scale_bits)[:, own])
     return LayerComparison(
         kind=kind(layer),
         neurons=layer.size,
-        rates=(float(left.counts.mean() / steps), float(right.counts.mean() / steps)),
+        rates=(_rate(left.counts.sum(), steps, layer), _rate(right.counts.sum(), steps, layer)),
         agreement=agreement,
         state_rms=states,
         saturations=(_counted(left.saturations), _counted(right.saturations)),
@@ -182,7 +219,11 @@ def _quantities(layer: Layer, left: LayerRun, right: LayerRun) -> Iterator[tuple
     yield "spike count", left.counts, right.counts
 
 
-def _compare_float_layer(i: int, left: Activity, right: Activity, saturations: int) -> LayerComparison:
+def _rate(spikes: int, steps: int, layer: Layer) -> float:
+    return float(spikes / (steps * layer.size))
+
+
+def _compare_float_layer(i: int, left: Activity, right: Activity, saturations: int, own: Array) -> LayerComparison:
     shared = [name for name in left.states if name in right.states]
     first = _first_difference(i, "spike", left.spikes, right.spikes)
     if first is not None:
@@ -192,9 +233,9 @@ def _compare_float_layer(i: int, left: Activity, right: Activity, saturations: i
     return LayerComparison(
         kind=right.kind,
         neurons=right.spikes.shape[-1],
-        rates=(float(left.spikes.mean()), float(right.spikes.mean())),
-        agreement=_agreement(left.spikes, right.spikes),
-        state_rms=_rms(np.stack([left.states[name] - right.states[name] for name in shared])),
+        rates=(float(left.spikes[own].mean()), float(right.spikes[own].mean())),
+        agreement=_agreement(left.spikes, right.spikes, own),
+        state_rms=_rms(np.stack([(left.states[name] - right.states[name])[own] for name in shared])),
         saturations=(None, _counted(saturations)),
         first=first,
     )
@@ -226,8 +267,8 @@ def _when(difference: Difference) -> float:
     return float("inf") if difference.step is None else difference.step
 
 
-def _agreement(left: Array, right: Array) -> float:
-    return float(np.mean(left == right))
+def _agreement(left: Array, right: Array, own: Array) -> float:
+    return float(np.mean((left == right)[own]))
 
 
 def _rms(difference: Array) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tclif_neuro.data.own import Samples
 from tclif_neuro.data.sequences import DataError, Dense, Floats, Indices, Packed, Sequences
 from tclif_neuro.data.spec import EncodingSpec, LatencyCurve, OffSpikes, TaskSpec
 from tclif_neuro.data.task import Part, Task
@@ -132,6 +133,16 @@ class Redrawn(Sequences):
 def encoded(x: Floats, spec: TaskSpec) -> Floats:
     """Samples [n, T, M], in spikes if the task's are, drawn from its seed. Raises `DataError`."""
     return x if spec.encoding is None else _drawn_once(Dense(x), spec.encoding, spec.seed).all()
+
+
+def encoded_part(samples: Samples, spec: TaskSpec) -> Samples:
+    """Samples of an own file in the task's code, as `encode_task` has those of a test set. Raises `DataError`."""
+    plain, y, lengths = samples.sequences, samples.y, samples.lengths
+    x = Dense(encoded(samples.x, spec))
+    times = x.shape[1] // plain.shape[1]
+    if y is not None and y.ndim == (3 if y.dtype.kind == "f" else 2):
+        y = y.repeat(times, axis=1)
+    return Samples(x, y, samples.source, None if lengths is None else lengths * times)
 
 
 def encode_task(task: Task, spec: TaskSpec) -> Task:

@@ -19,7 +19,7 @@ from tclif_neuro.data.formats import arrays_of
 from tclif_neuro.data.labels import Classes, classes_of, from_one_hot, kind_of, named, numbered, positions
 from tclif_neuro.data.sequences import DataError, Dense, Floats, Sequences
 from tclif_neuro.data.split import TEST_FRACTION, hold_out
-from tclif_neuro.data.task import UNLABELLED, Kind, Labels, Part, Task, check_sequences
+from tclif_neuro.data.task import UNLABELLED, Kind, Labels, Part, Targets, Task, check_lengths, check_sequences
 from tclif_neuro.data.toml import nearest
 
 Array = npt.NDArray[Any]
@@ -144,10 +144,13 @@ def _until(y: Array, lengths: Array, steps: int, what: str) -> Array:
 
 
 class Samples:
-    """Sequences to run a network on: x [n, T, M] float32, their targets y if known, and where they are from."""
+    """Sequences to run a network on: x [n, T, M] float32, and where they are from.
 
-    def __init__(self, x: Sequences, y: Labels | None, source: str) -> None:
-        self.sequences, self.y, self.source = x, y, source
+    y: their targets if they are known, as of a task. lengths: [n], the steps that are a sample's own; None: all.
+    """
+
+    def __init__(self, x: Sequences, y: Targets | None, source: str, lengths: Labels | None = None) -> None:
+        self.sequences, self.y, self.source, self.lengths = x, y, source, lengths
 
     @property
     def x(self) -> Floats:
@@ -158,7 +161,7 @@ class Samples:
 def load_samples(
     path: str | Path, *, inputs: int | None = None, classes: int | tuple[str, ...] | None = None
 ) -> Samples:
-    """The samples of an own file: its test set if it has one, else all; `y` [n] classes if they are there.
+    """The samples of an own file: its test set if it has one, else all; with their targets if they are there.
 
     inputs: how many the network has (None: any). classes: how many, or their names (None: any integers). Raises
     `DataError` on an empty file, other shapes or types, NaN or infinity, or a label that is none of the classes.
@@ -173,12 +176,30 @@ def load_samples(
     if inputs is not None and x.shape[2] != inputs:
         raise DataError(f"{path}: x has {x.shape[2]} inputs per step, the network {inputs}")
     source = f"x_test of {path}" if part == "test" else str(path)
-    if "y" not in fields:
-        return Samples(Dense(x), None, source)
-    y, what = fields["y"], f"{path}: y"
-    if y.shape != (len(x),) or kind_of(what, y, x.shape[1]) != "class":
-        raise DataError(f"{what}: one label per sample expected, shape [{len(x)}], got {list(y.shape)}")
-    return Samples(Dense(x), numbered(what, y, _known(what, y, classes, arrays.get("classes"))), source)
+    kind: Kind = "class"
+    if "y" in fields:
+        if fields["y"].shape[:1] != (len(x),):
+            got = list(fields["y"].shape)
+            raise DataError(f"{path}: y: one label per sample expected, shape [{len(x)}], got {got}")
+        kind = kind_of(f"{path}: y", fields["y"], x.shape[1])
+        fields["y"] = _known_targets(f"{path}: y", fields["y"], kind, classes, arrays.get("classes"))
+    placeholder = {"y": np.zeros(len(x), np.int64)}
+    found = _part(f"{path}: {{}}", placeholder | fields, kind, source)
+    lengths = check_lengths(f"{path}: lengths", found.lengths, found.x.shape)
+    return Samples(found.x, found.y if "y" in fields else None, source, lengths)
+
+
+def _known_targets(
+    what: str, y: Array, kind: Kind, classes: int | tuple[str, ...] | None, names: Array | None
+) -> Targets:
+    """Targets of a file as numbers of the network's classes, or as its outputs' values."""
+    if kind == "values":
+        outputs = classes if isinstance(classes, int) else y.shape[-1] if classes is None else len(classes)
+        if y.shape[-1] != outputs:
+            raise DataError(f"{what}: {y.shape[-1]} values, the network has {outputs} outputs")
+        return y.astype(np.float32)
+    labels = from_one_hot(what, y)
+    return numbered(what, labels, _known(what, labels, classes, names))
 
 
 def _known(what: str, y: Array, classes: int | tuple[str, ...] | None, names: Array | None) -> Classes:

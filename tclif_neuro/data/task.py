@@ -45,14 +45,21 @@ class Part:
     def targets(self) -> Targets:
         """What a model is to say, step by step where a sample's own end or every step counts.
 
-        `y` itself; but of classes per sample with lengths [n, T], the class at the sample's last own step and
-        `UNLABELLED` elsewhere.
+        `y` itself; but of targets per sample with lengths, [n, T] or [n, T, K], the target at the sample's last own
+        step, and `UNLABELLED` or NaN elsewhere.
         """
-        if self.lengths is None or self.y.ndim != 1:
+        if not self.at_the_end:
             return self.y
-        at_the_end = np.full(self.x.shape[:2], UNLABELLED, np.int64)
-        at_the_end[np.arange(len(self)), self.lengths - 1] = self.y
-        return at_the_end
+        nothing = UNLABELLED if self.y.ndim == 1 else np.nan
+        found = np.full((*self.x.shape[:2], *self.y.shape[1:]), nothing, self.y.dtype)
+        assert self.lengths is not None
+        found[np.arange(len(self)), self.lengths - 1] = self.y
+        return found
+
+    @property
+    def at_the_end(self) -> bool:
+        """Whether `targets` are of each sample's last own step alone."""
+        return self.lengths is not None and self.y.ndim == (1 if self.y.dtype.kind in "iu" else 2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

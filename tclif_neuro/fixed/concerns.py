@@ -27,9 +27,8 @@ def warn(net: QuantizedNetwork, run: Run) -> Run:
 
 def concerns(net: QuantizedNetwork, run: Run) -> tuple[str, ...]:
     """What was lost in a run of whole samples, a sentence each; () for nothing worth a word."""
-    steps, samples = run.input.shape[:2]
     saturations = [layer.saturations for layer in run.layers]
-    return (*_outside(net.input, run.outside), *_silent(net, run), *_saturated(net, saturations, steps * samples))
+    return (*_outside(net.input, run.outside), *_silent(net, run), *_saturated(net, saturations, run.steps))
 
 
 class Sayer:

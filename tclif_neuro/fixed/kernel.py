@@ -260,16 +260,17 @@ def _chunk(p, m, w, part, b, t0, values, row, spikes, states):
 
 
 @kernel(_nrt=False)
-def advance(part, parts, p, m, w, t0, values, row, spikes, states):
+def advance(part, parts, p, m, w, t0, values, ends, row, spikes, states):
     """One of the `parts` of a batch over the encoded input `values` [T, B, M], from step `t0` of the samples on.
 
+    Sample b takes the first ends[b] of these steps alone, at most T.
     Recorded are, unless they have length 0, `spikes` [T, B, all neurons] and `states` [2, T, B, all neurons], from
     their `row` on.
     """
     batch = m.first.shape[0]
     set_rounding(TOWARDS_ZERO)
     for b in range(batch * part // parts, batch * (part + 1) // parts):
-        for start in range(0, values.shape[0], CHUNK):
-            now = values[start : start + CHUNK, b]
+        for start in range(0, ends[b], CHUNK):
+            now = values[start : min(start + CHUNK, ends[b]), b]
             _chunk(p, m, w, part, b, t0 + start, now, row + start, spikes, states)
     set_rounding(TO_NEAREST)

@@ -59,8 +59,10 @@ def coefficients(neuron: TCLIFNeuron, step: int) -> tuple[Any, ...]:
     return (*(a.astype(np.int64) for a in arrays), neuron.gamma, neuron.vth)
 
 
-def run_layer(layer: Layer, spikes: npt.NDArray[Any], record: bool) -> tuple[LayerRun, npt.NDArray[np.uint8]]:
-    """One layer over a sequence of its inputs [T, B, M], and its spikes [T, B, N]."""
+def run_layer(
+    layer: Layer, spikes: npt.NDArray[Any], ends: npt.NDArray[np.int64], record: bool
+) -> tuple[LayerRun, npt.NDArray[np.uint8]]:
+    """One layer over a sequence of its inputs [T, B, M], and its spikes [T, B, N]; sample b has ends[b] steps."""
     steps, batch, _ = spikes.shape
     state = LayerState(layer, batch)
     out = np.zeros((steps, batch, layer.size), dtype=np.uint8)
@@ -69,7 +71,12 @@ def run_layer(layer: Layer, spikes: npt.NDArray[Any], record: bool) -> tuple[Lay
         a_in = synaptic_input(layer.synapses, spikes[t])
         if layer.recurrent is not None:
             a_in = a_in + synaptic_input(layer.recurrent, state.spikes)
+        before = state.first, state.second, state.saturations
         out[t] = state.advance(a_in)
+        over = ends <= t
+        out[t, over] = 0
+        for now, then in zip((state.first, state.second, state.saturations), before, strict=True):
+            now[over] = then[over]
         if states is not None:
             states[:, t] = state.first, state.second
     run = LayerRun(
@@ -81,15 +88,18 @@ def run_layer(layer: Layer, spikes: npt.NDArray[Any], record: bool) -> tuple[Lay
     return run, out
 
 
-def run_reference(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = False) -> Run:
+def run_reference(
+    net: QuantizedNetwork, x: npt.ArrayLike, *, lengths: npt.ArrayLike | None = None, record: bool = False
+) -> Run:
     """Run `net` on the float input `x` [T, B, M] with the NumPy reference; `record` keeps spikes and states.
 
+    lengths: [B], the steps of each sample that are its own; None: all.
     Raises `InputError` if `x` does not fit; warns of what `fixed.concerns` names.
     """
-    encoded = encode(net, x)
+    encoded = encode(net, x, lengths)
     signal: npt.NDArray[Any] = encoded.values
     runs = []
     for layer in net.layers:
-        run, signal = run_layer(layer, signal, record)
+        run, signal = run_layer(layer, signal, encoded.ends, record)
         runs.append(run)
     return warn(net, Run.of(net, encoded, runs))

@@ -45,10 +45,20 @@ class Outside(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """An input as the network takes it: integers [T, B, M] int16, and what its code could not hold."""
+    """An input as the network takes it: integers [T, B, M] int16, and what its code could not hold.
+
+    lengths: [B], the steps of each sample that are its own (the values are 0 in the others); None: all.
+    """
 
     values: npt.NDArray[np.int16]
     outside: Outside
+    lengths: npt.NDArray[np.int64] | None = None
+
+    @property
+    def ends(self) -> npt.NDArray[np.int64]:
+        """[B]: how many steps each sample has."""
+        steps, batch, _ = self.values.shape
+        return np.full(batch, steps) if self.lengths is None else self.lengths
 
 
 class Sequences(NamedTuple):
@@ -63,8 +73,9 @@ class LayerRun:
     """One layer's activity. Time is the sample's own (step t of the sample, whatever the delay on a chip).
 
     recorded: every step's spikes and states, or None; `spikes`, `states`, `dendrite` and `soma` are views of it and
-        raise `NotRecorded` without it. A LIF's current stands in for the dendrite, its potential for the soma.
-    final: [2, B, N] int32, the states after the last step.
+        raise `NotRecorded` without it. A LIF's current stands in for the dendrite, its potential for the soma. After
+        a sample's own steps there are no spikes, and the states stay as they are.
+    final: [2, B, N] int32, the states after the sample's last own step.
     counts: [B, N], spikes per sample. saturations: how often a state left its 24 bits; -1 where the executor does not
         count.
 
@@ -125,6 +136,7 @@ class Run:
 
     input: [T, B, M], the encoded input. outside: what of it the network's code could not hold.
     layers: each layer's activity. readout: whether the last layer is one; scale_bits: f of the last layer.
+    lengths: [B], the steps of each sample that are its own; None: all. The others are padding, and never read.
     """
 
     input: npt.NDArray[np.int16]
@@ -132,6 +144,7 @@ class Run:
     layers: tuple[LayerRun, ...]
     readout: bool
     scale_bits: int
+    lengths: npt.NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, net: QuantizedNetwork, encoded: Encoded, layers: Sequence[LayerRun]) -> Run:
@@ -143,7 +156,13 @@ class Run:
             layers=tuple(layers),
             readout=last.readout,
             scale_bits=last.scale_bits,
+            lengths=encoded.lengths,
         )
+
+    @property
+    def steps(self) -> int:
+        """The steps of all samples together, without padding."""
+        return self.input.shape[0] * self.input.shape[1] if self.lengths is None else int(self.lengths.sum())
 
     @property
     def input_clipped(self) -> float:
@@ -175,6 +194,17 @@ class Run:
         return np.ldexp(self.logits.astype(np.float64), -self.scale_bits if self.readout else 0)
 
     @property
+    def outputs(self) -> npt.NDArray[np.int64]:
+        """[T, B, outputs]: `logits` as they are after each step. Raises `NotRecorded` without record=True."""
+        last = self.layers[-1]
+        return last.soma.astype(np.int64) if self.readout else last.spikes.cumsum(axis=0, dtype=np.int64)
+
+    @property
+    def float_outputs(self) -> npt.NDArray[np.float64]:
+        """[T, B, outputs]: `outputs` in the units of the float model, as `float_logits`."""
+        return np.ldexp(self.outputs.astype(np.float64), -self.scale_bits if self.readout else 0)
+
+    @property
     def predictions(self) -> npt.NDArray[np.int64]:
         """[B]: the class of the largest logit."""
         return self.logits.argmax(axis=-1)
@@ -184,13 +214,16 @@ class Run:
         """The runs of several batches, of samples of the same length, as one run of all their samples."""
         if len(runs) == 1:
             return runs[0]
-        samples = [run.input.shape[1] for run in runs]
+        steps, lengths = [run.steps for run in runs], [run.lengths for run in runs if run.lengths is not None]
+        if len(lengths) not in (0, len(runs)):
+            raise InputError("runs with lengths and runs without cannot be joined")
         return cls(
             input=np.concatenate([run.input for run in runs], axis=1),
-            outside=Outside(*np.average([run.outside for run in runs], axis=0, weights=samples).tolist()),
+            outside=Outside(*np.average([run.outside for run in runs], axis=0, weights=steps).tolist()),
             layers=tuple(map(LayerRun.join, zip(*(run.layers for run in runs), strict=True))),
             readout=runs[0].readout,
             scale_bits=runs[0].scale_bits,
+            lengths=np.concatenate(lengths) if lengths else None,
         )
 
 
@@ -227,23 +260,54 @@ def check_input(net: QuantizedNetwork, x: npt.ArrayLike, *, stream: bool = False
     return array
 
 
-def encode(net: QuantizedNetwork, x: npt.ArrayLike) -> Encoded:
+def check_lengths(net: QuantizedNetwork, lengths: npt.ArrayLike, x: Array) -> npt.NDArray[np.int64]:
+    """`lengths` [B] as int64: of each sample of `x` [T, B, M], the steps that are its own, in [1, T].
+
+    Raises `InputError` for others, and for more steps than the network was made for.
+    """
+    found = numbers(lengths)
+    steps, batch = x.shape[:2]
+    if found.dtype.kind not in "iu" or found.shape != (batch,):
+        raise InputError(f"lengths: integers [{batch}] expected, got {found.dtype} {list(found.shape)}")
+    most = min(steps, net.steps or steps)
+    outside = np.flatnonzero((found < 1) | (found > most))
+    if outside.size:
+        at = int(outside[0])
+        whose = "the steps of the input" if most == steps else "the steps that the network was made for"
+        raise InputError(f"lengths: {found[at]} of sample {at} is outside [1, {most}], {whose}")
+    return found.astype(np.int64)
+
+
+def encode(net: QuantizedNetwork, x: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> Encoded:
     """The float input `x` [T, B, M] as the integers that `net` takes, and what its code could not hold.
 
+    lengths: see `check_lengths`; with them T may be any. What stands in the padding is not read.
     Raises `InputError` where `x` does not fit the network, `FormatError` on a NaN or infinity.
     """
-    return encode_steps(net.input, check_input(net, x))
+    array = check_input(net, x, stream=lengths is not None)
+    return encode_steps(net.input, array, None if lengths is None else check_lengths(net, lengths, array))
 
 
-def encode_steps(coding: InputCoding, x: Array) -> Encoded:
+def encode_steps(coding: InputCoding, x: Array, lengths: npt.NDArray[np.int64] | None = None) -> Encoded:
     """`x` [T, B, M] encoded, a part of its steps at a time: the floats in between are eight times as large."""
     values, outside = np.empty(x.shape, np.int16), np.zeros(3, np.int64)
     length = max(1, SEGMENT // x[0].size)
     for t in range(0, len(x), length):
         now = slice(t, t + length)
-        values[now] = coding.encode(x[now])
-        outside += _count_outside(coding, x[now])
-    return Encoded(values, Outside(*(outside / x.size).tolist()))
+        part = x[now]
+        if lengths is not None:
+            own = np.arange(t, t + len(part))[:, None] < lengths
+            part = np.where(own[..., None], part, part.dtype.type(0))
+        values[now] = coding.encode(part)
+        outside += _count_outside(coding, part)
+    own_values = x.size if lengths is None else int(lengths.sum()) * x.shape[2]
+    return Encoded(values, Outside(*(outside / own_values).tolist()), lengths)
+
+
+def hold(states: npt.NDArray[Any], lengths: npt.NDArray[np.int64] | None) -> None:
+    """After a sample's own steps, its `states` [2, T, B, N] stay as they are after the last of them (in place)."""
+    for b, end in enumerate(() if lengths is None else lengths):
+        states[:, end:, b] = states[:, end - 1 : end, b]
 
 
 def _count_outside(coding: InputCoding, x: Array) -> tuple[int, int, int]:

@@ -17,7 +17,18 @@ import numpy.typing as npt
 from tclif_neuro.fixed.concerns import Sayer, warn
 from tclif_neuro.fixed.kernel import BURST, CHUNK, advance
 from tclif_neuro.fixed.program import Program, aligned, compile_network
-from tclif_neuro.fixed.run import Encoded, InputError, LayerRun, Run, Sequences, check_input, encode_steps, numbers
+from tclif_neuro.fixed.run import (
+    Encoded,
+    InputError,
+    LayerRun,
+    Run,
+    Sequences,
+    check_input,
+    check_lengths,
+    encode_steps,
+    hold,
+    numbers,
+)
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.threads import in_parts
 
@@ -141,9 +152,9 @@ class Simulator:
         self._sayer.hear(run.outside, saturations, self._step * self.batch)
         return run
 
-    def _continue(self, x: npt.ArrayLike, *, record: bool) -> Run:
-        """`run`, without a word."""
-        encoded, spikes, states = self._run(x, record=record)
+    def _continue(self, x: npt.ArrayLike, lengths: Array | None = None, *, record: bool) -> Run:
+        """`run`, without a word; of each sample the first steps alone, where `lengths` says how many."""
+        encoded, spikes, states = self._run(x, lengths, record=record)
         final = np.array([self._state.first, self._state.second]).astype(np.int32)
         counts, saturations = self._state.counts.copy(), self._state.saturations.sum(axis=0).tolist()
         runs = tuple(
@@ -157,10 +168,10 @@ class Simulator:
         )
         return Run.of(self.net, encoded, runs)
 
-    def _run(self, given: npt.ArrayLike, *, record: bool) -> tuple[Encoded, Array, Array]:
+    def _run(self, given: npt.ArrayLike, lengths: Array | None = None, *, record: bool) -> tuple[Encoded, Array, Array]:
         """The encoded input, and the recorded spikes and states of all layers side by side."""
         x, limit = check_input(self.net, given, stream=True), self.net.steps
-        if limit and self._step + len(x) > limit:
+        if limit and self._step + len(x) > limit and lengths is None:
             raise InputError(
                 f"input: step {self._step + len(x)} of a sample, the network was made for {limit}; reset() begins the "
                 "next sample, and dataclasses.replace(net, steps=0) is a network for streams without an end"
@@ -169,18 +180,24 @@ class Simulator:
             raise InputError(f"input: {x.shape[1]} samples, the simulator was made for {self.batch}")
         shape = (len(x) if record else 0, self.batch, self._size)
         spikes, states = np.zeros(shape, np.uint8), np.zeros((2, *shape), np.int32)
-        encoded = encode_steps(self.net.input, x)
-        streams = self._step, encoded.values, 0, spikes, states
+        encoded = encode_steps(self.net.input, x, lengths)
+        streams = self._step, encoded.values, encoded.ends, 0, spikes, states
         in_parts(advance, self._parts, self._parts, self._program, self._state, self._workspace, *streams)
+        if record:
+            hold(states, lengths)
         self._step += len(x)
         return encoded, spikes, states
 
 
-def simulate(net: QuantizedNetwork, x: npt.ArrayLike, *, record: bool = False) -> Run:
+def simulate(
+    net: QuantizedNetwork, x: npt.ArrayLike, *, lengths: npt.ArrayLike | None = None, record: bool = False
+) -> Run:
     """Run `net` on the float input `x` [T, B, M] from rest, compiled and on all cores.
 
+    lengths: [B], the steps of each sample that are its own; the others are neither read nor run (None: all are).
     record: keep every step's spikes and states (memory then grows with T). Raises `InputError` if `x` does not fit;
     warns of what `fixed.concerns` names.
     """
-    x = check_input(net, x)
-    return warn(net, Simulator(net, x.shape[1])._continue(x, record=record))
+    x = check_input(net, x, stream=lengths is not None)
+    own = None if lengths is None else check_lengths(net, lengths, x)
+    return warn(net, Simulator(net, x.shape[1])._continue(x, own, record=record))

@@ -29,6 +29,7 @@ def run(
     net: QuantizedNetwork,
     x: npt.ArrayLike,
     *,
+    lengths: npt.ArrayLike | None = None,
     record: bool = False,
     timeout: float | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -38,16 +39,18 @@ def run(
     The samples of the batch follow each other in one run. Spikes and states are those of `run_reference`, to the bit;
     time is the sample's own. Saturations are counted in TC-LIF layers and -1 in LIF layers.
 
+    lengths: [B], the steps of each sample that are its own (None: all). In the others the network goes on, on zeros,
+    and what it does then is not recorded.
     record: keep every step's spikes and states. timeout: seconds (default: 60 s and 5 ms a step and process). progress:
     called with the steps done and the steps of the run.
 
     Raises `LavaMissing`; `InputError` and `FormatError` for an input that does not fit; `LavaError` if Lava fails.
     """
-    encoded = encode(net, x)
+    encoded = encode(net, x, lengths)
     steps = total_steps(net, *encoded.values.shape[:2])
     job = Job(task=TASK, steps=steps, seconds=_STEP * steps * total_processes(net))
     layers = job.done(
-        lambda folder: write_job(folder, net, encoded.values, record),
+        lambda folder: write_job(folder, net, encoded, record),
         lambda folder: read_job(folder, len(net.layers)),
         timeout=timeout,
         progress=progress,

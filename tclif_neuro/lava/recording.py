@@ -38,6 +38,7 @@ class RecordingRequest:
 
     first_step: the run's step in which the first sample begins. steps, samples: the length of a sample, and how many
     follow each other without a gap. sequences: keep every step's spikes and states, not just counts and final states.
+    ends: of each sample, how many steps are its own; the others are not looked at. None: all are.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class RecordingRequest:
     steps: int
     samples: int
     sequences: bool
+    ends: tuple[int, ...] | None = None
 
     def start(self, size: int) -> Recording:
         """An empty recording of `size` neurons."""
@@ -69,15 +71,16 @@ class Recording:
         sample, step = divmod(time_step - request.first_step, request.steps)
         if not 0 <= sample < request.samples:
             return
-        self.counts[sample] += spikes
-        self.saturations = NOT_COUNTED if saturated is None else self.saturations + int(saturated.sum())
-        if self.spikes is not None and self.states is not None:
-            self.spikes[step, sample] = spikes
-            self.states[0, step, sample], self.states[1, step, sample] = first, second
-        if step == request.steps - 1:
+        if request.ends is None or step < request.ends[sample]:
+            self.counts[sample] += spikes
+            self.saturations = NOT_COUNTED if saturated is None else self.saturations + int(saturated.sum())
             self.final[0, sample], self.final[1, sample] = first, second
-            if sample == request.samples - 1:
-                self.write()
+            if self.spikes is not None:
+                self.spikes[step, sample] = spikes
+        if self.states is not None:
+            self.states[:, step, sample] = self.final[:, sample]
+        if (sample, step) == (request.samples - 1, request.steps - 1):
+            self.write()
 
     def write(self) -> None:
         """Write the recording to the requested path, atomically."""

@@ -28,15 +28,28 @@ class LayerTrace:
     states: Tensor
 
 
-def trace(model: nn.Sequential, x: Tensor) -> list[LayerTrace]:
-    """Run `model` in evaluation mode on x [T, B, M] and keep every spiking layer's and readout's activity."""
+def trace(model: nn.Sequential, x: Tensor, lengths: Tensor | None = None) -> list[LayerTrace]:
+    """Run `model` in evaluation mode on x [T, B, M] and keep every spiking layer's and readout's activity.
+
+    lengths: [B], the steps of each sample that are its own (None: all); after them nothing enters a layer, there are no
+    spikes, and the states stay as they are.
+    """
     traces = []
     with evaluating(model):
         for name, module in links(model):
             if isinstance(module, TwoCompartment | LIF | Readout):
                 traces.append(_layer_trace(name, module, x))
             x = traces[-1].spikes if isinstance(module, TwoCompartment | LIF) else module(x)
-    return traces
+    return traces if lengths is None else [_within(layer, lengths) for layer in traces]
+
+
+def _within(layer: LayerTrace, lengths: Tensor) -> LayerTrace:
+    """The activity of a layer within its samples' own steps."""
+    steps = len(layer.spikes)
+    own = (torch.arange(steps)[:, None] < lengths)[..., None]
+    held = torch.minimum(torch.arange(steps)[:, None], lengths - 1)[None, ..., None]
+    states = layer.states.gather(1, held.expand_as(layer.states))
+    return LayerTrace(name=layer.name, input=own * layer.input, spikes=own * layer.spikes, states=states)
 
 
 def _layer_trace(name: str, module: TwoCompartment | LIF | Readout, x: Tensor) -> LayerTrace:

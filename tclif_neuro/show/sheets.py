@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tclif_neuro.show.energy import energy_sheet
-from tclif_neuro.show.tables import Sheet, comparison_sheet, difference_text, number, pair, share
+from tclif_neuro.show.tables import Sheet, comparison_sheet, difference_text, number, pair, score_text, share
 
 if TYPE_CHECKING:
     from tclif_neuro.cli.commands.compare import CompareResult
@@ -114,9 +114,10 @@ def run_parts(result: RunResult) -> list[Sheet | str]:
 def run_sheet(result: RunResult) -> Sheet:
     """What a run gave, layer by layer."""
     title = (
-        f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), {result.backend}: "
-        f"accuracy {share(result.accuracy)}, {number(result.spikes_per_sample)} spikes a sample, "
-        f"{number(result.samples_per_second)} samples/s, {share(result.input_clipped)} of the inputs clipped"
+        f"{result.file.name} on {result.samples} samples of {result.source} ({_steps(result)}), {result.backend}: "
+        f"{score_text(result.accuracy, result.error, result.per_step)}, "
+        f"{number(result.spikes_per_sample)} spikes a sample, {number(result.samples_per_second)} samples/s, "
+        f"{share(result.input_clipped)} of the inputs clipped"
     )
     rows = tuple(
         (
@@ -131,14 +132,25 @@ def run_sheet(result: RunResult) -> Sheet:
     return Sheet(title=title, columns=("layer", "neurons", "spikes a sample", "rate", "saturated"), rows=rows)
 
 
+def _steps(result: RunResult) -> str:
+    """How many steps the samples have."""
+    least, most = result.lengths
+    return f"{most} steps" if least == most else f"{least} to {most} steps"
+
+
 def compare_parts(result: CompareResult) -> list[Sheet | str]:
     """Every executor's accuracy and speed, each comparison and its first difference, and the verdict."""
-    rows = tuple((e.name, share(e.accuracy), number(e.samples_per_second)) for e in result.executors)
+    values, each = any(e.error is not None for e in result.executors), " per step" if result.per_step else ""
+    measure = f"{'error' if values else 'accuracy'}{each}"
+    rows = tuple(
+        (e.name, number(e.error) if values else share(e.accuracy), number(e.samples_per_second))
+        for e in result.executors
+    )
     title = (
         f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), "
         f"{share(result.input_clipped)} of the inputs clipped"
     )
-    parts: list[Sheet | str] = [Sheet(title=title, columns=("executor", "accuracy", "samples/s"), rows=rows)]
+    parts: list[Sheet | str] = [Sheet(title=title, columns=("executor", measure, "samples/s"), rows=rows)]
     for comparison in result.comparisons:
         parts.append(comparison_sheet(comparison))
         if comparison.first is not None:

@@ -61,6 +61,12 @@ def share(value: float | None) -> str:
     return f"{text} %"
 
 
+def score_text(accuracy: float | None, error: float | None, per_step: bool) -> str:
+    """How right a run is, in one phrase."""
+    each = " per step" if per_step else ""
+    return f"error{each} {number(error)}" if error is not None else f"accuracy{each} {share(accuracy)}"
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """A number to `digits` significant digits; a dash for none."""
     if value is None:
@@ -99,6 +105,7 @@ def verdict(result: Comparison) -> str:
     where = f"{result.samples} samples of {result.steps} steps"
     if result.exact:
         return f"{'equal to the bit' if result.identical else 'they DIFFER'} on {where}"
+    where = f"the steps of {where}" if result.per_step else where
     return f"the same class for {share(result.predictions)} of {where}"
 
 

@@ -100,8 +100,8 @@ def test_compare_ends_with_1_and_says_where_when_an_executor_is_wrong(folder, mo
 
     right = simulator.simulate
 
-    def wrong(net, x, *, record=False):
-        run = right(net, x, record=record)
+    def wrong(net, x, *, lengths=None, record=False):
+        run = right(net, x, lengths=lengths, record=record)
         if record:
             run.layers[0].states[1, 4, min(2, x.shape[1] - 1), 9] += 1
         return run

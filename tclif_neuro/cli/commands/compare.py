@@ -9,7 +9,7 @@ from pathlib import Path
 from tclif_neuro.cli.commands.executors import Tell, Timed, execute
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.energy import Energy, energy
-from tclif_neuro.compare.runs import Comparison, accuracy, compare_float, compare_runs
+from tclif_neuro.compare.runs import Comparison, compare_float, compare_runs, score_of
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
@@ -17,10 +17,11 @@ from tclif_neuro.netx import load
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorResult:
-    """How one executor did. accuracy: None without labels."""
+    """How one executor did. accuracy, error: as of `tclif run`."""
 
     name: str
     accuracy: float | None
+    error: float | None
     samples_per_second: float | None
 
 
@@ -36,6 +37,7 @@ class CompareResult:
     source: str
     samples: int
     steps: int
+    per_step: bool
     identical: bool
     executors: tuple[ExecutorResult, ...]
     comparisons: tuple[Comparison, ...]
@@ -83,13 +85,14 @@ def compare_file(
         names_ = ("float", "reference")
         floats = compare_float(net, traces, runs["reference"].run, names=names_, labels=batch.y)
         comparisons.insert(0, floats)
-        first = None if floats.accuracy is None else floats.accuracy[0]
-        executors.insert(0, ExecutorResult(name="float", accuracy=first, samples_per_second=None))
+        first, error = (None if pair is None else pair[0] for pair in (floats.accuracy, floats.error))
+        executors.insert(0, ExecutorResult(name="float", accuracy=first, error=error, samples_per_second=None))
     return CompareResult(
         file=file,
         source=batch.source,
         samples=len(batch),
         steps=len(batch.x),
+        per_step=batch.per_step,
         identical=all(c.identical for c in comparisons if c.exact),
         executors=tuple(executors),
         comparisons=tuple(comparisons),
@@ -105,5 +108,6 @@ def _exact(net: QuantizedNetwork, runs: dict[str, Timed], name: str, batch: Batc
 
 
 def _executor(name: str, timed: Timed, batch: Batch) -> ExecutorResult:
-    right = None if batch.y is None else accuracy(timed.run.predictions, batch.y)
-    return ExecutorResult(name=name, accuracy=right, samples_per_second=len(batch) / timed.seconds)
+    found = score_of(timed.run, batch.y)
+    rate = len(batch) / timed.seconds
+    return ExecutorResult(name=name, accuracy=found.accuracy, error=found.error, samples_per_second=rate)

@@ -13,7 +13,7 @@ from tclif_neuro import lava
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.loihi import choose_path
 from tclif_neuro.cli.commands.outputs import save_arrays
-from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
+from tclif_neuro.cli.commands.samples import Batch, Choice, load_whole
 from tclif_neuro.compare.runs import compare_runs
 from tclif_neuro.errors import TclifError
 from tclif_neuro.files import write_atomically
@@ -86,7 +86,7 @@ def deploy_file(
     path = choose_path(net, options.path)
     if options.target == "loihi2" and not options.dry_run:
         _require_board(options.where)
-    batch = load_batch(net, choice)
+    batch = load_whole(net, choice)
     findings = check(net, Question(board=find_board(options.board), path=path, ncmodel=options.target == "cpu"))
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:

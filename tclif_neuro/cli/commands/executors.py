@@ -47,8 +47,9 @@ def execute(
         progress = tell if name == "lava" else None
         runs, seconds = [], 0.0
         for start in range(0, len(batch), size):
-            x, begin = batch.part(start, start + size).x, time.perf_counter()
-            runs.append(run(net, x, cast(Backend, name), record=record, timeout=timeout, progress=progress))
+            part, begin = batch.part(start, start + size), time.perf_counter()
+            backend, options = cast(Backend, name), {"timeout": timeout, "progress": progress}
+            runs.append(run(net, part.x, backend, lengths=part.lengths, record=record, **options))  # type: ignore[arg-type]
             seconds += time.perf_counter() - begin
             if tell is not None and name != "lava":
                 tell(min(start + size, len(batch)), len(batch))

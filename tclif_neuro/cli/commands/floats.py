@@ -28,7 +28,8 @@ def trace_floats(net: QuantizedNetwork, trained: Path, batch: Batch) -> Sequence
     first = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
     if first.in_features != net.inputs:
         raise TclifError(f"{trained}: its model has {first.in_features} inputs, the network {net.inputs}")
-    return trace(model, torch.from_numpy(batch.x))
+    lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
+    return trace(model, torch.from_numpy(batch.x), lengths)
 
 
 def _check_recipe(net: QuantizedNetwork, recipe: Recipe, trained: Path) -> None:

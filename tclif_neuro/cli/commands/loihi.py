@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tclif_neuro.cli.commands.outputs import check_output, save_figure
-from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.cli.commands.samples import Choice, load_whole
 from tclif_neuro.compare.energy import energy
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.simulator import simulate
@@ -69,7 +69,7 @@ def check_file(file: Path, *, board: str, path: str, samples: int | None, one_ru
     """Check the network in `file`; on the first `samples` samples of `choice`, if given."""
     net = load(file)
     way = choose_path(net, path)
-    x = None if samples is None else load_batch(net, choice).x
+    x = None if samples is None else load_whole(net, choice).x
     findings = check(net, Question(board=find_board(board), path=way, samples=x, one_run=one_run))
     errors = sum(finding.severity == "error" for finding in findings)
     return CheckResult(file=file, board=board, path=way, samples=samples or 0, errors=errors, findings=findings)
@@ -89,7 +89,7 @@ def map_file(
     made: tuple[Estimate, ...] = ()
     arithmetic: float | None = None
     if samples is not None:
-        run = simulate(net, load_batch(net, choice).x, record=True)
+        run = simulate(net, load_whole(net, choice).x, record=True)
         operations = count_operations(net, run)
         made = estimates(operations, placement.cores)
         arithmetic = energy(net, run).uj_per_sample

@@ -11,22 +11,27 @@ from tclif_neuro.cli.commands.floats import trace_floats
 from tclif_neuro.cli.commands.outputs import check_output, save_figure
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.activity import of_run, of_trace
+from tclif_neuro.compare.runs import score_of
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.netx import load
+from tclif_neuro.score import Score
 from tclif_neuro.show.plots import Sample, activity_figure
+from tclif_neuro.show.tables import number, share
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlotResult:
-    """What was drawn, and where. label: None if it is not known. input_clipped, warnings: as of `tclif run`."""
+    """What was drawn, and where. label: None if it is not known, or not one for the sample. score: of the sample, where
+    its targets are per step, or values. input_clipped, warnings: as of `tclif run`."""
 
     figure: Path
     source: str
     sample: int
     prediction: str
     label: str | None
+    score: Score
     input_clipped: float
     warnings: tuple[str, ...]
 
@@ -46,9 +51,11 @@ def plot_file(
     """
     check_output(figure, SUFFIXES, [file])
     net = load(file)
-    batch = load_batch(net, choice).sample(index)
+    batch = load_batch(net, choice).sample(index).cut()
     run = execute("reference", net, batch, record=True).run
-    label = None if batch.y is None else int(batch.y[0])
+    of_class = batch.y is not None and batch.y.ndim == 1
+    label = int(batch.y[0]) if batch.y is not None and of_class else None
+    found = Score() if of_class else score_of(run, batch.y)
     sample = Sample(
         input=run.input[:, 0],
         integers=of_run(net, run),
@@ -60,6 +67,7 @@ def plot_file(
     prediction = sample.name(int(run.predictions[0]))
     truth = None if label is None else sample.name(label)
     title = f"{file.name}, sample {index} of {Path(batch.source).name}: predicts {prediction}"
+    title += _judged(found)
     title += "" if truth is None else f", {'rightly' if truth == prediction else f'truly {truth}'}"
     save_figure(figure, activity_figure(sample, title=title, neurons=neurons))
     return PlotResult(
@@ -68,6 +76,13 @@ def plot_file(
         sample=index,
         prediction=prediction,
         label=truth,
+        score=found,
         input_clipped=run.input_clipped,
         warnings=concerns(net, run),
     )
+
+
+def _judged(found: Score) -> str:
+    if found.error is not None:
+        return f" (error {number(found.error)})"
+    return "" if found.accuracy is None else f" in the end; {share(found.accuracy)} of its steps are right"

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tclif_neuro.cli.commands.executors import Tell, execute
 from tclif_neuro.cli.commands.outputs import check_output, save_arrays
-from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.activity import kind
 from tclif_neuro.compare.energy import Energy, energy
-from tclif_neuro.compare.runs import accuracy
+from tclif_neuro.compare.runs import answers, score_of
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.fixed.run import Run
 from tclif_neuro.netx import load
@@ -30,8 +33,12 @@ class LayerActivity:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What `tclif run` found. accuracy: None without labels.
+    """What `tclif run` found.
 
+    accuracy: the share of samples, or of the steps that have a label (per_step), classified rightly; None without
+    labels. error: the root mean square error of real targets, in the units of the float model; errors: of each output.
+    steps: of a sample, with its padding; lengths: of the shortest and the longest without it. predictions: of each
+    sample the class, or a class for each of its own steps; of real targets the outputs themselves.
     input_clipped: the share of the inputs outside the network's code. warnings: `fixed.concerns` of the run.
     energy: the estimate, if it was asked for.
     """
@@ -43,11 +50,15 @@ class RunResult:
     steps: int
     seconds: float
     samples_per_second: float
+    lengths: tuple[int, int]
     accuracy: float | None
+    error: float | None
+    errors: tuple[float, ...]
+    per_step: bool
     input_clipped: float
     spikes_per_sample: float
     layers: tuple[LayerActivity, ...]
-    predictions: tuple[int, ...]
+    predictions: tuple[Any, ...]
     recorded: Path | None
     energy: Energy | None
     warnings: tuple[str, ...]
@@ -72,8 +83,10 @@ def run_file(
         check_output(record, (".npz",), [file, *([choice.data] if choice.data else [])])
     net = load(file)
     batch = load_batch(net, choice)
-    timed = execute(backend, net, batch, record=record is not None, size=size, timeout=timeout, tell=tell)
-    run, steps = timed.run, len(batch.x)
+    keep = record is not None or batch.per_step
+    timed = execute(backend, net, batch, record=keep, size=size, timeout=timeout, tell=tell)
+    run, found = timed.run, score_of(timed.run, batch.y)
+    own = np.full(len(batch), len(batch.x)) if run.lengths is None else run.lengths
     if record is not None:
         save_arrays(record, arrays(run, batch.y))
     layers = tuple(
@@ -81,7 +94,7 @@ def run_file(
             kind=kind(layer),
             neurons=layer.size,
             spikes_per_sample=float(done.counts.sum() / len(batch)),
-            rate=float(done.counts.mean() / steps),
+            rate=float(done.counts.sum() / (run.steps * layer.size)),
             saturations=None if done.saturations < 0 else done.saturations,
         )
         for layer, done in zip(net.layers, run.layers, strict=True)
@@ -91,18 +104,33 @@ def run_file(
         backend=backend,
         source=batch.source,
         samples=len(batch),
-        steps=steps,
+        steps=len(batch.x),
+        lengths=(int(own.min()), int(own.max())),
         seconds=timed.seconds,
         samples_per_second=len(batch) / timed.seconds,
-        accuracy=None if batch.y is None else accuracy(run.predictions, batch.y),
+        accuracy=found.accuracy,
+        error=found.error,
+        errors=found.errors,
+        per_step=found.per_step,
         input_clipped=run.input_clipped,
         spikes_per_sample=sum(layer.spikes_per_sample for layer in layers),
         layers=layers,
-        predictions=tuple(run.predictions.tolist()),
+        predictions=tuple(_predictions(run, batch, own)),
         recorded=record,
         energy=energy(net, run) if estimate else None,
         warnings=concerns(net, run),
     )
+
+
+def _predictions(run: Run, batch: Batch, own: npt.NDArray[np.int64]) -> list[Any]:
+    if batch.y is None or not (batch.per_step or batch.y.dtype.kind == "f"):
+        return run.predictions.tolist()
+    found = answers(run, batch.y)
+    if batch.y.dtype.kind != "f":
+        found = found.argmax(-1)
+    if not batch.per_step:
+        return found.tolist()
+    return [found[:end, b].tolist() for b, end in enumerate(own)]
 
 
 def arrays(run: Run, labels: Any) -> dict[str, Any]:
@@ -110,6 +138,8 @@ def arrays(run: Run, labels: Any) -> dict[str, Any]:
     kept = {"input": run.input, "logits": run.logits, "predictions": run.predictions}
     if labels is not None:
         kept["labels"] = labels
+    if run.lengths is not None:
+        kept["lengths"] = run.lengths
     for i, layer in enumerate(run.layers):
         kept |= {f"spikes_{i}": layer.spikes, f"states_{i}": layer.states}
     return kept

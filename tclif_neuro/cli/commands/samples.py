@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from tclif_neuro.data import DataError, TaskSpec, load_samples, load_task
 from tclif_neuro.data.formats import is_path
+from tclif_neuro.data.own import Samples
 from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.toml import parse_toml
+from tclif_neuro.score import per_step
 
 if TYPE_CHECKING:
     from tclif_neuro.network import QuantizedNetwork
@@ -33,18 +35,41 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Samples x [T, B, M], their labels y [B] if they are known, and a name for where they are from."""
+    """Samples x [T, B, M], and a name for where they are from.
+
+    y: their targets if they are known, time first: classes [B] or [T, B], or values [B, K] or [T, B, K]. lengths: [B],
+    the steps that are a sample's own; None: all.
+    """
 
     source: str
     x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.int64] | None
+    y: npt.NDArray[Any] | None
+    lengths: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return self.x.shape[1]
 
+    @property
+    def per_step(self) -> bool:
+        """Whether the targets are of every step."""
+        return self.y is not None and per_step(self.y)
+
     def part(self, start: int, stop: int) -> Batch:
         """Samples `start` to `stop`."""
-        return Batch(source=self.source, x=self.x[:, start:stop], y=None if self.y is None else self.y[start:stop])
+        now, y, lengths = slice(start, stop), self.y, self.lengths
+        return Batch(
+            source=self.source,
+            x=self.x[:, now],
+            y=None if y is None else y[:, now] if self.per_step else y[now],
+            lengths=None if lengths is None else lengths[now],
+        )
+
+    def cut(self) -> Batch:
+        """The same without the steps that are no sample's own."""
+        if self.lengths is None:
+            return self
+        steps = int(self.lengths.max())
+        return replace(self, x=self.x[:steps], y=self.y[:steps] if self.per_step and self.y is not None else self.y)
 
     def sample(self, index: int) -> Batch:
         """One sample. Raises `DataError` if there is no such sample."""
@@ -57,28 +82,51 @@ def load_batch(net: QuantizedNetwork, choice: Choice) -> Batch:
     """The samples of `choice`, which fit `net`. Raises `DataError` if they do not, or cannot be loaded."""
     if choice.task is not None and choice.data is not None:
         raise DataError("a task and a file of data were both given; choose one")
-    source, x, y = _test_set(net, choice) if choice.data is None else _own_file(net, choice.data)
-    if net.steps and x.shape[1] != net.steps:
-        raise DataError(f"{source}: its samples have {x.shape[1]} steps, the network was made for {net.steps}")
-    stop = len(x) if choice.limit is None else choice.limit
-    return Batch(source=source, x=np.ascontiguousarray(x[:stop].swapaxes(0, 1)), y=None if y is None else y[:stop])
+    source, part = _test_set(net, choice) if choice.data is None else _own_file(net, choice.data)
+    _, steps, inputs = part.sequences.shape
+    longest = steps if part.lengths is None else int(part.lengths.max())
+    if net.steps and (longest > net.steps or (part.lengths is None and steps != net.steps)):
+        raise DataError(f"{source}: its samples have {longest} steps, the network was made for {net.steps}")
+    if inputs != net.inputs:
+        raise DataError(f"{source}: x has {inputs} inputs a step once it is in spikes, the network {net.inputs}")
+    kept = slice(choice.limit)
+    x, y, lengths = part.x[kept], part.y, part.lengths
+    if y is not None:
+        y = y[kept].swapaxes(0, 1) if per_step(y) else y[kept]
+    return Batch(
+        source=source,
+        x=np.ascontiguousarray(x.swapaxes(0, 1)),
+        y=y,
+        lengths=None if lengths is None else lengths[kept],
+    )
 
 
-def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Any, Any]:
+def load_whole(net: QuantizedNetwork, choice: Choice) -> Batch:
+    """As `load_batch`, for what takes whole samples alone; raises `DataError` where they have lengths, or no classes
+    of their own."""
+    batch = load_batch(net, choice)
+    for what, there in (
+        ("lengths", batch.lengths is not None),
+        ("targets per step", batch.per_step),
+        ("real targets", batch.y is not None and batch.y.dtype.kind == "f"),
+    ):
+        if there:
+            raise DataError(f"{batch.source}: has {what}; whole samples with a class each are needed here")
+    return batch
+
+
+def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Samples]:
     trained = _trained_on(net)
     if trained is None or trained.encoding is None:
         own = load_samples(path, inputs=net.inputs, classes=net.classes or net.outputs)
-        return own.source, own.x, own.y
-    from tclif_neuro.data.encode import encoded  # imports torch
+        return own.source, own
+    from tclif_neuro.data.encode import encoded_part  # imports torch
 
     own = load_samples(path, classes=net.classes or net.outputs)
-    x = encoded(own.x, trained)
-    if x.shape[2] != net.inputs:
-        raise DataError(f"{path}: x has {x.shape[2]} inputs a step once it is in spikes, the network {net.inputs}")
-    return own.source, x, own.y
+    return own.source, encoded_part(own, trained)
 
 
-def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
+def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Samples]:
     trained = _trained_on(net)
     if trained is None and choice.task is None:
         raise DataError("this network does not say what it was trained on: choose samples with --task or --data")
@@ -92,10 +140,9 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Any, Any]:
             f"task {name}: has {task.inputs} inputs a step and {len(task.classes)} classes, "
             f"the network {net.inputs} and {net.outputs}"
         )
-    if task.kind != "class":
-        raise DataError(f"task {name}: has a {task.kind}; networks are run on one class per sample so far")
     named = ", a path that the network's recipe names" if trained is section and is_path(name) else ""
-    return f"{name}: {task.test.source}{named}", task.x_test, task.y_test
+    test = task.test
+    return f"{name}: {test.source}{named}", Samples(test.x, test.y, test.source, test.lengths)
 
 
 def _trained_on(net: QuantizedNetwork) -> TaskSpec | None:

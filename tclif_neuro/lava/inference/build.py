@@ -19,10 +19,13 @@ from tclif_neuro.network import QuantizedNetwork
 LATENCY = 2  # the run's step in which layer 0 begins its first sample
 
 
-def build(net: QuantizedNetwork, encoded: npt.NDArray[Any], folder: Path, sequences: bool) -> Source:
+def build(
+    net: QuantizedNetwork, encoded: npt.NDArray[Any], ends: npt.NDArray[Any], folder: Path, sequences: bool
+) -> Source:
     """The processes of `net` on the encoded input [T, B, M], connected; returns the source.
 
-    Each layer writes its recording into `folder`. sequences: with every step's spikes and states.
+    ends: [B], how many steps of each sample are its own. sequences: with every step's spikes and states. Each layer
+    writes its recording into `folder`.
     """
     steps, samples, inputs = encoded.shape
     signal = encoded.transpose(1, 0, 2).reshape(samples * steps, inputs)
@@ -34,6 +37,7 @@ def build(net: QuantizedNetwork, encoded: npt.NDArray[Any], folder: Path, sequen
             first_step=i + LATENCY,
             steps=steps,
             samples=samples,
+            ends=tuple(ends.tolist()),
             sequences=sequences,
         )
         block = Block(

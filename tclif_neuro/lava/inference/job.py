@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tclif_neuro.fixed.run import LayerRun
+from tclif_neuro.fixed.run import Encoded, LayerRun
 from tclif_neuro.lava.recording import read_recording, recording_path
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load, save
 
 TASK = f"{__name__}:run_job"
-_NETWORK, _INPUT, _SEQUENCES = "network.net", "input.npy", "sequences"
+_NETWORK, _INPUT, _ENDS, _SEQUENCES = "network.net", "input.npy", "ends.npy", "sequences"
 
 
-def write_job(folder: Path, net: QuantizedNetwork, encoded: npt.NDArray[Any], record: bool) -> None:
-    """Ask for a run of `net` on the encoded input [T, B, M]; `record`: with every step's spikes and states."""
+def write_job(folder: Path, net: QuantizedNetwork, encoded: Encoded, record: bool) -> None:
+    """Ask for a run of `net` on the encoded input; `record`: with every step's spikes and states."""
     save(net, folder / _NETWORK)
-    np.save(folder / _INPUT, encoded, allow_pickle=False)
+    np.save(folder / _INPUT, encoded.values, allow_pickle=False)
+    np.save(folder / _ENDS, encoded.ends, allow_pickle=False)
     if record:
         (folder / _SEQUENCES).touch()
 
@@ -31,7 +30,8 @@ def run_job(folder: Path) -> None:
     from tclif_neuro.lava.inference.build import build
 
     net, encoded = load(folder / _NETWORK), np.load(folder / _INPUT, allow_pickle=False)
-    source = build(net, encoded, folder, (folder / _SEQUENCES).exists())
+    ends = np.load(folder / _ENDS, allow_pickle=False)
+    source = build(net, encoded, ends, folder, (folder / _SEQUENCES).exists())
     run_lava(source, total_steps(net, *encoded.shape[:2]))
 
 

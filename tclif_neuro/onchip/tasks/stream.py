@@ -81,7 +81,7 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
     if isinstance(task, CueSection):
         return _cue(task, passes, rng)
     data = load_task(task.data, task.seed, data_dir)
-    if data.kind != "class" or data.y_train.ndim != 1 or data.train.lengths is not None:
+    if data.kind != "class" or any(part.lengths is not None for _, part in data.parts()):
         raise DataError(f"{task.data}: tclif learn takes samples of one length, each with one class")
     return replace(_of_data(data, recipe, rng), recipe=f"[task]\nname = {json.dumps(task.data)}\nseed = {task.seed}\n")
 
