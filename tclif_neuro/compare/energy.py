@@ -87,11 +87,12 @@ def energy(net: QuantizedNetwork, run: Run) -> Energy:
     >>> energy(net, tn.simulate(net, x)).nj_per_step
     """
     steps, batch = run.input.shape[:2]
-    events = float(np.count_nonzero(run.input)) / (steps * batch)
+    own = run.steps  # without padding
+    events = float(np.count_nonzero(run.input)) / own
     graded = net.input.bits > 0
     layers = []
     for layer, done in zip(net.layers, run.layers, strict=True):
-        spikes = float(done.counts.sum()) / (steps * batch)
+        spikes = float(done.counts.sum()) / own
         layers.append(_layer(layer, events, spikes, graded))
         events, graded = spikes, False
     nj = sum(layer.nj for layer in layers)
@@ -99,7 +100,7 @@ def energy(net: QuantizedNetwork, run: Run) -> Energy:
         layers=tuple(layers),
         steps=steps,
         nj_per_step=nj,
-        uj_per_sample=nj * steps / 1000,
+        uj_per_sample=nj * own / batch / 1000,
         lif_nj_per_step=sum(layer.lif_nj for layer in layers),
         lstm_nj_per_step=sum(layer.lstm_nj for layer in layers),
     )
