@@ -6,22 +6,16 @@ the duration; what comes later is dropped, and counted.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.data.paths import cache_folder
+from tclif_neuro.data.cache import Row, kept_rows
 from tclif_neuro.data.sequences import DataError, Dense, Packed, Sequences
 from tclif_neuro.errors import warn
-from tclif_neuro.files import write_atomically
 
 Array = npt.NDArray[Any]
 LATE = 0.01  # the share of events that may be dropped without a word
@@ -70,16 +64,9 @@ def kept_on_disk(
     Raises `DataError`.
     """
     count, channels = shape
-    key = hashlib.blake2b(f"1 {identity} {count} {channels} {bins!r}".encode(), digest_size=16).hexdigest()
-    path = cache_folder() / "events" / f"{key}.npy"
     width = -(-bins.steps * channels // 8) if bins.count == "binary" else bins.steps * channels
-    stored = _stored(path, (count, width))
-    if stored is None:
-        _write(path, recordings, (count, width), channels, bins)
-        stored = _stored(path, (count, width))
-    if stored is None:
-        raise DataError(f"{path}: was written and cannot be read; another folder: $TCLIF_CACHE")
-    words, late = stored
+    rows = (_row(recording, channels, bins) for recording in recordings)
+    words, late = kept_rows(rows, (count, width), f"1 {identity} {count} {channels} {bins!r}", "events")
     if late > LATE:
         warn(f"{what}: {late:.0%} of the events come after {bins.duration:g} s and are dropped (task.bins.duration)")
     if bins.count == "binary":
@@ -87,39 +74,7 @@ def kept_on_disk(
     return Dense(words.reshape(count, bins.steps, channels))
 
 
-def file_identity(path: Path) -> str:
-    """Identifies a file's content."""
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _stored(path: Path, shape: tuple[int, int]) -> tuple[Array, float] | None:
-    """What the cache holds, and the share of events not in it; None if it is not what is asked for: made again."""
-    try:
-        words = np.load(path, mmap_mode="r", allow_pickle=False)
-        late = json.loads(path.with_suffix(".json").read_text())["late"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError):
-        return None
-    return (words, late) if words.shape == shape and words.dtype == np.uint8 and isinstance(late, float) else None
-
-
-def _write(path: Path, recordings: Iterator[Recording], shape: tuple[int, int], channels: int, bins: Bins) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        words = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-        late = total = 0
-        for i, recording in enumerate(recordings):
-            spikes, dropped = binned(recording, channels, bins)
-            late, total = late + dropped, total + len(recording.times)
-            words[i] = np.packbits(spikes.reshape(-1)) if bins.count == "binary" else spikes.reshape(-1)
-        words.flush()
-        del words
-        share = {"late": late / max(total, 1)}
-        write_atomically(path.with_suffix(".json"), lambda file: file.write(json.dumps(share).encode()))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _row(recording: Recording, channels: int, bins: Bins) -> Row:
+    spikes, late = binned(recording, channels, bins)
+    flat = spikes.reshape(-1)
+    return Row(np.packbits(flat) if bins.count == "binary" else flat, late, len(recording.times))

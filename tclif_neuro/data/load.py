@@ -10,17 +10,19 @@ from tclif_neuro.data.formats import is_path
 from tclif_neuro.data.mnist import mnist_permuted, mnist_pixels, mnist_rows
 from tclif_neuro.data.own import own_task
 from tclif_neuro.data.paths import find
+from tclif_neuro.data.readers.dvs_gesture import dvs_gesture
 from tclif_neuro.data.readers.ecg import ecg
 from tclif_neuro.data.readers.heidelberg import heidelberg
 from tclif_neuro.data.readers.nmnist import nmnist
+from tclif_neuro.data.readers.recordings import is_folder_of_recordings, recordings, speech_commands
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import TaskSpec
 from tclif_neuro.data.task import Task
 
 _DIGITS = {"digits-rows": digits_rows, "digits-pixels": digits_pixels}
 _MNIST = {"smnist-rows": mnist_rows, "smnist": mnist_pixels, "psmnist": mnist_permuted}
-_EVENTS = {"nmnist": nmnist, "shd": heidelberg, "ssc": heidelberg}
-_FILES = {**_EVENTS, "ecg": ecg}
+_EVENTS = {"nmnist": nmnist, "shd": heidelberg, "ssc": heidelberg, "dvs-gesture": dvs_gesture}
+_FILES = {**_EVENTS, "speech-commands": speech_commands, "ecg": ecg}
 TASKS = (*_DIGITS, *_MNIST, *_FILES)
 
 
@@ -44,12 +46,13 @@ def load_task(task: str | TaskSpec, seed: int = 0, data_dir: str | Path | None =
 def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
     name = spec.name
     if is_path(name):
-        test = None if spec.test is None else find(spec.test, spec.folder, data_dir)
-        return own_task(name, find(name, spec.folder, data_dir), spec.seed, test)
+        return _own(spec, find(name, spec.folder, data_dir), data_dir)
     if spec.test is not None:
         raise DataError(f"task {name!r}: has a test set of its own; test = {spec.test!r} is for own files")
     if spec.bins is not None and name not in _EVENTS:
-        raise DataError(f"task {name!r}: bins are for {', '.join(_EVENTS)}")
+        raise DataError(f"task {name!r}: bins are for {', '.join(_EVENTS)} and folders of events")
+    if spec.sound is not None and name != "speech-commands":
+        raise DataError(f"task {name!r}: sound is for speech-commands and folders of sound")
     if name in _FILES:
         return _FILES[name](spec, data_dir)
     if spec.data is not None:
@@ -63,3 +66,17 @@ def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
     raise DataError(
         f"task {name!r}: {hint}There are {', '.join(TASKS)}, or the path of an .npz or .h5 file or a folder"
     )
+
+
+def _own(spec: TaskSpec, path: Path, data_dir: Path | None) -> Task:
+    """The task in the user's own file or folder."""
+    if is_folder_of_recordings(path):
+        if spec.test is not None:
+            raise DataError(
+                f"{path}: test = {spec.test!r} is for files; recordings have folders train and test, or lists"
+            )
+        return recordings(spec, path)
+    if spec.bins is not None or spec.sound is not None:
+        raise DataError(f"{path}: bins and sound are for folders of recordings, and this has steps already")
+    test = None if spec.test is None else find(spec.test, spec.folder, data_dir)
+    return own_task(spec.name, path, spec.seed, test)

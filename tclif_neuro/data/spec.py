@@ -81,8 +81,21 @@ class BinsSpec(Section):
     """Seconds per sample. Later events are dropped and counted."""
     count: Literal["binary", "sum"] = "binary"
     """A bin tells whether there was an event, or how many there were (at most 255)."""
-    pool: Count = 1
+    pool: Count | None = None
     """Neighbouring channels, or pixels in each direction, that become one input."""
+
+
+class SoundSpec(Section):
+    """sound = { ... } of a task of sound files: they become the energies of frequency bands, see `data.sound`."""
+
+    bands: Count = 40
+    """Inputs: bands of equal width on the mel scale."""
+    step: Positive = 0.01
+    """Seconds from one step to the next."""
+    window: Positive = 0.025
+    """Seconds that a step looks at."""
+    duration: Positive | None = None
+    """Seconds per sample; shorter ones end in silence. Left out: those of the longest; of speech-commands, 1."""
 
 
 class TaskSpec(Section):
@@ -100,6 +113,8 @@ class TaskSpec(Section):
     """The code that turns the data's numbers into spikes."""
     bins: BinsSpec | None = None
     """How events become steps. Left out: as the data set has it."""
+    sound: SoundSpec | None = None
+    """How sound becomes steps."""
     folder: str | None = None
     """Folder that the paths are relative to. Left out: the recipe's own."""
 

@@ -176,7 +176,7 @@ def test_what_is_not_laid_out_so_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nmnist").mkdir()
     with pytest.raises(DataError, match="no training recordings"):
         load_task("nmnist", data_dir=tmp_path)
-    with pytest.raises(DataError, match="bins are for nmnist, shd, ssc"):
+    with pytest.raises(DataError, match="bins are for nmnist, shd, ssc, dvs-gesture"):
         load_task(TaskSpec(name="digits-rows", bins=BinsSpec(steps=3)))
 
 

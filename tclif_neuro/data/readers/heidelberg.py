@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.data.events import Bins, Recording, file_identity, kept_on_disk
+from tclif_neuro.data.cache import file_identity
+from tclif_neuro.data.events import Bins, Recording, kept_on_disk
 from tclif_neuro.data.paths import data_folder, find
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import BinsSpec, TaskSpec
@@ -80,10 +81,11 @@ def _contents(path: Path) -> _Contents:
 
 def _part(path: Path, contents: _Contents, spec: BinsSpec) -> Part:
     bins = Bins(steps=spec.steps or STEPS, duration=spec.duration or DURATION, count=spec.count)
-    identity = f"heidelberg {file_identity(path)} {spec.pool}"
-    count, channels = len(contents.labels), -(-CHANNELS // spec.pool)
+    pool = spec.pool or 1
+    identity = f"heidelberg {file_identity(path)} {pool}"
+    count, channels = len(contents.labels), -(-CHANNELS // pool)
     try:
-        x = kept_on_disk(_recordings(path, spec.pool), (count, channels), bins, identity, str(path))
+        x = kept_on_disk(_recordings(path, pool), (count, channels), bins, identity, str(path))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     return Part(x=x, y=contents.labels, groups=contents.speakers, source=str(path))

@@ -10,14 +10,15 @@ saccades, 2015. In a folder or a .zip file: `Train/CLASS/*.bin` and `Test/CLASS/
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from tclif_neuro.data.events import Bins, Recording, file_identity, kept_on_disk
+from tclif_neuro.data.cache import digest_of
+from tclif_neuro.data.events import Bins, Recording, kept_on_disk
 from tclif_neuro.data.paths import data_folder, find
+from tclif_neuro.data.readers.files import Files
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import BinsSpec, TaskSpec
 from tclif_neuro.data.task import Part, Task
@@ -25,56 +26,10 @@ from tclif_neuro.data.task import Part, Task
 SIDE = 34
 STEPS, DURATION = 30, 0.3
 CLASSES = tuple("0123456789")
-MAX_BYTES = 2**24  # of a recording; the longest has a twentieth of a percent of that many
 _PUBLISHED = re.compile(r"(?:.*/)?(train|test)/([0-9])/[^/]+\.bin", re.IGNORECASE)
 _LIST = re.compile(r"(?:.*/)?(train|test)[^/]*\.txt", re.IGNORECASE)
 
 Listing = list[tuple[str, int]]  # the names of recordings, and their classes
-
-
-class Files:
-    """The files of a folder or of a .zip file, by name."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._archive: zipfile.ZipFile | None = None
-        if path.is_dir():
-            self.names = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
-            return
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: is neither a folder nor a .zip file: {error}") from error
-        self.names = sorted(self._archive.namelist())
-
-    def read(self, name: str) -> bytes:
-        """One file's content. Raises `DataError`."""
-        try:
-            if self._archive is None:
-                with open(self.path / name, "rb") as file:
-                    content = file.read(MAX_BYTES + 1)
-            else:
-                with self._archive.open(name) as record:
-                    content = record.read(MAX_BYTES + 1)
-        except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise DataError(f"{self.path}: {name}: cannot be read: {error}") from error
-        if len(content) > MAX_BYTES:
-            raise DataError(f"{self.path}: {name}: has more than {MAX_BYTES} bytes")
-        return content
-
-    def identity(self) -> str:
-        """Identifies the content: of a folder by its files' names, sizes and times."""
-        if self._archive is not None:
-            return file_identity(self.path)
-        stats = [(name, (self.path / name).stat()) for name in self.names]
-        return str(hash_of([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]))
-
-
-def hash_of(items: object) -> str:
-    """A digest of the text of `items`."""
-    import hashlib
-
-    return hashlib.blake2b(repr(items).encode(), digest_size=16).hexdigest()
 
 
 def nmnist(spec: TaskSpec, data_dir: Path | None) -> Task:
@@ -115,10 +70,11 @@ def _listed(files: Files) -> dict[str, Listing]:
 
 def _part(files: Files, part: str, listing: Listing, spec: BinsSpec) -> Part:
     bins = Bins(steps=spec.steps or STEPS, duration=spec.duration or DURATION, count=spec.count)
-    side = -(-SIDE // spec.pool)
-    identity = f"nmnist {files.identity()} {hash_of(listing)} {spec.pool}"
+    pool = spec.pool or 1
+    side = -(-SIDE // pool)
+    identity = f"nmnist {files.identity()} {digest_of(listing)} {pool}"
     source, shape = f"the {part} set in {files.path}", (len(listing), 2 * side * side)
-    x = kept_on_disk(_recordings(files, listing, spec.pool), shape, bins, identity, source)
+    x = kept_on_disk(_recordings(files, listing, pool), shape, bins, identity, source)
     return Part(x=x, y=np.array([label for _, label in listing], np.int64), source=source)
 
 

@@ -1,0 +1,226 @@
+"""A folder of recordings: sound (.wav) or events (.txt, .csv), a folder per class.
+
+    words/yes/*.wav            words/train/yes/*.wav        words/testing_list.txt       a line per file: yes/17.wav
+    words/no/*.wav       or    words/test/yes/*.wav   or    words/validation_list.txt    likewise
+                               words/validation/...         words/groups.txt             yes/17.wav ann
+
+Folders that begin with _ or . are left out. Event files have a line per event, its time in seconds and its channel,
+with a comma or spaces between; a first line of words and what follows a # are passed over.
+
+So is Google's Speech Commands, "speech-commands": its lists are kept, and who spoke is the first part of a file's name
+(Warden, Speech Commands: a dataset for limited-vocabulary speech recognition, 2018).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tclif_neuro.data.cache import Row, digest_of, files_identity, kept_rows
+from tclif_neuro.data.events import Bins, Recording, kept_on_disk
+from tclif_neuro.data.paths import data_folder, find
+from tclif_neuro.data.sequences import DataError, Dense, Sequences
+from tclif_neuro.data.sound import LEVELS, log_mel, read_wav, steps_of
+from tclif_neuro.data.spec import BinsSpec, SoundSpec, TaskSpec
+from tclif_neuro.data.split import TEST_FRACTION, hold_out
+from tclif_neuro.data.task import Part, Task
+from tclif_neuro.errors import warn
+
+SOUND, EVENTS = (".wav",), (".txt", ".csv")
+PARTS = ("train", "test", "validation")
+LISTS = {"test": "testing_list.txt", "validation": "validation_list.txt"}
+CHANNELS = 2**16  # of events, at most
+STEPS = 100  # of events, where the recipe does not say
+CUT = 0.01  # the share of the sound that may be cut without a word
+_SPEAKER = re.compile(r"(.+)_nohash_\d+")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A recording: its path inside the folder, its class, its part."""
+
+    name: str
+    label: str
+    part: str
+
+
+def is_folder_of_recordings(path: Path) -> bool:
+    """Whether a folder has folders in it and no arrays."""
+    return path.is_dir() and not any(path.glob("*.npy")) and bool(_folders(path))
+
+
+def speech_commands(spec: TaskSpec, data_dir: Path | None) -> Task:
+    """The task "speech-commands": its folders are in `spec.data`, by default `speech-commands` among the data sets."""
+    root = find(spec.data or str(data_folder(data_dir) / "speech-commands"), spec.folder, data_dir)
+    for name in LISTS.values():
+        if not (root / name).is_file():
+            raise DataError(f"{root / name}: no such file; it says which recordings are of the published split")
+    sound = spec.sound or SoundSpec()
+    return recordings(
+        spec.model_copy(update={"sound": sound.model_copy(update={"duration": sound.duration or 1.0})}), root
+    )
+
+
+def recordings(spec: TaskSpec, root: Path) -> Task:
+    """The task in a folder of recordings. Raises `DataError` that names the file."""
+    files = _files(root)
+    kinds = {Path(file.name).suffix.lower() in SOUND for file in files}
+    if len(kinds) > 1:
+        raise DataError(f"{root}: holds both sound ({', '.join(SOUND)}) and events ({', '.join(EVENTS)})")
+    sound = kinds.pop()
+    if (unused := "bins" if sound and spec.bins else "sound" if not sound and spec.sound else None) is not None:
+        raise DataError(f"{root}: holds {'sound' if sound else 'events'}; task.{unused} is not for it")
+    x = _sounds(root, files, spec.sound or SoundSpec()) if sound else _events(root, files, spec.bins or BinsSpec())
+    return _task(spec, root, files, x)
+
+
+def _task(spec: TaskSpec, root: Path, files: list[_File], x: Sequences) -> Task:
+    classes = tuple(sorted({file.label for file in files}))
+    y = np.array([classes.index(file.label) for file in files], np.int64)
+    whole = Part(x=x, y=y, groups=_groups(root, files), source=str(root))
+    part = np.array([file.part for file in files])
+    parts = {k: whole.part(np.flatnonzero(part == k), f"{k} of {root}") for k in PARTS if (part == k).any()}
+    if "train" not in parts:
+        raise DataError(f"{root}: no recording is left for training")
+    if "test" not in parts:
+        kept = whole.part(np.flatnonzero(part == "train"), str(root))
+        parts["train"], parts["test"] = hold_out(kept, TEST_FRACTION, spec.seed, "class", str(root))
+    return Task(name=spec.name, classes=classes, kind="class", **parts)
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] not in "_.")
+
+
+def _files(root: Path) -> list[_File]:
+    """All recordings, in order. Raises `DataError` if there are none, or a list names another."""
+    top = _folders(root)
+    divided = bool(top) and {folder.name for folder in top} <= set(PARTS) and (root / "train").is_dir()
+    found: list[_File] = []
+    others = 0
+    for folder in top:
+        for label in _folders(folder) if divided else [folder]:
+            for path in sorted(label.iterdir()):
+                if path.suffix.lower() in SOUND + EVENTS and path.name[0] not in "_.":
+                    part = folder.name if divided else "train"
+                    found.append(_File(path.relative_to(root).as_posix(), label.name, part))
+                else:
+                    others += 1
+    if not found:
+        raise DataError(f"{root}: no recordings: FOLDER/CLASS/*{', *'.join(SOUND + EVENTS)} expected, or .npy files")
+    if others:
+        warn(f"{root}: {others} files in its folders are neither {', '.join(SOUND)} nor {', '.join(EVENTS)}; not used")
+    return found if divided else _listed(root, found)
+
+
+def _listed(root: Path, files: list[_File]) -> list[_File]:
+    """The same with the parts that the lists name."""
+    parts: dict[str, str] = {}
+    known = {file.name for file in files}
+    for part, name in LISTS.items():
+        for (recording,) in _lines(root / name, 1) if (root / name).exists() else []:
+            if recording not in known or parts.get(recording, part) != part:
+                why = "in both lists" if recording in known else "not there"
+                raise DataError(f"{root / name}: {recording} is {why}")
+            parts[recording] = part
+    return [_File(file.name, file.label, parts.get(file.name, "train")) for file in files]
+
+
+def _groups(root: Path, files: list[_File]) -> np.ndarray[tuple[int], np.dtype[np.str_]] | None:
+    """Who each recording is of: as groups.txt says, or as Speech Commands names its files; None: not known."""
+    path = root / "groups.txt"
+    if path.exists():
+        named = {line[0]: line[1] for line in _lines(path, 2)}
+        missing = next((file.name for file in files if file.name not in named), None)
+        if missing is not None:
+            raise DataError(f"{path}: does not say whose {missing} is")
+        return np.array([named[file.name] for file in files])
+    speakers = [_SPEAKER.fullmatch(Path(file.name).stem) for file in files]
+    return np.array([match[1] for match in speakers if match]) if all(speakers) else None
+
+
+def _lines(path: Path, words: int) -> Iterator[list[str]]:
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        if len(found := line.rsplit(maxsplit=words - 1) if words > 1 else [line.strip()]) != words:
+            raise DataError(f"{path}, line {number}: a file and its group expected: {line[:60]!r}")
+        yield found
+
+
+def _sounds(root: Path, files: list[_File], spec: SoundSpec) -> Sequences:
+    duration = spec.duration or max(len(sound) / rate for sound, rate in (read_wav(root / f.name) for f in files))
+    steps = steps_of(spec, duration)
+    identity = f"sound 1 {files_identity(root, [f.name for f in files])} {spec!r} {steps}"
+    words, cut = kept_rows(_heard(root, files, spec, steps), (len(files), steps * spec.bands), identity, "sound")
+    if cut > CUT:
+        warn(f"{root}: {cut:.0%} of the sound comes after {duration:g} s and is cut (task.sound.duration)")
+    return Dense(words.reshape(len(files), steps, spec.bands), scale=LEVELS)
+
+
+def _heard(root: Path, files: list[_File], spec: SoundSpec, steps: int) -> Iterator[Row]:
+    first: tuple[str, int] | None = None
+    for file in files:
+        sound, rate = read_wav(root / file.name)
+        first = first or (file.name, rate)
+        if rate != first[1]:
+            raise DataError(f"{root / file.name}: {rate} samples per second; {first[0]} has {first[1]}: resample it")
+        content = log_mel(sound, rate, spec, steps).reshape(-1)
+        yield Row(content, max(0, len(sound) - round(steps * spec.step * rate)), len(sound))
+
+
+def _events(root: Path, files: list[_File], spec: BinsSpec) -> Sequences:
+    read = [read_events(root / file.name) for file in files]
+    longest = max(float(recording.times.max(initial=0)) for recording in read)
+    pool = spec.pool or 1
+    duration = spec.duration or max(1e-6, longest * (1 + 1e-9))  # the last event is in the last step
+    bins = Bins(steps=spec.steps or STEPS, duration=duration, count=spec.count)
+    channels = 1 + max(int(recording.channels.max(initial=0)) for recording in read) // pool
+    identity = f"events {files_identity(root, [f.name for f in files])} {digest_of(files)} {pool}"
+    pooled = (Recording(recording.times, recording.channels // pool) for recording in read)
+    return kept_on_disk(pooled, (len(files), channels), bins, identity, str(root))
+
+
+def read_events(path: Path) -> Recording:
+    """The events in a text file. Raises `DataError` that names file and line."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a text file: {error}") from error
+    if lines and not _is_number(re.split(r"[\s,]", lines[0].strip())[0]):
+        lines[0] = "#"
+    separator = "," if any("," in line for line in lines) else None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            events = np.loadtxt(lines, delimiter=separator, ndmin=2, comments="#")
+        if events.size and events.shape[1] != 2:
+            raise ValueError(f"{events.shape[1]} numbers per line")
+    except ValueError as error:
+        raise DataError(f"{path}: a time in seconds and a channel per line expected: {error}") from error
+    times, channels = events.reshape(-1, 2).T
+    possible = np.isfinite(times) & (times >= 0) & np.isin(channels, np.arange(CHANNELS))
+    if not possible.all():
+        at = int(np.argmin(possible))
+        raise DataError(
+            f"{path}: event {at}: time {times[at]:g}, channel {channels[at]:g}: "
+            f"a time from 0 on and a whole channel in [0, {CHANNELS}) expected"
+        )
+    return Recording(times, channels.astype(np.int64))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
