@@ -24,6 +24,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "multistep": {"scheduler": "multistep", "schedule": {"milestones": [1, 2]}},
     "onecycle": {"scheduler": "onecycle"},
     "warm-up": {"scheduler": "constant", "schedule": {"warmup": 1.5}},
+    "class weights": {"class_weights": [1.0, 2.0, 4.0]},
+    "shift": {"augment": {"shift": 2}},
+    "time masks": {"augment": {"time_masks": 1, "time_mask": 3}},
+    "channel masks": {"augment": {"channel_masks": 2, "channel_mask": 1}},
+    "event drop": {"augment": {"event_drop": 0.3}},
     "fptt with sgd": {"rule": "fptt", "optimiser": "sgd", "momentum": 0.5},
 }
 

@@ -7,6 +7,7 @@ import torch
 from tclif_neuro.learning import build_model, parse_recipe
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.surrogate import Surrogate
+from tclif_neuro.quantization import quantize
 
 
 def recipe(*layers: dict[str, Any], seed: int = 0, **model: Any) -> Any:
@@ -27,6 +28,22 @@ def test_modules_come_in_the_order_of_the_signal() -> None:
     assert model[3].p == 0.25
     assert (model[-1].decay, model[-1].bias) == (0.9, None)
     assert model(torch.rand(7, 2, 3)).shape == (2, 10)
+
+
+def test_dropped_currents_are_those_of_the_neurons_and_no_part_of_the_integers() -> None:
+    layer = {"type": "tclif", "size": 6, "batch_norm": True}
+    last = {"type": "lif", "size": 5}
+    plain, dropping = (build_model(recipe({**layer, **own}, last), 3, 10) for own in ({}, {"current_dropout": 0.5}))
+    assert [type(module) for module in dropping[:4]] == [torch.nn.Linear, BatchNorm, torch.nn.Dropout, TCLIF]
+    assert dropping[2].p == 0.5
+    x = torch.rand(7, 2, 3)
+    currents = dropping[:3](x)
+    assert not torch.equal(currents, dropping[:3](x)), "other currents are dropped each time"
+    assert 0.2 < (currents == 0).float().mean() < 0.8
+    for _ in range(2):
+        plain(x)  # as often as the other, for the statistics of its batch normalisation
+    assert torch.equal(dropping.eval()(x), plain.eval()(x))
+    assert quantize(dropping, x) == quantize(plain, x)
 
 
 def test_arguments_reach_the_neurons() -> None:

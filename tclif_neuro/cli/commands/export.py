@@ -18,9 +18,11 @@ from tclif_neuro.cli.commands.recipe_text import recipe_text
 from tclif_neuro.data import Batches, Task, load_task
 from tclif_neuro.errors import TclifWarning
 from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.learning.training.optimiser import make_optimiser
 from tclif_neuro.learning.training.run import RULES
+from tclif_neuro.learning.training.weights import with_class_weights
 from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import save
@@ -124,14 +126,16 @@ def _finetune(
     """Go on training on the grid of the integers, at a tenth of the recipe's learning rate."""
     training, epochs = recipe.training, options.qat_epochs
     qat = prepare_qat(model, calibration, stock=options.stock, weight_bits=options.weight_bits).train()
-    fine = training.model_copy(update={"lr": QAT_LR * training.lr, "weight_decay": 0.0})
-    optimiser = make_optimiser(qat.parameters(), fine)
     generator = torch.Generator().manual_seed(training.seed)
     batches = Batches(task.train, training.batch_size)
+    fine = training.model_copy(update={"lr": QAT_LR * training.lr, "weight_decay": 0.0})
+    optimiser = make_optimiser(qat.parameters(), fine)
+    weighted = with_class_weights(training, batches.y, task.classes)
     for epoch in range(epochs):
         for batch, (x, y) in enumerate(batches.shuffled(generator), 1):
+            x = augmented(x, training.augment, generator)
             noise = training.input_noise * torch.randn(x.shape, generator=generator)
-            RULES[training.rule](qat, optimiser, x + noise, y, training)
+            RULES[training.rule](qat, optimiser, x + noise, y, weighted)
             if tell is not None:
                 tell(epoch * len(batches) + batch, epochs * len(batches))
     return qat.eval()

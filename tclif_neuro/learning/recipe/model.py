@@ -23,7 +23,8 @@ NEURONS: dict[str, type[SpikingLayer]] = {
 def build_model(recipe: Recipe, inputs: int, outputs: int) -> nn.Sequential:
     """The model of `recipe`, [T, B, inputs] -> [B, outputs], its weights drawn from `training.seed` alone.
 
-    A layer is a `Linear`, a `BatchNorm` if asked for, the neurons, and a `Dropout` if asked for; a `Readout` ends it.
+    A layer is a `Linear`, a `BatchNorm` and a `Dropout` if asked for, the neurons, and another `Dropout` if asked for.
+    A `Readout` ends it.
     """
     modules: list[nn.Module] = []
     with torch.random.fork_rng(devices=[]):
@@ -40,6 +41,8 @@ def _layer(layer: LayerSection, inputs: int) -> list[nn.Module]:
     modules: list[nn.Module] = [nn.Linear(inputs, layer.size)]
     if layer.batch_norm:
         modules.append(BatchNorm(layer.size))
+    if layer.current_dropout:
+        modules.append(nn.Dropout(layer.current_dropout))
     modules.append(_neurons(layer))
     if layer.dropout:
         modules.append(nn.Dropout(layer.dropout))

@@ -31,17 +31,21 @@ from tclif_neuro.neurons.surrogate import SurrogateName
 
 
 class LayerSection(Section):
-    """[[model.layers]]: a `Linear`, the batch normalisation of its currents, the neurons, the dropout of their spikes.
+    """[[model.layers]]: a `Linear`, normalisation and dropout of its currents, the neurons, dropout of their spikes.
 
     The keys but `own` are the keyword arguments of the neuron's module.
     """
 
-    own: ClassVar[frozenset[str]] = frozenset({"type", "size", "batch_norm", "dropout", "surrogate", "surrogate_k"})
+    own: ClassVar[frozenset[str]] = frozenset(
+        {"type", "size", "batch_norm", "current_dropout", "dropout", "surrogate", "surrogate_k"}
+    )
 
     size: Count
     """Neurons."""
     batch_norm: bool = False
     """Normalise the layer's input currents over the batch; folded into the weights by `quantize`."""
+    current_dropout: Share = 0.0
+    """Share of the layer's input currents that training drops, after the normalisation."""
     dropout: Share = 0.0
     """Share of the layer's spikes that training drops."""
     recurrent: bool = False
@@ -232,6 +236,7 @@ class Recipe(Section):
             asked = {
                 "has no batch normalisation; batch_norm = false": layer.batch_norm,
                 "has no dropout; dropout = 0": layer.dropout > 0,
+                "has no dropout; current_dropout = 0": layer.current_dropout > 0,
                 'has no liquid neuron; another type, or rule = "bptt" or "fptt"': layer.type == "liquid",
             }
             for what in (what for what, given in asked.items() if given):

@@ -66,6 +66,23 @@ class LearningRateSection(Section):
         return self
 
 
+class AugmentSection(Section):
+    """[training.augment]: changes drawn anew for every training sample in every epoch, see `augmented`."""
+
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Largest shift in time, in steps, either way; zeros follow. For one class per sample, without lengths."""
+    time_masks: Annotated[int, Field(ge=0)] = 0
+    """Spans of steps that are set to 0."""
+    time_mask: Count = 10
+    """Longest such span, in steps."""
+    channel_masks: Annotated[int, Field(ge=0)] = 0
+    """Bands of inputs that are set to 0."""
+    channel_mask: Count = 4
+    """Widest such band, in inputs."""
+    event_drop: Share = 0.0
+    """Share of the inputs, each step's and channel's by itself, that are set to 0."""
+
+
 class TrainingSection(Section):
     """[training].
 
@@ -98,6 +115,10 @@ class TrainingSection(Section):
     """Maximum gradient norm; 0: no clipping."""
     label_smoothing: Share = 0.0
     """Share of each target that is spread over all classes."""
+    balanced: bool = False
+    """Weigh each class in the loss by the inverse of how often it occurs. For "bptt" and "fptt"."""
+    class_weights: Annotated[tuple[Positive, ...], Field(strict=False)] = ()
+    """The weight of each class in the loss, in the order of the classes. For "bptt" and "fptt"."""
     logits: Literal["sum", "mean"] = "sum"
     """The loss sees the readout's potential, or that potential averaged over the steps."""
     loss: Literal["cross_entropy", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
@@ -114,6 +135,8 @@ class TrainingSection(Section):
     """Seed of the weights, the order, the noise and the dropout."""
     schedule: LearningRateSection = LearningRateSection()
     """Options of the learning-rate schedule."""
+    augment: AugmentSection = AugmentSection()
+    """Changes of the training samples."""
     rates: RatesSection = RatesSection()
     """Bounds of firing rates."""
     eprop: EPropSection = EPropSection()
@@ -148,4 +171,15 @@ class TrainingSection(Section):
             raise ValueError('scheduler = "multistep" needs schedule.milestones')
         if self.scheduler == "onecycle" and self.schedule.warmup:
             raise ValueError('scheduler = "onecycle" rises by itself; schedule.warmup = 0')
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_classes(self) -> TrainingSection:
+        if not (self.balanced or self.class_weights):
+            return self
+        what = "balanced" if self.balanced else "class_weights"
+        if self.balanced and self.class_weights:
+            raise ValueError("balanced and class_weights both say how classes weigh; give one")
+        if self.rule == "eprop" or self.loss != "cross_entropy":
+            raise ValueError(f'{what}: is for rule = "bptt" or "fptt" with loss = "cross_entropy"')
         return self

@@ -70,7 +70,7 @@ def _loss(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection)
     if training.loss == "cross_entropy":
         logits = checkpointed(model, x, every=training.checkpoint) if training.checkpoint else model(x)
         scale = logit_scale(model, len(x)) if training.logits == "mean" else 1.0
-        return nn.functional.cross_entropy(scale * logits, y, label_smoothing=training.label_smoothing), logits
+        return cross_entropy(scale * logits, y, training), logits
     potential = potentials(model, x)
     return OVER_TIME[training.loss](potential, y), potential[-1]
 
@@ -82,10 +82,18 @@ def _loss_per_step(model: nn.Sequential, x: Tensor, y: Tensor, training: Trainin
     if training.logits == "mean":
         weights = torch.tensor([logit_scale(model, t) for t in range(1, len(x) + 1)], dtype=potential.dtype)
         logits = potential * weights[:, None, None]
-    loss = nn.functional.cross_entropy(
-        logits.flatten(0, 1), y.flatten(), ignore_index=UNLABELLED, label_smoothing=training.label_smoothing
+    return cross_entropy(logits.flatten(0, 1), y.flatten(), training), potential
+
+
+def cross_entropy(logits: Tensor, y: Tensor, training: TrainingSection) -> Tensor:
+    """The cross-entropy of logits [B, K] and classes [B], mean over those with a label.
+
+    With `class_weights` w the mean is a weighted one, sum_i w[y_i] l_i / sum_i w[y_i].
+    """
+    weight = logits.new_tensor(training.class_weights) if training.class_weights else None
+    return nn.functional.cross_entropy(
+        logits, y, weight=weight, ignore_index=UNLABELLED, label_smoothing=training.label_smoothing
     )
-    return loss, potential
 
 
 def potentials(model: nn.Sequential, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.learning.recipe.training import FPTTSection, TrainingSection
-from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
+from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError, cross_entropy
 from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout
 
@@ -44,7 +44,7 @@ def fptt_step(
         if t % training.fptt.update_every and t < steps:
             continue
         logits = potential / weight if training.logits == "mean" else potential
-        loss_t = nn.functional.cross_entropy(logits, y, label_smoothing=training.label_smoothing)
+        loss_t = cross_entropy(logits, y, training)
         loss = loss_t.item()
         optimiser.zero_grad()
         (t / steps * loss_t).backward()

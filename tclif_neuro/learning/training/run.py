@@ -20,11 +20,13 @@ from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step, potentials, right_of
 from tclif_neuro.learning.rules.eprop import eprop_step
 from tclif_neuro.learning.rules.fptt import fptt_step
+from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
 from tclif_neuro.learning.training.log import EpochRecord
 from tclif_neuro.learning.training.optimiser import make_optimiser, restore_state, state_by_name
 from tclif_neuro.learning.training.schedule import learning_rate
 from tclif_neuro.learning.training.start import start_from
+from tclif_neuro.learning.training.weights import with_class_weights
 from tclif_neuro.text import cut
 
 RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
@@ -89,6 +91,7 @@ class Run:
                 f"training.patience = {training.patience}: there is no validation set to stop by; "
                 "give training.validation a share of the training set"
             )
+        self.training = with_class_weights(training, self.train.y, task.classes)
         self.test = in_order(task.test)
         self.generator = torch.Generator().manual_seed(training.seed)
         torch.manual_seed(training.seed)
@@ -121,10 +124,11 @@ class Run:
         return record
 
     def _train(self, number: int, report: Report) -> tuple[float, float]:
-        training, samples, labelled, loss, correct = self.recipe.training, 0, 0, 0.0, 0
+        training, samples, labelled, loss, correct = self.training, 0, 0, 0.0, 0
         self.model.train()
         for batch, (x, y) in enumerate(self.train.shuffled(self.generator), 1):
             self._set_learning_rate((number - 1) * len(self.train) + batch - 1)
+            x = augmented(x, training.augment, self.generator)
             if training.input_noise:
                 x = x + training.input_noise * torch.randn(x.shape, generator=self.generator)
             try:
@@ -201,6 +205,8 @@ def _check_trainable(task: Task, training: TrainingSection) -> None:
         raise TrainingError(f"{task.name}: has real targets; recipes train on classes so far")
     if task.kind == "class" and all(part.lengths is None for _, part in task.parts()):
         return
+    if training.augment.shift:
+        raise TrainingError(f"{task.name}: training.augment.shift would move samples away from their labels; use 0")
     what = "lengths" if task.kind == "class" else "a class per step"
     plain = training.loss == "cross_entropy" and not training.checkpoint
     if training.rule != "bptt" or not plain:
