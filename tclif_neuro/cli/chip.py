@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ def check(
     path: ChipPathName = "auto",
     samples: Measured = None,
     one_run: Annotated[bool, typer.Option("--one-run", help="All samples in one run.")] = False,
+    ncmodel: NcModel = "",
     task: TaskName = None,
     data: DataFile = None,
     data_dir: DataDir = None,
@@ -39,7 +40,8 @@ def check(
     from tclif_neuro.show.chip import check_parts
 
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
-    result = check_file(file, board=board, path=path, samples=samples, one_run=one_run, choice=choice)
+    asked: dict[str, Any] = {"board": board, "path": path, "samples": samples, "one_run": one_run, "ncmodel": ncmodel}
+    result = check_file(file, choice=choice, **asked)
     terminal.deliver(result, check_parts(result), json)
     if result.errors:
         raise typer.Exit(1)
@@ -69,6 +71,11 @@ def map_cores(
     terminal.deliver(result, map_parts(result), json)
 
 
+NcModel = Annotated[
+    str, typer.Option("--ncmodel", metavar="P.M:CLASS", help="Your microcode of TC-LIF, for the path microcode.")
+]
+
+
 class DeployTarget(str, Enum):
     """What to run on."""
 
@@ -87,6 +94,8 @@ def deploy(
     host: Annotated[str, typer.Option(metavar="IP", help="Of a board on Ethernet.")] = "",
     chip: Annotated[str, typer.Option(metavar="GENERATION", help="N2A2, N3B2, N3B3, N3C1 or N3D1.")] = "N3B3",
     samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 4,
+    ncmodel: NcModel = "",
+    profile: Annotated[bool, typer.Option("--profile", help="Measure power and time, on a board.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Everything but the run.")] = False,
     timeout: Timeout = None,
     task: TaskName = None,
@@ -109,7 +118,8 @@ def deploy(
             arguments += [] if value is None else [option, str(value)]
         raise typer.Exit(deploy_through_slurm(arguments, where, timeout or SLURM_TIMEOUT))
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
-    options = DeployOptions(target=target.value, path=path, board=board, where=where, timeout=timeout, dry_run=dry_run)
+    how: dict[str, Any] = {"timeout": timeout, "dry_run": dry_run, "ncmodel": ncmodel, "profile": profile}
+    options = DeployOptions(target=target.value, path=path, board=board, where=where, **how)
     with terminal.progress() as bars:
         result = deploy_file(file, out, choice, options, tell=bars.executor("Lava"))
     terminal.deliver(result, deploy_parts(result), json)

@@ -14,7 +14,7 @@ from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.loihi import limits
 from tclif_neuro.loihi.limits import Board, Kind, Limit
 from tclif_neuro.loihi.mapper import LayerPlace, Path, Placement, part_use, place
-from tclif_neuro.loihi.stock import StockError, StockNetwork, is_stock, to_stock
+from tclif_neuro.loihi.stock import ChipNetwork, StockError, is_stock, to_stock
 from tclif_neuro.loihi.stock_run import run_stock
 from tclif_neuro.network import (
     ACT_SHIFT,
@@ -179,7 +179,7 @@ def _running(net: QuantizedNetwork, question: Question) -> Iterator[Finding]:
     yield _fact("tail-latency", "note", -1, "steps", text, "run that many steps longer")
 
 
-def _saturations(net: QuantizedNetwork, x: npt.NDArray[Any], stock: StockNetwork | None) -> Iterator[Finding]:
+def _saturations(net: QuantizedNetwork, x: npt.NDArray[Any], stock: ChipNetwork | None) -> Iterator[Finding]:
     """saturation, and sum-range where it is measured: states that left their bits on samples."""
     run = simulate(net, x) if stock is None else run_stock(stock, x)
     for i, layer in enumerate(run.layers):

@@ -1,7 +1,7 @@
-"""A network of processes that Lava ships for Loihi 2: `Sigma`, `LIF` and the synapses between them, in integers.
+"""A network of processes in integers: `Sigma` and `LIF`, which Lava ships for Loihi 2, TC-LIF, and synapses between.
 
-One graph serves three uses: `run_graph` computes it in NumPy, `lava.stock_build` makes it of Lava's own unmodified
-processes, and a conformance vector carries it to a chip. A step, for all of them:
+One graph serves three uses: `run_graph` computes it in NumPy, `lava.hardware.build` makes it of Lava's own unmodified
+processes (TC-LIF is ours, or microcode), and a conformance vector carries it to a chip. A step, for all of them:
 
     every edge delivers what its source sent in the step before;  every node adds up, updates, and sends
 
@@ -18,11 +18,22 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.step import int32, lif
-from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, MANT_MAX, STATE_MAX, FormatError, Synapses, check_range
+from tclif_neuro.fixed.step import int32, lif, tclif_delayed, tclif_immediate
+from tclif_neuro.network import (
+    ACT_SHIFT,
+    DECAY_ONE,
+    MANT_MAX,
+    STATE_MAX,
+    FormatError,
+    Synapses,
+    TCLIFNeuron,
+    check_range,
+)
 
 Ints = npt.NDArray[np.int64]
-Kind = Literal["source", "sigma", "lif"]
+Kind = Literal["source", "sigma", "lif", "tclif"]
+KINDS = ("source", "sigma", "lif", "tclif")
+ONCE = 2**31 - 1  # a reset interval that no run reaches
 MESSAGE_BITS = 24  # of a graded spike between stock neurons
 
 
@@ -34,6 +45,8 @@ class Node:
     sigma: `sigma <- sigma + in`, and sends sigma in every step.
     lif: Lava's bit-accurate LIF, see `fixed.step.lif`, with Lava's own parameters: du (to which Lava adds 1), dv, vth,
         bias_mant [size] and bias_exp. reset_step: the run's step, from 1, that begins with u = v = 0; 0 for none.
+    tclif: `fixed.step.tclif_delayed` or `tclif_immediate` with the coefficients of `neuron`, and the same bias.
+        reset_step: the step that begins with both compartments at 0, no spike before, and the first row of a schedule.
     """
 
     name: str
@@ -45,10 +58,17 @@ class Node:
     bias_mant: npt.NDArray[Any] | None = None
     bias_exp: int = 0
     reset_step: int = 0
+    neuron: TCLIFNeuron | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("source", "sigma", "lif"):
-            raise FormatError(f"node {self.name}: kind {self.kind!r} is none of source, sigma, lif")
+        if self.kind not in KINDS:
+            raise FormatError(f"node {self.name}: kind {self.kind!r} is none of {', '.join(KINDS)}")
+        if (self.neuron is not None) != (self.kind == "tclif"):
+            raise FormatError(f"node {self.name}: coefficients of TC-LIF belong to the kind tclif, and to it alone")
+        for table in ("a1", "a2", "b1", "b2") if self.neuron is not None else ():
+            width = getattr(self.neuron, table).shape[-1]
+            if width not in (1, self.size):
+                raise FormatError(f"node {self.name}: {table} has {width} coefficients for {self.size} neurons")
         check_range(f"node {self.name}: size", self.size, 1, 2**20)
         check_range(f"node {self.name}: du", self.du, 0, DECAY_ONE - 1)
         check_range(f"node {self.name}: dv", self.dv, 0, DECAY_ONE)
@@ -141,9 +161,10 @@ class Graph:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GraphRun:
-    """What the observed nodes sent, [steps, B, size] each; the last (u, v) of every LIF; how often 24 bits were left.
+    """What the observed nodes sent, [steps, B, size] each; every neuron's last states; how often 24 bits were left.
 
-    left: for each node, how often a sigma went beyond 24 bits or a current or potential out of its range.
+    final: (u, v) of a LIF, (dendrite, soma) of a TC-LIF. left: for each node, how often a sigma went beyond 24 bits or
+    a state out of its range.
     """
 
     sent: dict[str, npt.NDArray[np.int32]]
@@ -155,13 +176,16 @@ class GraphRun:
 class Rules:
     """What Lava's processes do where a chip might do something else; conformance vectors try others.
 
-    deliver: an edge and what its source sent -> what arrives. delay: the steps that takes. lif: the neuron's step.
-    sigma: what becomes of a sum. sends_always: whether a sigma also sends what has not changed.
+    deliver: an edge and what its source sent -> what arrives. delay: the steps that takes. lif: the neuron's step;
+    delayed, immediate: TC-LIF's, by its reset. sigma: what becomes of a sum. sends_always: whether a sigma also sends
+    what has not changed.
     """
 
     deliver: Callable[[Edge, Ints], Ints] = Edge.deliver
     delay: int = 1
     lif: Callable[..., tuple[Any, Any, Any, Any]] = lif
+    delayed: Callable[..., tuple[Any, Any, Any, Any, Any]] = tclif_delayed
+    immediate: Callable[..., tuple[Any, Any, Any, Any, Any]] = tclif_immediate
     sigma: Callable[[Ints], Ints] = int32
     sends_always: bool = True
 
@@ -172,7 +196,7 @@ def run_graph(
     """Run `graph` for `steps` steps on the input x [T, B, M], T <= steps, from rest; by the `rules` of Lava."""
     rules, batch = rules or Rules(), x.shape[1]
     rest = {node.name: np.zeros((batch, node.size), np.int64) for node in graph.nodes}
-    state = {name: np.stack([zero, zero]) for name, zero in rest.items()}
+    state = {name: np.stack([zero, zero, zero]) for name, zero in rest.items()}
     kept = {name: np.zeros((steps, batch, graph.node(name).size), np.int32) for name in observe}
     left, sent = dict.fromkeys(state, 0), deque([rest] * rules.delay, maxlen=rules.delay)
     for t in range(steps):
@@ -192,21 +216,41 @@ def run_graph(
         sent.append(now)
         for name in observe:
             kept[name][t] = now[name]
-    final = {node.name: (state[node.name][0], state[node.name][1]) for node in graph.nodes if node.kind == "lif"}
+    final = {name: (state[name][0], state[name][1]) for name in neurons_of(graph)}
     return GraphRun(sent=kept, final=final, left=left)
 
 
+def neurons_of(graph: Graph) -> tuple[str, ...]:
+    """The nodes that have two states: LIF and TC-LIF."""
+    return tuple(node.name for node in graph.nodes if node.kind in ("lif", "tclif"))
+
+
 def _advance(node: Node, state: Ints, a_in: Ints, t: int, rules: Rules) -> tuple[Ints, Ints, int]:
-    """A step of a sigma or LIF node: its state, what it sends, and how often it left its 24 bits."""
+    """A step of a node: its state [3, B, N], what it sends, and how often it left its 24 bits."""
     if node.kind == "sigma":
         sigma = rules.sigma(state[0] + a_in)
         out = sigma if rules.sends_always else sigma * (sigma != state[0])
-        return np.stack([sigma, state[1]]), out, int((np.abs(sigma) > STATE_MAX).sum())
-    u, v = np.zeros_like(state) if t + 1 == node.reset_step else state
-    act, vth = int32(a_in << ACT_SHIFT), node.vth << ACT_SHIFT
-    decays = DECAY_ONE - node.du - 1, DECAY_ONE - node.dv
-    u, v, spike, left = rules.lif(u, v, act, node.bias, *decays, vth)
-    return np.stack([u, v]), spike, int(left.sum())
+        return np.stack([sigma, *state[1:]]), out, int((np.abs(sigma) > STATE_MAX).sum())
+    u, v, fired = np.zeros_like(state) if t + 1 == node.reset_step else state
+    if node.neuron is not None:
+        u, v, spike, left = _advance_tclif(node, node.neuron, (u, v, fired), a_in, t, rules)
+    else:
+        act, vth = int32(a_in << ACT_SHIFT), node.vth << ACT_SHIFT
+        decays = DECAY_ONE - node.du - 1, DECAY_ONE - node.dv
+        u, v, spike, left = rules.lif(u, v, act, node.bias, *decays, vth)
+    return np.stack([u, v, spike]), spike, int(left.sum())
+
+
+def _advance_tclif(
+    node: Node, neuron: TCLIFNeuron, state: tuple[Ints, Ints, Ints], a_in: Ints, t: int, rules: Rules
+) -> tuple[Ints, Ints, Ints, Ints]:
+    now = (t + 1 - node.reset_step) % ONCE if node.reset_step else t
+    row = min(now, len(neuron.a1) - 1)
+    coefficients = (np.asarray(c, np.int64) for c in (neuron.a1[row], neuron.a2[row], neuron.b1, neuron.b2))
+    advance = rules.delayed if neuron.reset == "delayed" else rules.immediate
+    act = (a_in << ACT_SHIFT) + node.bias
+    dendrite, soma, spike, left, _ = advance(*state, act, *coefficients, neuron.gamma, neuron.vth)
+    return dendrite, soma, spike, left
 
 
 def joined(edges: list[Edge]) -> tuple[Edge, ...]:

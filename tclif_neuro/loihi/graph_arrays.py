@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.loihi.graph import Edge, Graph, Node
-from tclif_neuro.network import FormatError
+from tclif_neuro.network import FormatError, TCLIFNeuron
 from tclif_neuro.text import quoted
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 _NODE = {"name": str, "kind": str, "size": int, "du": int, "dv": int, "vth": int, "bias_exp": int, "reset_step": int}
+_TABLES = ("a1", "a2", "b1", "b2")
+_NEURON = {"vth_mant": int, "gamma_mant": int, "reset": str}
 _EDGE = {"source": str, "targets": list, "exponent": int, "message_bits": int}
 MAX_PARTS = 10_000  # nodes or edges
 
@@ -28,6 +30,10 @@ def to_arrays(graph: Graph) -> tuple[str, Arrays]:
         if node.bias_mant is not None:
             entry["bias"] = f"bias{len(arrays)}"
             arrays[entry["bias"]] = np.asarray(node.bias_mant, np.int32)
+        if node.neuron is not None:
+            tables = {table: f"{table}.{len(arrays) + i}" for i, table in enumerate(_TABLES)}
+            arrays |= {name: np.asarray(getattr(node.neuron, table)) for table, name in tables.items()}
+            entry["neuron"] = {key: getattr(node.neuron, key) for key in _NEURON} | tables
         nodes.append(entry)
     for edge in graph.edges:
         entry = {key: getattr(edge, key) for key in _EDGE} | {"weight": f"weight{len(arrays)}"}
@@ -68,7 +74,15 @@ def _node(entry: dict[str, Any], arrays: Arrays) -> Node:
     bias = _array(entry["bias"], arrays) if "bias" in entry else None
     if bias is not None and bias.shape != (fields["size"],):
         raise FormatError(f"graph: the bias of {quoted(fields['name'])} has the shape {list(bias.shape)}")
-    return Node(**fields, bias_mant=bias)
+    neuron = _neuron(entry["neuron"], arrays) if "neuron" in entry else None
+    return Node(**fields, bias_mant=bias, neuron=neuron)
+
+
+def _neuron(entry: Any, arrays: Arrays) -> TCLIFNeuron:
+    if not isinstance(entry, dict):
+        raise FormatError(f"graph: node neuron: an object expected, got {quoted(entry)}")
+    fields = _fields(entry, _NEURON, "neuron") | {table: _array(entry.get(table), arrays) for table in _TABLES}
+    return TCLIFNeuron(**fields)
 
 
 def _edge(entry: dict[str, Any], arrays: Arrays) -> Edge:

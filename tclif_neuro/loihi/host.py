@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Literal
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.text import clean, cut
+from tclif_neuro.text import clean, cut, quoted
 
 INRC = "Intel's lava-loihi, from its INRC only"
 NEEDED = {
     "lava.magma.compiler": "lava-nc (pip install lava-nc)",
     "lava.utils.loihi2_profiler": INRC,
     "lava.magma.core.model.nc": INRC,
+    "lava.proc.embedded_io.spike": INRC,
     "nxcore": INRC,
 }
 GENERATIONS = ("N2A2", "N3B2", "N3B3", "N3C1", "N3D1")
@@ -87,6 +88,22 @@ def probe(target: Target) -> HostReport:
     except HostError as error:
         missing.append(f"missing: {error}")
     return HostReport(packages=packages, missing=tuple(missing))
+
+
+def check_ncmodel(name: str) -> None:
+    """Raise `HostError` unless `name` is "package.module:Class"."""
+    module, colon, attribute = name.partition(":")
+    if not (colon and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+        raise HostError(f"ncmodel {quoted(name)}: package.module:Class expected")
+
+
+def missing_ncmodel(name: str) -> tuple[str, ...]:
+    """What a microcode model of TC-LIF lacks, a line each, by its name and files alone; "": no model was named."""
+    if not name:
+        what = "microcode of TC-LIF, whose tools are INRC's; name a class that you wrote"
+        return (f"missing: --ncmodel package.module:Class: {what}",)
+    module = name.partition(":")[0]
+    return () if is_installed(module) else (f"missing: {module}: of --ncmodel {name}; is it on the PYTHONPATH?",)
 
 
 def is_installed(module: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tclif_neuro.loihi.limits import Board
 from tclif_neuro.loihi.resources import Afferent, CoreUse, Population, core_use, weight_bits
-from tclif_neuro.loihi.stock import SOURCE, TICKS, StockNetwork, to_stock
+from tclif_neuro.loihi.stock import SOURCE, TICKS, ChipNetwork, to_stock
 from tclif_neuro.network import Layer, QuantizedNetwork, TCLIFNeuron
 
 Path = Literal["lif", "stock", "microcode"]
@@ -69,7 +69,7 @@ class Placement:
         return all(layer.parts for layer in self.layers) and self.cores <= self.board.all_cores
 
 
-def place(net: QuantizedNetwork, board: Board, path: Path, stock: StockNetwork | None = None) -> Placement:
+def place(net: QuantizedNetwork, board: Board, path: Path, stock: ChipNetwork | None = None) -> Placement:
     """Lay `net` on `board`, layer by layer, core by core. stock: what `to_stock` made of it, on that path.
 
     Raises `StockError` where the path is "stock" and a layer has no stock form.
@@ -139,7 +139,7 @@ def _groups(layer: Layer) -> int:
     return len(np.unique(np.stack([np.broadcast_to(t, layer.size) for t in tables]), axis=1).T)
 
 
-def stock_demands(stock: StockNetwork) -> list[tuple[Population, ...]]:
+def stock_demands(stock: ChipNetwork) -> list[tuple[Population, ...]]:
     """Each layer's nodes as populations, with every synapse of the graph."""
     targets = {node.name: 0 for node in stock.graph.nodes}
     afferents: dict[str, list[Afferent]] = {node.name: [] for node in stock.graph.nodes}

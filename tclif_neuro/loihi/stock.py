@@ -71,13 +71,22 @@ class StockLoss:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StockNetwork:
-    """A network on stock neurons: the graph, for each layer its first step (from 1), what was lost, and its origin."""
+class ChipNetwork:
+    """A network as a graph of processes: for each layer its first step (from 1), what was lost, and its origin.
+
+    adapter_steps: by which the input is late, through the adapter between host and chip; an output adapter takes as
+    many, which the graph does not feel. loss: of each two-compartment layer made of stock neurons.
+    """
 
     net: QuantizedNetwork
     graph: Graph
     first_steps: tuple[int, ...]
-    loss: tuple[StockLoss, ...]
+    loss: tuple[StockLoss, ...] = ()
+    adapter_steps: int = 0
+
+    def is_expanded(self, layer: int) -> bool:
+        """Whether the layer is made of three nodes per neuron: dendrites, somas, and what fires a step later."""
+        return any(loss.layer == layer for loss in self.loss)
 
     @property
     def processes(self) -> int:
@@ -100,15 +109,17 @@ def output_name(layer: int) -> str:
     return f"{layer}.F"
 
 
-def to_stock(net: QuantizedNetwork, calibration: npt.ArrayLike | None = None) -> StockNetwork:
+def to_stock(net: QuantizedNetwork, calibration: npt.ArrayLike | None = None, *, adapter_steps: int = 0) -> ChipNetwork:
     """`net` on stock neurons. calibration: float inputs [T, B, M] that show how far the somas go.
+
+    adapter_steps: see `ChipNetwork`.
 
     Raises `StockError` where a layer has no stock form: a schedule, couplings off the lattice, numbers that no two
     weights make, a LIF layer that could fire before its sample begins.
     """
     peaks = _peaks(net, calibration)
     nodes, edges, loss, firsts = [Node(name=SOURCE, kind="source", size=net.inputs)], [], [], []
-    upstream, first = SOURCE, 2
+    upstream, first = SOURCE, 2 + adapter_steps
     for i, layer in enumerate(net.layers):
         bits = 0 if i else net.input.bits
         firsts.append(first)
@@ -119,16 +130,17 @@ def to_stock(net: QuantizedNetwork, calibration: npt.ArrayLike | None = None) ->
             loss.append(built[2])
         else:
             _check_start(net, i)
-            nodes.append(_lif_node(i, layer, first))
-            edges += _lif_edges(i, layer, upstream, bits)
+            nodes.append(lif_node(i, layer, first))
+            edges += layer_edges(i, layer, upstream, bits)
         upstream, first = output_name(i), first + (2 if is_stock(layer) else 1)
-    ticks, chain = _ticks(max(firsts) - 1)
+    ticks, chain = tick_chain(max(firsts) - 1)
     edges = [_widened(edge, ticks.size) for edge in edges]
     if any(edge.source == TICKS for edge in edges):
         nodes.append(ticks)
         edges += chain
     graph = Graph(nodes=tuple(nodes), edges=tuple(edges))
-    return StockNetwork(net=net, graph=graph, first_steps=tuple(firsts), loss=tuple(loss))
+    firsts_, losses = tuple(firsts), tuple(loss)
+    return ChipNetwork(net=net, graph=graph, first_steps=firsts_, loss=losses, adapter_steps=adapter_steps)
 
 
 def _peaks(net: QuantizedNetwork, calibration: npt.ArrayLike | None) -> list[float]:
@@ -149,7 +161,8 @@ def _check_start(net: QuantizedNetwork, i: int) -> None:
         raise StockError("neuron-format", i, "its bias lets a LIF fire before its sample begins; train without a bias")
 
 
-def _lif_node(i: int, layer: Layer, first: int) -> Node:
+def lif_node(i: int, layer: Layer, first: int) -> Node:
+    """A layer of LIF as a node, whose sample begins in the run's step `first`."""
     neuron = layer.neuron
     assert isinstance(neuron, LIFNeuron)
     return Node(
@@ -165,7 +178,8 @@ def _lif_node(i: int, layer: Layer, first: int) -> Node:
     )
 
 
-def _lif_edges(i: int, layer: Layer, upstream: str, bits: int) -> list[Edge]:
+def layer_edges(i: int, layer: Layer, upstream: str, bits: int) -> list[Edge]:
+    """A layer's own matrices as edges to its node; bits: of a message from `upstream`, 0 for spikes."""
     pairs: list[tuple[str, int, Synapses | None]] = [(upstream, bits, layer.synapses)]
     pairs.append((output_name(i), 0, layer.recurrent))
     return [
@@ -175,7 +189,7 @@ def _lif_edges(i: int, layer: Layer, upstream: str, bits: int) -> list[Edge]:
     ]
 
 
-def _ticks(length: int) -> tuple[Node, list[Edge]]:
+def tick_chain(length: int) -> tuple[Node, list[Edge]]:
     """A chain of LIF, of which number j fires in every step from j + 1 on; the first is driven by its bias."""
     drive = np.zeros(length, np.int64)
     drive[0] = 2
@@ -342,4 +356,4 @@ class _Builder:
         ]
 
 
-__all__ = ["DRIFT", "INTEGER_MAX", "StockError", "StockLoss", "StockNetwork", "is_stock", "output_name", "to_stock"]
+__all__ = ["DRIFT", "INTEGER_MAX", "ChipNetwork", "StockError", "StockLoss", "is_stock", "output_name", "to_stock"]

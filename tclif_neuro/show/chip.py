@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,16 @@ def _estimates(result: MapResult) -> Sheet:
     return Sheet(title=title, columns=("what", "value", "unit", "from"), rows=rows)
 
 
+def _placed(result: DeployResult) -> list[tuple[str, str]]:
+    """How many processes became which model, and where."""
+    rows = []
+    for on_host, place in ((False, "on cores"), (True, "on the host's CPU")):
+        models = Counter(choice.model for choice in result.placement if choice.on_host == on_host)
+        if models:
+            rows.append((place, ", ".join(f"{count} {model}" for model, count in sorted(models.items()))))
+    return rows
+
+
 def deploy_parts(result: DeployResult) -> list[Sheet | str]:
     """What was run, and how it compares."""
     rows = [
@@ -131,6 +142,8 @@ def deploy_parts(result: DeployResult) -> list[Sheet | str]:
         ("accuracy there", share(result.accuracy)),
         ("accuracy of the network of integers", share(result.reference_accuracy)),
         ("spikes in both, of those in either", ", ".join(share(c) for c in result.coincidence) or share(None)),
+        *_placed(result),
+        *((f"profile: {key}", ", ".join(number(v) for v in values)) for key, values in result.profile.items()),
         *(("environment", f"{key}={value}") for key, value in result.environment.items()),
         ("wrote", str(result.folder)),
     ]

@@ -58,6 +58,26 @@ def test_a_dry_run_stops_before_the_run(folder, tmp_path):
     assert (tmp_path / "report.json").exists() and not (tmp_path / "spikes.npz").exists()
 
 
+def test_microcode_is_named_looked_for_and_never_run_on_a_cpu(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    net, here = folder / "tiny.net", ("-o", tmp_path / "out", "--path", "microcode")
+    board = ("deploy", net, *here, "--target", "loihi2", "--partition", "kp")
+    for named, lacking in (((), "--ncmodel package.module:Class"), (("--ncmodel", "no.such:Model"), "no.such: of")):
+        refusing = tclif(*board, *named)
+        assert (
+            refusing.exit_code == 2 and f"missing: {lacking}" in refusing.stderr and "Traceback" not in refusing.output
+        )
+    assert "of --ncmodel" not in tclif(*board, "--ncmodel", "json.decoder:JSONDecoder").output
+    refused(tclif(*board, "--ncmodel", "json"), "package.module:Class expected")
+    refused(tclif("deploy", net, *here, "--target", "cpu", "--ncmodel", "a.b:C"), "microcode runs on a board alone")
+    refused(tclif("deploy", net, *here, "--target", "cpu", "--profile"), "tclif map --samples N", "estimates")
+    assert not (tmp_path / "out").exists()
+    found = run(*board, "--ncmodel", "a.b:C", "--dry-run")
+    assert found["path"] == "microcode" and found["placement"] == [] and found["adapter_steps"] == 1
+    assert tclif("check", net, "--path", "microcode").exit_code == 1
+    assert tclif("check", net, "--path", "microcode", "--ncmodel", "a.b:C").exit_code == 0
+
+
 def test_conformance_vectors_that_nobody_ran(tmp_path):
     file = tmp_path / "vectors.h5"
     assert run("conformance", "write", "-o", file)["vectors"] > 20
@@ -72,8 +92,12 @@ def test_conformance_vectors_that_nobody_ran(tmp_path):
 def test_deploy_on_the_cpu_gives_the_bits_of_the_reference(folder, tmp_path, path):
     found = run("deploy", folder / "tiny.net", "-o", tmp_path, "--target", "cpu", "--path", path, "--samples", 2)
     assert found["identical"] is True and found["cores"] >= 1
+    processes = {choice["process"] for choice in found["placement"]}
+    assert processes >= ({"Sigma", "LIF", "Sink"} if path == "stock" else {"TCLIF", "Dense", "Sink"})
+    assert all(choice["on_host"] and choice["model"] for choice in found["placement"]) and found["seconds"] > 0
     with np.load(tmp_path / "spikes.npz") as kept:
         assert kept["counts_0"].shape == (2, 12)
+        np.testing.assert_array_equal(kept["spikes_0"].sum(axis=0), kept["counts_0"])
 
 
 def test_export_says_whether_stock_neurons_can_be_the_network(folder, tmp_path):

@@ -1,14 +1,21 @@
 """Networks on stock neurons: what Lava's own unmodified processes give is `loihi.run_stock`'s, to the bit."""
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
+from tclif_neuro.fixed.reference import run_reference
+from tclif_neuro.fixed.run import encode
 from tclif_neuro.lava.guarding.guard import LavaError
-from tclif_neuro.lava.stock.job import run_graph_in_lava, run_stock
+from tclif_neuro.lava.hardware.job import run_graph_in_lava, run_network_in_lava, run_stock
+from tclif_neuro.loihi.direct import to_direct
 from tclif_neuro.loihi.graph import Edge, Graph, Node, run_graph
 from tclif_neuro.loihi.stock import StockError, to_stock
+from tclif_neuro.loihi.stock_run import run_network, same_run, sent_spikes
 from tclif_neuro.loihi.stock_run import run_stock as expected_run
 from tests.loihi.nets import lif, network, spikes, tclif
 
@@ -68,6 +75,32 @@ def test_three_layers_a_lif_and_a_readout(reset, processes):
     assert processes.alive() == []
 
 
+def test_a_network_on_its_own_neurons_through_adapters_and_what_ran_where(processes):
+    """TC-LIF of both resets and a schedule, a bias that has to be quenched, a readout: the path microcode on a CPU."""
+    rng = np.random.default_rng(8)
+    loud = replace(tclif(rng, 6, 8, recurrent=True), bias_mant=np.full(8, 4000), bias_exp=7)
+    loud = replace(loud, neuron=replace(loud.neuron, vth_mant=3000))
+    adaptive = tclif(rng, 8, 5, gain=1, reset="immediate", a1=[[4096], [3000]], a2=[[4000], [2000]])
+    net = network(loud, adaptive, lif(rng, 5, 3, readout=True, v_decay=9))
+    x = spikes(rng, 25, 2, 6, rate=0.3)
+    direct, encoded = to_direct(net, adapter_steps=1), encode(net, x)
+    done = run_network_in_lava(direct, encoded.values)
+    assert same_run(direct, done.got, run_network(direct, encoded.values))
+    for a, b in zip(sent_spikes(direct, done.got, 25), run_reference(net, x, record=True).spikes, strict=True):
+        np.testing.assert_array_equal(a, b)
+    models = Counter(choice.model for choice in done.placement)
+    assert models["PyTCLIFFixed"] == 2 and models["PySparseModelBitAcc"] == 4  # adapters: one in, three out
+    assert all(choice.on_host and choice.resources for choice in done.placement) and done.profile == {}
+    assert processes.alive() == []
+
+
+def test_the_stock_path_through_adapters():
+    rng = np.random.default_rng(9)
+    net = network(tclif(rng, 6, 5, recurrent=True), lif(rng, 5, 3, readout=True))
+    stock, values = to_stock(net, adapter_steps=1), encode(net, spikes(rng, 20, 1, 6, rate=0.3)).values
+    assert same_run(stock, run_network_in_lava(stock, values).got, run_network(stock, values))
+
+
 def test_sums_that_leave_24_and_32_bits_do_the_same():
     """A sigma wraps at 32 bits and says nothing; a LIF's current wraps at 24."""
     nodes = (
@@ -85,7 +118,8 @@ def test_sums_that_leave_24_and_32_bits_do_the_same():
     )
     graph = Graph(nodes=nodes, edges=edges)
     x = np.random.default_rng(6).integers(-128, 128, (40, 2, 2)).astype(np.int16)
-    found, right = (run(graph, x, 45, ("s", "t", "f")) for run in (run_graph_in_lava, run_graph))
+    names = ("s", "t", "f")
+    found, right = run_graph_in_lava(graph, x, 45, names).got, run_graph(graph, x, 45, names)
     for name in ("s", "t", "f"):
         np.testing.assert_array_equal(found.sent[name], right.sent[name], err_msg=name)
     np.testing.assert_array_equal(found.final["f"], right.final["f"])

@@ -9,28 +9,39 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tclif_neuro import lava
+import numpy as np
+
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.loihi import choose_path
 from tclif_neuro.cli.commands.outputs import save_arrays
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_whole
-from tclif_neuro.compare.runs import compare_runs
 from tclif_neuro.errors import TclifError
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.reference import run_reference
-from tclif_neuro.fixed.run import Run
+from tclif_neuro.fixed.run import Run, encode
+from tclif_neuro.lava.hardware.job import run_network_in_lava
+from tclif_neuro.lava.hardware.machine import ADAPTER_STEPS, HardwareRun, Machine
+from tclif_neuro.lava.hardware.machine import Choice as Chosen
 from tclif_neuro.loihi.checks import Finding, Question, check
-from tclif_neuro.loihi.host import HostError, Target, choose, environment, probe, read_sinfo
+from tclif_neuro.loihi.direct import to_direct
+from tclif_neuro.loihi.host import (
+    HostError,
+    Target,
+    check_ncmodel,
+    choose,
+    environment,
+    missing_ncmodel,
+    probe,
+    read_sinfo,
+)
 from tclif_neuro.loihi.limits import find_board
 from tclif_neuro.loihi.mapper import Path as ChipPath
 from tclif_neuro.loihi.mapper import place
-from tclif_neuro.loihi.stock import StockNetwork, to_stock
-from tclif_neuro.loihi.stock_run import run_stock
-from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.loihi.stock import ChipNetwork, to_stock
+from tclif_neuro.loihi.stock_run import as_run, run_network, same_run, sent_spikes
 from tclif_neuro.netx import load
 from tclif_neuro.show.tables import as_json
 
-NAMES = ("reference", "Lava")
 PACKAGES = ("tclif-neuro", "lava-nc", "lava-dl", "lava-loihi", "numpy")
 
 
@@ -42,7 +53,10 @@ class LoihiMissing(TclifError):
 
 @dataclass(frozen=True, kw_only=True)
 class DeployOptions:
-    """target: "cpu" or "loihi2". path, board: as of `tclif check`. dry_run: stop before the run."""
+    """target: "cpu" or "loihi2". path, board, ncmodel: as of `tclif check`. dry_run: stop before the run.
+
+    profile: measure with Lava's profilers, which only a board has.
+    """
 
     target: str
     path: str
@@ -50,6 +64,8 @@ class DeployOptions:
     where: Target
     timeout: float | None = None
     dry_run: bool = False
+    ncmodel: str = ""
+    profile: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +73,8 @@ class DeployResult:
     """What was done. identical: whether Lava gave the bits of the path's reference; None if nothing was run.
 
     coincidence: of all spikes in either, the share in both, of the path and the network of integers, layer by layer.
-    environment: what the driver would get, on a board.
+    environment: what the driver would get, on a board. adapter_steps: how late an adapter makes a message, either way.
+    placement: what Lava chose for every process. seconds, profile: of the run, see `HardwareRun`.
     """
 
     file: Path
@@ -71,6 +88,10 @@ class DeployResult:
     reference_accuracy: float | None
     coincidence: tuple[float, ...]
     environment: dict[str, str]
+    adapter_steps: int
+    placement: tuple[Chosen, ...]
+    seconds: float | None
+    profile: dict[str, tuple[float, ...]]
     versions: dict[str, str]
     folder: Path
 
@@ -82,23 +103,21 @@ def deploy_file(
 
     Raises `LoihiMissing` for the target "loihi2" without a board, `TclifError` if a check finds an error.
     """
+    _check_options(options)
     net = load(file)
     path = choose_path(net, options.path)
     if options.target == "loihi2" and not options.dry_run:
-        _require_board(options.where)
-    batch = load_whole(net, choice)
-    findings = check(net, Question(board=find_board(options.board), path=path, ncmodel=options.target == "cpu"))
+        _require_board(options, path)
+    batch, board = load_whole(net, choice), find_board(options.board)
+    ours = options.target == "cpu" or bool(options.ncmodel)  # a model of the neuron is at hand
+    findings = check(net, Question(board=board, path=path, ncmodel=ours))
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise TclifError(f"{file}: {errors[0].code}: {errors[0].text}; see `tclif check`")
-    if options.target == "loihi2" and path == "microcode":
-        raise TclifError("path microcode: a model must be yours; this version runs the paths lif and stock on a board")
-    stock = to_stock(net) if path == "stock" else None
-    cores = place(net, find_board(options.board), path, stock).cores
-    run, wanted = None, None
-    if not options.dry_run:
-        run, wanted = _execute(net, stock, batch, options, tell), _expected(net, stock, batch)
+    network = (to_stock if path == "stock" else to_direct)(net, adapter_steps=ADAPTER_STEPS)
+    cores = place(net, board, path, network if path == "stock" else None).cores
     reference = run_reference(net, batch.x, record=True)
+    done = None if options.dry_run else _execute(network, batch, options, tell)
     result = DeployResult(
         file=file,
         target=options.target,
@@ -106,49 +125,62 @@ def deploy_file(
         samples=len(batch),
         cores=cores,
         findings=findings,
-        identical=None if run is None or wanted is None else compare_runs(net, wanted, run, names=NAMES).identical,
-        accuracy=None if run is None else _accuracy(run, batch),
         reference_accuracy=_accuracy(reference, batch),
-        coincidence=() if run is None else _coincidence(run, reference),
         environment=environment(options.where) if options.target == "loihi2" else {},
+        adapter_steps=network.adapter_steps,
+        placement=() if done is None else done.placement,
+        seconds=None if done is None else done.seconds,
+        profile={} if done is None else done.profile,
         versions={name: _version(name) for name in PACKAGES},
         folder=folder,
+        **_compared(network, batch, done, reference),
     )
-    _write(result, run)
+    _write(result, network, batch, done)
     return result
 
 
-def _require_board(where: Target) -> None:
-    missing = probe(where).missing
+def _check_options(options: DeployOptions) -> None:
+    if options.ncmodel:
+        check_ncmodel(options.ncmodel)
+    if options.target == "cpu" and options.ncmodel:
+        raise TclifError("--ncmodel: microcode runs on a board alone; on a CPU our own model of the neuron does")
+    if options.target == "cpu" and options.profile:
+        raise TclifError("--profile: measures a board; of a CPU run, `tclif map --samples N` has estimates")
+
+
+def _require_board(options: DeployOptions, path: ChipPath) -> None:
+    missing = list(probe(options.where).missing)
+    if path == "microcode":
+        missing += missing_ncmodel(options.ncmodel)
     if missing:
         lines = "\n".join(missing)
         raise LoihiMissing(f"there is no board to run on\n{lines}\n--target cpu runs the same network")
 
 
-def _execute(
-    net: QuantizedNetwork, stock: StockNetwork | None, batch: Batch, options: DeployOptions, tell: Tell | None
-) -> Run:
-    """The last step: on Lava's CPU models, or on a board, where a network of LIF is its own stock form."""
+def _execute(network: ChipNetwork, batch: Batch, options: DeployOptions, tell: Tell | None) -> HardwareRun:
+    """The last step: on Lava's CPU models, with stand-ins for the adapters, or on a board."""
     board = environment(options.where) if options.target == "loihi2" else None
-    if stock is None and board is None:
-        return lava.run(net, batch.x, record=True, timeout=options.timeout, progress=tell)
-    from tclif_neuro.lava.stock.job import run_stock as run_in_lava
-
-    timeout = options.timeout
-    return run_in_lava(stock or to_stock(net), batch.x, record=True, timeout=timeout, progress=tell, board=board)
+    machine = Machine(environment=board, ncmodel=options.ncmodel, profile=options.profile)
+    values = encode(network.net, batch.x).values
+    return run_network_in_lava(network, values, machine, timeout=options.timeout, progress=tell)
 
 
-def _expected(net: QuantizedNetwork, stock: StockNetwork | None, batch: Batch) -> Run:
-    return run_reference(net, batch.x, record=True) if stock is None else run_stock(stock, batch.x, record=True)
-
-
-def _coincidence(run: Run, reference: Run) -> tuple[float, ...]:
-    shares = []
-    for p, q in zip(run.layers, reference.layers, strict=True):
-        if p.recorded is not None:
-            either = int((p.spikes | q.spikes).sum())
-            shares.append(float((p.spikes & q.spikes).sum() / either) if either else 1.0)
-    return tuple(shares)
+def _compared(network: ChipNetwork, batch: Batch, done: HardwareRun | None, reference: Run) -> dict[str, Any]:
+    """Whether the bits are the path's; on its own neurons, also the network's. Accuracy, coinciding spikes."""
+    if done is None:
+        return {"identical": None, "accuracy": None, "coincidence": ()}
+    encoded = encode(network.net, batch.x)
+    run = as_run(network, encoded, done.got, record=False)
+    identical = same_run(network, done.got, run_network(network, encoded.values))
+    pairs = list(zip(sent_spikes(network, done.got, len(encoded.values)), reference.spikes, strict=True))
+    if not network.loss:
+        identical &= all(np.array_equal(*pair) for pair in pairs) and np.array_equal(run.logits, reference.logits)
+    coincidence = []
+    for layer, (spikes, right) in zip(network.net.layers, pairs, strict=True):
+        either = int((spikes | right).sum())
+        if not layer.readout:
+            coincidence.append(float((spikes & right).sum() / either) if either else 1.0)
+    return {"identical": identical, "accuracy": _accuracy(run, batch), "coincidence": tuple(coincidence)}
 
 
 def _accuracy(run: Run, batch: Batch) -> float | None:
@@ -162,11 +194,14 @@ def _version(package: str) -> str:
         return ""
 
 
-def _write(result: DeployResult, run: Run | None) -> None:
+def _write(result: DeployResult, network: ChipNetwork, batch: Batch, done: HardwareRun | None) -> None:
     result.folder.mkdir(parents=True, exist_ok=True)
-    if run is not None:
+    if done is not None:
+        encoded = encode(network.net, batch.x)
+        run = as_run(network, encoded, done.got, record=False)
         arrays: dict[str, Any] = {f"counts_{i}": layer.counts for i, layer in enumerate(run.layers)}
-        arrays |= {f"spikes_{i}": layer.spikes for i, layer in enumerate(run.layers) if layer.recorded}
+        sent = sent_spikes(network, done.got, len(encoded.values))
+        arrays |= {f"spikes_{i}": spikes for i, spikes in enumerate(sent)}
         save_arrays(result.folder / "spikes.npz", {"logits": run.logits, **arrays})
     text = as_json(result)
     write_atomically(result.folder / "report.json", lambda file: file.write(text.encode()))

@@ -12,6 +12,7 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.loihi.checks import Finding, Question, check
 from tclif_neuro.loihi.estimates import Estimate, Operations, count_operations, estimates
+from tclif_neuro.loihi.host import check_ncmodel
 from tclif_neuro.loihi.limits import find_board
 from tclif_neuro.loihi.mapper import PATHS, Placement, place
 from tclif_neuro.loihi.mapper import Path as ChipPath
@@ -65,12 +66,20 @@ def choose_path(net: QuantizedNetwork, asked: str) -> ChipPath:
     return "stock"
 
 
-def check_file(file: Path, *, board: str, path: str, samples: int | None, one_run: bool, choice: Choice) -> CheckResult:
-    """Check the network in `file`; on the first `samples` samples of `choice`, if given."""
+def check_file(
+    file: Path, *, board: str, path: str, samples: int | None, one_run: bool, choice: Choice, ncmodel: str = ""
+) -> CheckResult:
+    """Check the network in `file`; on the first `samples` samples of `choice`, if given.
+
+    ncmodel: "package.module:Class", a microcode model of the neuron, which is not looked at here.
+    """
+    if ncmodel:
+        check_ncmodel(ncmodel)
     net = load(file)
     way = choose_path(net, path)
     x = None if samples is None else load_whole(net, choice).x
-    findings = check(net, Question(board=find_board(board), path=way, samples=x, one_run=one_run))
+    asked = Question(board=find_board(board), path=way, samples=x, one_run=one_run, ncmodel=bool(ncmodel))
+    findings = check(net, asked)
     errors = sum(finding.severity == "error" for finding in findings)
     return CheckResult(file=file, board=board, path=way, samples=samples or 0, errors=errors, findings=findings)
 

@@ -59,11 +59,12 @@ def run_lava(
     tag: str = "fixed_pt",
     config: RunConfig | None = None,
     finish: Callable[[], None] | None = None,
+    tail: int = 0,
 ) -> None:
     """Run `process` and all that is connected to it for `steps` steps, then stop it.
 
     tag: which ProcessModels, "fixed_pt" or "floating_pt"; config: a run configuration of your own instead. finish:
-    called after the last step, while Vars can still be read.
+    called after the last step, while Vars can still be read. tail: steps after that, for what is still on its way.
 
     Raises `ActorFailure` as soon as one of the processes raises or dies.
     """
@@ -75,6 +76,8 @@ def run_lava(
             process.run(RunSteps(num_steps=steps))
             if finish is not None:
                 finish()
+            if tail:
+                process.run(RunSteps(num_steps=tail))
     except BaseException as error:
         actors = process.runtime._messaging_infrastructure.actors if process.runtime else []
         names = [_full_name(p) for p in executable.proc_builders]
