@@ -53,9 +53,9 @@ def inlined(function: Callable[..., Any], **names: Any) -> Any:
 
 
 def over_reals(function: Callable[..., Any], **names: Any) -> Any:
-    """`inlined`, for first arguments of float32 and float64, in whose type the integers of the source are then.
+    """`inlined`, for first arguments of float32 and float64, in whose type the numbers of the source are then.
 
-    Otherwise numba would widen a float32 that meets an integer to float64. For compiled code only.
+    Otherwise numba would widen a float32 that meets an integer or a Python float to float64. For compiled code only.
     """
 
     def stub(*_: Any) -> Any:
@@ -72,9 +72,10 @@ def over_reals(function: Callable[..., Any], **names: Any) -> Any:
 
 
 def _typed(function: Callable[..., Any], real: type, names: dict[str, Any]) -> Callable[..., Any]:
-    """`rebind` with the integers of the source, and those of `names`, as `real`."""
-    made = rebind(function, **{name: real(value) if type(value) is int else value for name, value in names.items()})
-    constants = (real(c) if type(c) is int else c for c in made.__code__.co_consts)
+    """`rebind` with the numbers of the source, and those of `names`, as `real`."""
+    numbers = {name: real(value) if type(value) in (int, float) else value for name, value in names.items()}
+    made = rebind(function, **numbers)
+    constants = (real(c) if type(c) in (int, float) else c for c in made.__code__.co_consts)
     code = made.__code__.replace(co_consts=tuple(constants))
     return FunctionType(code, made.__globals__, function.__name__)
 

@@ -98,7 +98,7 @@ def test_only_the_room_lava_imports_lava(source: Path) -> None:
     assert "lava" not in packages or room(module_name(source)) == "lava"
 
 
-@pytest.mark.parametrize("graph", [rooms()], ids=["rooms"])
+@pytest.mark.parametrize("graph", [rooms(), files()], ids=["rooms", "files"])
 def test_nothing_is_imported_in_a_circle(graph: dict[str, set[str]]) -> None:
     try:
         list(TopologicalSorter(graph).static_order())

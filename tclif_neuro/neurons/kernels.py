@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from tclif_neuro.compiled import kernel
+from tclif_neuro import dynamics
+from tclif_neuro.compiled import inlined, kernel, over_reals
 
 SEGMENT = 16  # steps between kept states
 BLOCK = 1024  # neurons (of one or several samples) in a task: their states stay in the first-level cache
@@ -24,6 +25,22 @@ TINY = 1e-30
 
 DELAYED, IMMEDIATE, ZERO = 0, 1, 2
 TRIANGLE, ARCTAN, FAST_SIGMOID = 0, 1, 2
+
+
+def _flush(x):
+    return 0 if abs(x) <= TINY else x  # a NaN stays one
+
+
+flush = over_reals(_flush, TINY=TINY)
+_mul, _sat = inlined(dynamics.mul), inlined(dynamics.sat)
+integrate = inlined(dynamics.integrate, mul=_mul, sat=_sat)
+fire = over_reals(dynamics.fire)
+reset = inlined(dynamics.reset, sat=_sat)
+reset_to_zero = inlined(dynamics.reset_to_zero)
+integrate_back = inlined(dynamics.integrate_back, mul=_mul, flush=flush)
+fire_back = inlined(dynamics.fire_back)
+reset_back = inlined(dynamics.reset_back)
+reset_to_zero_back = inlined(dynamics.reset_to_zero_back)
 
 
 class Neurons(NamedTuple):
@@ -42,10 +59,24 @@ class Neurons(NamedTuple):
     vth: Any
     k: Any
     one: Any
-    tiny: Any
     reset: int
     surrogate: int
     keep: bool
+
+
+class States(NamedTuple):
+    """UD, US and S of a layer, or dE/dUD, dE/dUS and dE/dS: arrays of the same shape."""
+
+    dendrite: Any
+    soma: Any
+    spike: Any
+
+
+class Reached(NamedTuple):
+    """UD and US before a reset of the same step, or before the step."""
+
+    dendrite: Any
+    soma: Any
 
 
 def tasks(batch: int, size: int) -> int:
@@ -59,13 +90,8 @@ def _block(task, batch, size):
     return task * group, min(batch, (task + 1) * group)
 
 
-@njit(inline="always")
-def _flush(x, zero, tiny):
-    return zero if abs(x) <= tiny else x  # a NaN stays one
-
-
 @njit
-def _fill_psi(surrogate, k, one, vth, soma, i, out):
+def fill_psi(surrogate, k, one, vth, soma, i, out):
     """out = psi(US - Vth), the surrogate derivative, for row i of `soma`; see `surrogate.Surrogate`."""
     if surrogate == TRIANGLE:
         for n in range(out.shape[0]):
@@ -82,41 +108,41 @@ def _fill_psi(surrogate, k, one, vth, soma, i, out):
 
 
 @njit
-def _advance(reset, a1, a2, row, b1, b2, scalars, current, t, b, dendrite, soma, spike, g, pre_dendrite, pre_soma, i):
-    """Step `t` of sample `b`: states in row g advance in place; row i of `pre_*` gets those before an immediate reset.
+def step(p, row, current, t, b, state, g, reached, i):
+    """Step `t` of sample `b`: row g of `state` advances in place; row i of `reached` gets UD, US before a reset.
 
     A loop for each reset: a branch inside would keep it from being vectorised. Whole arrays and indices are passed
     instead of rows, since making a view costs as much as updating some dozen neurons.
     """
-    gamma, vth, one, tiny = scalars
-    zero = one - one
-    if reset == DELAYED:
+    a1, a2, b1, b2, gamma, vth = p.a1, p.a2, p.b1, p.b2, p.gamma, p.vth
+    (dendrite, soma, spike), (reached_d, reached_s), zero = state, reached, p.one - p.one
+    if p.reset == DELAYED:
         for n in range(b1.shape[0]):
-            d = a1[row, n] * dendrite[g, n] + b1[n] * soma[g, n] + current[t, b, n] - gamma * spike[g, n]
-            s = a2[row, n] * soma[g, n] + b2[n] * d - vth * spike[g, n]
-            d, s = _flush(d, zero, tiny), _flush(s, zero, tiny)
-            dendrite[g, n] = pre_dendrite[i, n] = d
-            soma[g, n] = pre_soma[i, n] = s
-            spike[g, n] = one if s - vth >= zero else zero
+            d, s, _, _ = integrate(
+                dendrite[g, n], soma[g, n], current[t, b, n], gamma * spike[g, n], vth * spike[g, n],
+                a1[row, n], a2[row, n], b1[n], b2[n],
+            )  # fmt: skip
+            dendrite[g, n] = reached_d[i, n] = flush(d)
+            soma[g, n] = reached_s[i, n] = s = flush(s)
+            spike[g, n] = fire(s, vth)
         return
     for n in range(b1.shape[0]):
-        d = a1[row, n] * dendrite[g, n] + b1[n] * soma[g, n] + current[t, b, n]
-        s = a2[row, n] * soma[g, n] + b2[n] * d
-        pre_dendrite[i, n] = _flush(d, zero, tiny)
-        pre_soma[i, n] = _flush(s, zero, tiny)
-        spike[g, n] = one if s - vth >= zero else zero
-    if reset == IMMEDIATE:
+        d, s, _, _ = integrate(
+            dendrite[g, n], soma[g, n], current[t, b, n], zero, zero, a1[row, n], a2[row, n], b1[n], b2[n]
+        )
+        reached_d[i, n], reached_s[i, n] = flush(d), flush(s)
+        spike[g, n] = fire(s, vth)
+    if p.reset == IMMEDIATE:
         for n in range(b1.shape[0]):
-            dendrite[g, n] = pre_dendrite[i, n] - gamma * spike[g, n]
-            soma[g, n] = pre_soma[i, n] - vth * spike[g, n]
+            d, s, _ = reset(reached_d[i, n], reached_s[i, n], spike[g, n], gamma, vth)
+            dendrite[g, n], soma[g, n] = d, s
     else:
         for n in range(b1.shape[0]):
-            dendrite[g, n] = pre_dendrite[i, n]
-            soma[g, n] = pre_soma[i, n] * (one - spike[g, n])
+            dendrite[g, n], soma[g, n] = reached_d[i, n], reset_to_zero(reached_s[i, n], spike[g, n])
 
 
 @njit
-def _add_recurrent(current, weight, spikes, events, out):
+def add_recurrent(current, weight, spikes, events, out):
     """out = current + the rows of `weight` [N from, N to] whose neuron spiked, four at a time."""
     out[:] = current
     count = 0
@@ -145,88 +171,77 @@ def forward(task, p, current, state, spikes, kept, total):
     """
     steps, batch, size = current.shape
     first, last = _block(task, batch, size)
-    a1, a2, b1, b2, recurrent, reset = p.a1, p.a2, p.b1, p.b2, p.recurrent, p.reset
-    scalars, has_recurrent = (p.gamma, p.vth, p.one, p.tiny), p.recurrent.shape[0] > 0
+    has_recurrent = p.recurrent.shape[0] > 0
     driving = total if has_recurrent else current
-    dendrite, soma, spike = state[0, first:last], state[1, first:last], state[2, first:last]
-    pre_dendrite, pre_soma = np.zeros((1, size), current.dtype), np.zeros((1, size), current.dtype)
+    now = States(state[0, first:last], state[1, first:last], state[2, first:last])
+    reached = Reached(np.zeros((1, size), current.dtype), np.zeros((1, size), current.dtype))
     events = np.zeros(size, np.int64)
     for t in range(steps):
         if t % SEGMENT == 0:
-            kept[t // SEGMENT, 0, first:last] = dendrite
-            kept[t // SEGMENT, 1, first:last] = soma
-        row = min(t, a1.shape[0] - 1)
+            kept[t // SEGMENT, 0, first:last] = now.dendrite
+            kept[t // SEGMENT, 1, first:last] = now.soma
+        row = min(t, p.a1.shape[0] - 1)
         for g in range(last - first):
             b = first + g
             if has_recurrent:
-                _add_recurrent(current[t, b], recurrent, spike[g], events, total[t, b])
-            _advance(
-                reset, a1, a2, row, b1, b2, scalars, driving, t, b, dendrite, soma, spike, g, pre_dendrite, pre_soma, 0
-            )
+                add_recurrent(current[t, b], p.recurrent, now.spike[g], events, total[t, b])
+            step(p, row, driving, t, b, now, g, reached, 0)
             for n in range(size):
-                spikes[t, b, n] = spike[g, n]
+                spikes[t, b, n] = now.spike[g, n]
 
 
 @njit
-def _replay(p, current, b, start, stop, kept, first, state, before, pre):
-    """Steps start ... stop - 1 of sample `b` again, from the kept states: row i of `before` and `pre` are the states
-    before the i-th step and those in it, before an immediate reset. first: S[-1] [B, N], which may be anyone's."""
-    a1, a2, b1, b2, reset = p.a1, p.a2, p.b1, p.b2, p.reset
-    scalars = (p.gamma, p.vth, p.one, p.tiny)
-    (dendrite, soma, spike), (before_dendrite, before_soma), (pre_dendrite, pre_soma) = state, before, pre
-    dendrite[0] = kept[start // SEGMENT, 0, b]
-    soma[0] = kept[start // SEGMENT, 1, b]
-    for n in range(b1.shape[0]):  # what a delayed reset takes off; an immediate one has no memory of it
-        spike[0, n] = p.one if soma[0, n] - p.vth >= p.one - p.one else p.one - p.one
+def _replay(p, current, b, start, stop, kept, first, state, before, reached):
+    """Steps start ... stop - 1 of sample `b` again, from the kept states: row i of `before` and `reached` are the
+    states before the i-th step and those in it, before a reset. first: S[-1] [B, N], which may be anyone's."""
+    state.dendrite[0] = kept[start // SEGMENT, 0, b]
+    state.soma[0] = kept[start // SEGMENT, 1, b]
+    for n in range(p.b1.shape[0]):  # what a delayed reset takes off; an immediate one has no memory of it
+        state.spike[0, n] = fire(state.soma[0, n], p.vth)
     if start == 0:
-        spike[0] = first[b]
+        state.spike[0] = first[b]
     for t in range(start, stop):
-        i, row = t - start, min(t, a1.shape[0] - 1)
-        for n in range(b1.shape[0]):
-            before_dendrite[i, n] = dendrite[0, n]
-            before_soma[i, n] = soma[0, n]
-        _advance(
-            reset, a1, a2, row, b1, b2, scalars, current, t, b, dendrite, soma, spike, 0, pre_dendrite, pre_soma, i
-        )
+        i, row = t - start, min(t, p.a1.shape[0] - 1)
+        for n in range(p.b1.shape[0]):
+            before.dendrite[i, n] = state.dendrite[0, n]
+            before.soma[i, n] = state.soma[0, n]
+        step(p, row, current, t, b, state, 0, reached, i)
 
 
 @njit
-def _retreat(reset, keep, a1, a2, row, b1, b2, scalars, grad, t, b, to_d, to_s, to_spike, soma, i, psi, out, out_s):
-    """Step `t` of sample `b` backward.
+def _step_back(p, row, grad, t, b, to, soma, i, psi, out, out_s):
+    """Step `t` of sample `b` backward: through what became of the spikes and the reset, then through `integrate`.
 
-    grad: dE/dS[t] from the layers above. to_d, to_s, to_spike: dE/d(UD, US, S)[t] through the steps that follow, on
-    return dE/d(UD, US, S)[t-1] through this one, without the recurrent weights. a1, a2 at `row`: the decays of step t.
+    grad: dE/dS[t] from the layers above. to: dE/d(UD, US, S)[t] through the steps that follow, on return
+    dE/d(UD, US, S)[t-1] through this one, without the recurrent weights. a1, a2 at `row`: the decays of step t.
     soma: US[t] before its reset, in row i. out = dE/dI[t] = dE/dUD[t] and out_s = dE/dUS[t], both before the reset.
     """
-    gamma, vth, one, tiny = scalars
-    zero = one - one
-    kept = one if keep else zero
-    kept_gamma, kept_vth = kept * gamma, kept * vth
-    if reset == DELAYED:
+    zero = p.one - p.one
+    kept = p.one if p.keep else zero
+    gamma, vth = kept * p.gamma, kept * p.vth
+    a1, a2, b1, b2, (to_d, to_s, to_spike) = p.a1, p.a2, p.b1, p.b2, to
+    if p.reset == DELAYED:
         for n in range(b1.shape[0]):
-            s = to_s[n] + psi[n] * (grad[t, b, n] + to_spike[n])
-            d = to_d[n] + b2[n] * s
-            out_s[n] = s = _flush(s, zero, tiny)
-            out[t, b, n] = d = _flush(d, zero, tiny)
-            to_d[n], to_s[n] = a1[row, n] * d, b1[n] * d + a2[row, n] * s
-            to_spike[n] = -kept_gamma * d - kept_vth * s
-    elif reset == IMMEDIATE:
+            s = fire_back(to_s[n], grad[t, b, n] + to_spike[n], psi[n])
+            d, s, to_d[n], to_s[n] = integrate_back(to_d[n], s, a1[row, n], a2[row, n], b1[n], b2[n])
+            to_spike[n] = reset_back(d, s, zero, gamma, vth)
+            out[t, b, n], out_s[n] = d, s
+    elif p.reset == IMMEDIATE:
         for n in range(b1.shape[0]):
-            s = to_s[n] + psi[n] * (grad[t, b, n] + to_spike[n] - kept_gamma * to_d[n] - kept_vth * to_s[n])
-            d = to_d[n] + b2[n] * s
-            out_s[n] = s = _flush(s, zero, tiny)
-            out[t, b, n] = d = _flush(d, zero, tiny)
-            to_d[n], to_s[n] = a1[row, n] * d, b1[n] * d + a2[row, n] * s
+            to_fired = reset_back(to_d[n], to_s[n], grad[t, b, n] + to_spike[n], gamma, vth)
+            s = fire_back(to_s[n], to_fired, psi[n])
+            d, s, to_d[n], to_s[n] = integrate_back(to_d[n], s, a1[row, n], a2[row, n], b1[n], b2[n])
             to_spike[n] = zero
+            out[t, b, n], out_s[n] = d, s
     else:
         for n in range(b1.shape[0]):
-            silent = zero if soma[i, n] - vth >= zero else one
-            s = silent * to_s[n] + psi[n] * (grad[t, b, n] + to_spike[n] - kept * soma[i, n] * to_s[n])
-            d = to_d[n] + b2[n] * s
-            out_s[n] = s = _flush(s, zero, tiny)
-            out[t, b, n] = d = _flush(d, zero, tiny)
-            to_d[n], to_s[n] = a1[row, n] * d, b1[n] * d + a2[row, n] * s
+            u, fired = soma[i, n], fire(soma[i, n], p.vth)
+            s, to_fired = reset_to_zero_back(to_s[n], grad[t, b, n] + to_spike[n], u, fired, kept)
+            d, s, to_d[n], to_s[n] = integrate_back(
+                to_d[n], fire_back(s, to_fired, psi[n]), a1[row, n], a2[row, n], b1[n], b2[n]
+            )
             to_spike[n] = zero
+            out[t, b, n], out_s[n] = d, s
 
 
 @njit(fastmath={"reassoc", "contract", "nsz"})
@@ -262,42 +277,36 @@ def backward(task, p, current, kept, first, grad, state_grad, out, a_grad, b_gra
     and is then left out.
     """
     steps, batch, size = current.shape
-    a1, a2, b1, b2, recurrent, reset, keep = p.a1, p.a2, p.b1, p.b2, p.recurrent, p.reset, p.keep
-    surrogate, k, scalars = p.surrogate, p.k, (p.gamma, p.vth, p.one, p.tiny)
-    has_recurrent, wants_a, wants_b = recurrent.shape[0] > 0, a_grad.shape[1] > 0, b_grad.shape[1] > 0
-    before = (np.zeros((SEGMENT, size), current.dtype), np.zeros((SEGMENT, size), current.dtype))
-    pre, state = (
-        (before[0].copy(), before[0].copy()),
-        (before[0][:1].copy(), before[0][:1].copy(), before[0][:1].copy()),
-    )
-    psi, out_s, everywhere = before[0][0].copy(), before[0][0].copy(), np.ones(size, current.dtype)
+    has_recurrent, wants_a, wants_b = p.recurrent.shape[0] > 0, a_grad.shape[1] > 0, b_grad.shape[1] > 0
+    before = Reached(np.zeros((SEGMENT, size), current.dtype), np.zeros((SEGMENT, size), current.dtype))
+    reached = Reached(before.dendrite.copy(), before.dendrite.copy())
+    row = before.dendrite[:1]
+    state = States(row.copy(), row.copy(), row.copy())
+    psi, out_s, everywhere = row[0].copy(), row[0].copy(), np.ones(size, current.dtype)
     schedule = a_grad.shape[2]
     a_sum = np.zeros((2, schedule if wants_a else 0, size), a_grad.dtype)
     b_sum = np.zeros((2, 1, size), current.dtype)
     for b in range(*_block(task, batch, size)):
-        to_d, to_s, to_spike = state_grad[0, b], state_grad[1, b], state_grad[2, b]
+        to = States(state_grad[0, b], state_grad[1, b], state_grad[2, b])
         for segment in range(kept.shape[0] - 1, -1, -1):
             start, stop = segment * SEGMENT, min(steps, (segment + 1) * SEGMENT)
-            _replay(p, current, b, start, stop, kept, first, state, before, pre)
+            _replay(p, current, b, start, stop, kept, first, state, before, reached)
             for t in range(stop - 1, start - 1, -1):
-                i, row = t - start, min(t, a1.shape[0] - 1)
-                _fill_psi(surrogate, k, p.one, p.vth, pre[1], i, psi)
+                i = t - start
+                fill_psi(p.surrogate, p.k, p.one, p.vth, reached.soma, i, psi)
                 if has_recurrent and t + 1 < steps:
-                    _carry(recurrent, out[t + 1, b], psi, to_spike)
-                _retreat(
-                    reset, keep, a1, a2, row, b1, b2, scalars,
-                    grad, t, b, to_d, to_s, to_spike, pre[1], i, psi, out, out_s,
-                )  # fmt: skip
+                    _carry(p.recurrent, out[t + 1, b], psi, to.spike)
+                _step_back(p, min(t, p.a1.shape[0] - 1), grad, t, b, to, reached.soma, i, psi, out, out_s)
                 if wants_a:
-                    _accumulate(a_sum, 0, min(t, schedule - 1), out[t, b], before[0], i)
-                    _accumulate(a_sum, 1, min(t, schedule - 1), out_s, before[1], i)
+                    _accumulate(a_sum, 0, min(t, schedule - 1), out[t, b], before.dendrite, i)
+                    _accumulate(a_sum, 1, min(t, schedule - 1), out_s, before.soma, i)
                 if wants_b:
-                    _accumulate(b_sum, 0, 0, out[t, b], before[1], i)
-                    _accumulate(b_sum, 1, 0, out_s, pre[0], i)
+                    _accumulate(b_sum, 0, 0, out[t, b], before.soma, i)
+                    _accumulate(b_sum, 1, 0, out_s, reached.dendrite, i)
             if wants_b:  # a segment's sum loses nothing in single precision, a whole sequence's would
                 b_grad[:, task] += b_sum[:, 0]
                 b_sum[:] = 0
         if has_recurrent:
-            _carry(recurrent, out[0, b], everywhere, to_spike)
+            _carry(p.recurrent, out[0, b], everywhere, to.spike)
     if wants_a:
         a_grad[:, task] += a_sum

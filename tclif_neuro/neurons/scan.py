@@ -164,7 +164,6 @@ def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams
         vth=kind(p.vth),
         k=kind(slope),
         one=kind(1.0),
-        tiny=kind(kernels.TINY),
         reset=_RESET[p.reset],
         surrogate=_SURROGATE[p.surrogate.name],
         keep=p.reset_grad == "keep",

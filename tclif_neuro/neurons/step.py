@@ -1,4 +1,4 @@
-"""The float neurons, one step each: a line of code for a line of the equation.
+"""The float neurons, one step each: `dynamics` over tensors, with a surrogate gradient.
 
 [T] Zhang et al., TC-LIF, AAAI 2024. [O] Yin et al., Efficient Online Learning for Networks of Two-Compartment Spiking
 Neurons, 2024. All quantities are dimensionless; one step is one dt. Shapes: B samples, N neurons.
@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from tclif_neuro import dynamics
+from tclif_neuro.compiled import rebind
 from tclif_neuro.neurons.surrogate import Surrogate
 
 Reset = Literal["delayed", "immediate"]
@@ -76,37 +78,44 @@ def tclif_step(state: TCLIFState, current: Tensor, p: TCLIFParams) -> TCLIFState
 
     current: I[t], [B, N]. Returns the new state.
     """
-    if p.reset == "immediate":
-        return _tclif_immediate(state, current, p)
-    reset = state.spike.detach() if p.reset_grad == "detach" else state.spike
-    dendrite = p.a1 * state.dendrite + p.b1 * state.soma + current - p.gamma * reset
-    soma = p.a2 * state.soma + p.b2 * dendrite - p.vth * reset
-    return TCLIFState(dendrite, soma, p.surrogate(soma - p.vth))
-
-
-def _tclif_immediate(state: TCLIFState, current: Tensor, p: TCLIFParams) -> TCLIFState:
-    dendrite = p.a1 * state.dendrite + p.b1 * state.soma + current
-    soma = p.a2 * state.soma + p.b2 * dendrite
+    delayed = p.reset == "delayed"
+    drop = _taken(state.spike, p) if delayed else 0.0
+    dendrite, soma, *_ = dynamics.integrate(
+        state.dendrite, state.soma, current, p.gamma * drop, p.vth * drop, p.a1, p.a2, p.b1, p.b2
+    )
     spike = p.surrogate(soma - p.vth)
-    reset = spike.detach() if p.reset_grad == "detach" else spike
-    return TCLIFState(dendrite - p.gamma * reset, soma - p.vth * reset, spike)
+    if not delayed:
+        dendrite, soma, _ = dynamics.reset(dendrite, soma, _taken(spike, p), p.gamma, p.vth)
+    return TCLIFState(dendrite, soma, spike)
+
+
+def _taken(spike: Tensor, p: TCLIFParams | LIFParams) -> Tensor:
+    """The spikes as a reset takes them off."""
+    return spike.detach() if p.reset_grad == "detach" else spike
+
+
+def _times(x: Tensor | float, k: Tensor | float) -> Tensor | float:
+    """A state times a coefficient; times a plain 0 or 1, those of a passive dendrite, without an operation."""
+    return x * k if isinstance(k, Tensor) else x if k else 0.0
+
+
+_integrate_lif = rebind(dynamics.integrate, mul=_times)
 
 
 def lif_step(state: LIFState, current: Tensor, p: LIFParams) -> LIFState:
-    """One step of the leaky integrate-and-fire neuron [T 1-3].
+    """One step of the leaky integrate-and-fire neuron [T 1-3], whose dendrite is passive: a1 = b1 = gamma = 0, b2 = 1.
 
-        U[t] = beta U[t-1] - Vth S[t-1] + I[t];    S[t] = U[t] >= Vth
+        U[t] = beta U[t-1] + I[t] - Vth S[t-1];    S[t] = U[t] >= Vth
 
     reset="immediate" takes Vth off in the same step; reset="zero" then sets U[t] to 0, as Loihi's LIF does.
 
     current: I[t], [B, N]. Returns the new state.
     """
-    if p.reset == "delayed":
-        reset = state.spike.detach() if p.reset_grad == "detach" else state.spike
-        potential = p.beta * state.potential - p.vth * reset + current
-        return LIFState(potential, p.surrogate(potential - p.vth))
-    potential = p.beta * state.potential + current
+    drop = p.vth * _taken(state.spike, p) if p.reset == "delayed" else 0.0
+    _, potential, *_ = _integrate_lif(0.0, state.potential, current, 0.0, drop, 0.0, p.beta, 0.0, 1.0)
     spike = p.surrogate(potential - p.vth)
-    reset = spike.detach() if p.reset_grad == "detach" else spike
-    after = potential - p.vth * reset if p.reset == "immediate" else potential * (1 - reset)
-    return LIFState(after, spike)
+    if p.reset == "immediate":
+        _, potential, _ = dynamics.reset(0.0, potential, _taken(spike, p), 0.0, p.vth)
+    elif p.reset == "zero":
+        potential = dynamics.reset_to_zero(potential, _taken(spike, p))
+    return LIFState(potential, spike)

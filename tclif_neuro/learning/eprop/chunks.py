@@ -174,10 +174,9 @@ def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, k: Constants, found:
         index, start = (
             (torch.empty(0, dtype=torch.int16), torch.empty(0, dtype=torch.int64)) if events is None else events
         )
-        kind = x.numpy().dtype.type
         arrays = _arrays(x, index, start, *found, trace, grad)
         group = max(1, GROUP // inputs)
-        in_parts(eprop_kernels.synapses, -(-size // group), group, *arrays, kind(1), kind(kernels.TINY))
+        in_parts(eprop_kernels.synapses, -(-size // group), group, *arrays)
         return
     by_input, entered = grad.T, found.entered[0].flatten(0, 1)
     if events is None:
@@ -292,7 +291,6 @@ def _wide(c: Coefficients, recurrent: Tensor | None, state: Tensor) -> kernels.N
         vth=kind(c.vth),
         k=kind(c.surrogate.k * (math.pi if c.surrogate.name == "arctan" else 1.0)),
         one=kind(1.0),
-        tiny=kind(kernels.TINY),
         reset=_RESET[c.reset],
         surrogate=_SURROGATE[c.surrogate.name],
         keep=c.keep,

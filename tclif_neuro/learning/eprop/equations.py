@@ -16,9 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tclif_neuro import dynamics
 from tclif_neuro.neurons.layer import TwoCompartment
 from tclif_neuro.neurons.modules import LIF
-from tclif_neuro.neurons.step import LIFReset, TCLIFParams, TCLIFState, tclif_step
+from tclif_neuro.neurons.step import LIFReset, TCLIFState
 from tclif_neuro.neurons.surrogate import Surrogate
 
 
@@ -94,17 +95,17 @@ class Trace(NamedTuple):
 
 def neuron_step(state: TCLIFState, current: Tensor, t: int, c: Coefficients) -> tuple[TCLIFState, TCLIFState]:
     """The t-th step of a chunk: the states before a reset of the same step, and those that the next step sees."""
-    delayed = TCLIFParams(
-        a1=at(c.a1, t), a2=at(c.a2, t), b1=c.b1, b2=c.b2, gamma=c.gamma, vth=c.vth, surrogate=c.surrogate
+    drop = state.spike if c.reset == "delayed" else 0.0
+    dendrite, soma, *_ = dynamics.integrate(
+        state.dendrite, state.soma, current, c.gamma * drop, c.vth * drop, at(c.a1, t), at(c.a2, t), c.b1, c.b2
     )
-    if c.reset == "delayed":
-        after = tclif_step(state, current, delayed)
-        return after, after
-    unreset = state._replace(spike=torch.zeros_like(state.spike))
-    before = dendrite, soma, spike = tclif_step(unreset, current, delayed)
+    spike = c.surrogate(soma - c.vth)
+    before = TCLIFState(dendrite, soma, spike)
     if c.reset == "immediate":
-        return before, TCLIFState(dendrite - c.gamma * spike, soma - c.vth * spike, spike)
-    return before, TCLIFState(dendrite, soma * (1 - spike), spike)
+        dendrite, soma, _ = dynamics.reset(dendrite, soma, spike, c.gamma, c.vth)
+    elif c.reset == "zero":
+        soma = dynamics.reset_to_zero(soma, spike)
+    return before, TCLIFState(dendrite, soma, spike)
 
 
 def at(c: Tensor, t: int) -> Tensor:
@@ -138,7 +139,7 @@ def transition(c: Coefficients, last: Spiked) -> tuple[Tensor, Tensor]:
 def trace_step(
     trace: Trace, a1: Tensor, b2: Tensor, moved: tuple[Tensor, Tensor], direct: tuple[Tensor, Tensor | float]
 ) -> Trace:
-    """One step of an eligibility [O 17-22], the derivative of the neuron's step.
+    """One step of an eligibility [O 17-22], the derivative of the neuron's step: `dynamics.integrate` again.
 
         d[t] = a1 d[t-1] + couple e[t-1] + D[t]
         e[t] = decay e[t-1] + b2 d[t]    + E[t]
@@ -147,8 +148,8 @@ def trace_step(
     itself: x_i[t] and 0 for W_ji, S_i[t-1] and 0 for R_ji, 1 and 0 for the bias.
     """
     (couple, decay), (to_dendrite, to_soma) = moved, direct
-    dendrite = a1 * trace.dendrite + couple * trace.soma + to_dendrite
-    return Trace(dendrite, decay * trace.soma + b2 * dendrite + to_soma)
+    d, e, *_ = dynamics.integrate(trace.dendrite, trace.soma, to_dendrite, 0.0, -to_soma, a1, decay, couple, b2)
+    return Trace(d, e)
 
 
 Slopes = tuple[Tensor, Tensor, Tensor, Tensor]

@@ -1,6 +1,6 @@
 """The passes of e-prop, compiled: a chunk of K steps each, states and traces carried from one chunk to the next.
 
-The equations are those of `eprop.equations`; the neuron's step is that of `neurons.kernels`. A gradient over a chunk is
+The equations are those of `eprop.equations`: `dynamics`, as `neurons.kernels` compiles it. A gradient over a chunk is
 the sum over t of factor[t] e[t], and e is linear in what entered it: the chunk's inputs x[s] and the traces before it.
 So `adjoint` finds, once for all inputs of a neuron, the derivative by each of these, and only they meet the synapses:
 the inputs where they spiked, the traces once a chunk.
@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from tclif_neuro.compiled import kernel
-from tclif_neuro.neurons.kernels import _add_recurrent, _advance, _fill_psi, _flush
+from tclif_neuro.neurons.kernels import Reached, States, add_recurrent, fill_psi, flush, integrate, integrate_back, step
 
 
 @njit(inline="always")
@@ -33,30 +33,27 @@ def advance(task, group, p, current, state, spikes, psi, soma, before, dendrite)
     the same step, and `before` [2, K, B, N], the states before each step, with `dendrite`, UD before its reset.
     """
     steps, batch, size = current.shape
-    scalars, recurrent, wants_states = (p.gamma, p.vth, p.one, p.tiny), p.recurrent, before.shape[1] > 0
+    wants_states, now = before.shape[1] > 0, States(state[0], state[1], state[2])
     total, events = np.zeros((1, 1, size), current.dtype), np.zeros(size, np.int64)
-    pre_dendrite, pre_soma = total[0].copy(), total[0].copy()
+    reached = Reached(total[0].copy(), total[0].copy())
     for b in _share(task, group, batch):
         for t in range(steps):
             row = min(t, p.a1.shape[0] - 1)
-            if recurrent.shape[0] > 0:
-                _add_recurrent(current[t, b], recurrent, state[2, b], events, total[0, 0])
+            if p.recurrent.shape[0] > 0:
+                add_recurrent(current[t, b], p.recurrent, state[2, b], events, total[0, 0])
             else:
                 total[0, 0] = current[t, b]
             if wants_states:
                 before[0, t, b] = state[0, b]
                 before[1, t, b] = state[1, b]
-            _advance(
-                p.reset, p.a1, p.a2, row, p.b1, p.b2, scalars, total, 0, 0,
-                state[0], state[1], state[2], b, pre_dendrite, pre_soma, 0,
-            )  # fmt: skip
-            _fill_psi(p.surrogate, p.k, p.one, p.vth, pre_soma, 0, psi[t, b])
+            step(p, row, total, 0, 0, now, b, reached, 0)
+            fill_psi(p.surrogate, p.k, p.one, p.vth, reached.soma, 0, psi[t, b])
             for n in range(size):
                 spikes[t, b, n] = state[2, b, n]
             if soma.shape[0] > 0:
-                soma[t, b] = pre_soma[0]
+                soma[t, b] = reached.soma[0]
             if wants_states:
-                dendrite[t, b] = pre_dendrite[0]
+                dendrite[t, b] = reached.dendrite[0]
 
 
 @njit(inline="always")
@@ -78,11 +75,10 @@ def adjoint(task, group, p, couple, decay, factor, ends):
             row = min(t, p.a1.shape[0] - 1)
             (ct, cb), (et, eb) = _at(couple, t, b), _at(decay, t, b)
             for n in range(size):
-                by_e = ends[1, b, n] + factor[t, b, n]
-                by_d = ends[0, b, n] + p.b2[n] * by_e
-                factor[t, b, n] = by_d
-                ends[0, b, n] = p.a1[row, n] * by_d
-                ends[1, b, n] = couple[ct, cb, n] * by_d + decay[et, eb, n] * by_e
+                factor[t, b, n], _, ends[0, b, n], ends[1, b, n] = integrate_back(
+                    ends[0, b, n], ends[1, b, n] + factor[t, b, n],
+                    p.a1[row, n], decay[et, eb, n], couple[ct, cb, n], p.b2[n],
+                )  # fmt: skip
 
 
 @kernel
@@ -95,9 +91,8 @@ def input_traces(task, group, p, x, trace):
             row = min(t, p.a1.shape[0] - 1)
             a1, a2 = p.a1[row, 0], p.a2[row, 0]
             for i in range(inputs):
-                d = _flush(a1 * trace[0, b, i] + b1 * trace[1, b, i] + x[t, b, i], zero, p.tiny)
-                trace[1, b, i] = _flush(a2 * trace[1, b, i] + b2 * d, zero, p.tiny)
-                trace[0, b, i] = d
+                d, e, _, _ = integrate(trace[0, b, i], trace[1, b, i], x[t, b, i], zero, zero, a1, a2, b1, b2)
+                trace[0, b, i], trace[1, b, i] = flush(d), flush(e)
 
 
 @kernel
@@ -113,28 +108,28 @@ def scatter(task, width, index, start, grad, out):
 
 
 @njit
-def _carry(dendrite, soma, row, ends, ahead_d, ahead_s, b, j, zero, tiny):
+def _carry(dendrite, soma, row, ends, ahead_d, ahead_s, b, j):
     """row += what (d, e) before the chunk add to the gradient; (d, e) move to its end, but for what enters in it."""
     for i in range(row.shape[0]):
         d, e = dendrite[i], soma[i]
         row[i] += ends[0, b, j] * d + ends[1, b, j] * e
-        dendrite[i] = _flush(ahead_d[0, b, j] * d + ahead_d[1, b, j] * e, zero, tiny)
-        soma[i] = _flush(ahead_s[0, b, j] * d + ahead_s[1, b, j] * e, zero, tiny)
+        dendrite[i] = flush(ahead_d[0, b, j] * d + ahead_d[1, b, j] * e)
+        soma[i] = flush(ahead_s[0, b, j] * d + ahead_s[1, b, j] * e)
 
 
 @kernel
-def synapses(task, group, x, index, start, sums, ends, trace, grad, one, tiny):
+def synapses(task, group, x, index, start, sums, ends, trace, grad):
     """The traces of all synapses of `group` neurons over a chunk, and their gradient.
 
     x: [K, B, I]; index, start: its events, or empty if it is not sparse. sums [3, K, B, N] and ends [3, 2, B, N]: by
     `adjoint`, of the gradient and of d and e after the chunk. trace: [2, B, N, I]; grad: [N, I], added to.
     """
     steps, batch, inputs = x.shape
-    zero, dense = one - one, start.shape[0] == 0
+    dense = start.shape[0] == 0
     for b in range(batch):
         for j in _share(task, group, grad.shape[0]):
             dendrite, soma, row = trace[0, b, j], trace[1, b, j], grad[j]
-            _carry(dendrite, soma, row, ends[0], ends[1], ends[2], b, j, zero, tiny)
+            _carry(dendrite, soma, row, ends[0], ends[1], ends[2], b, j)
             for t in range(steps):
                 to_grad, to_d, to_e = sums[0, t, b, j], sums[1, t, b, j], sums[2, t, b, j]
                 if dense:
@@ -166,9 +161,10 @@ def coefficient_gradient(task, group, p, slopes, couple, decay, factor, before, 
             for n in range(size):
                 to_d = by_a1[slope, n] * before[0, t, b, n] + by_b1[n] * before[1, t, b, n]
                 to_s = by_a2[slope, n] * before[1, t, b, n] + by_b2[n] * dendrite[t, b, n]
-                d = p.a1[row, n] * trace[0, b, n] + couple[ct, cb, n] * trace[1, b, n] + to_d
-                e = decay[et, eb, n] * trace[1, b, n] + p.b2[n] * d + to_s
-                trace[0, b, n] = _flush(d, zero, p.tiny)
-                trace[1, b, n] = _flush(e, zero, p.tiny)
+                d, e, _, _ = integrate(
+                    trace[0, b, n], trace[1, b, n], to_d, zero, -to_s,
+                    p.a1[row, n], decay[et, eb, n], couple[ct, cb, n], p.b2[n],
+                )  # fmt: skip
+                trace[0, b, n], trace[1, b, n] = flush(d), flush(e)
                 total[n] += factor[t, b, n] * e
     grad[task] += total
