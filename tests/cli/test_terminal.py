@@ -118,7 +118,8 @@ def test_told_to_end_it_cleans_up(tmp_path, number):
         "import tempfile, time\nimport tclif_neuro.netx as n\n"
         "def describe(path):\n    with tempfile.TemporaryDirectory(prefix='tclif-'):\n"
         "        print('ready', flush=True)\n        time.sleep(60)\n"
-        f"n.describe = describe\n{MAIN}"
+        # nohup's children ignore SIGHUP, as they are told to: not these tests' business.
+        f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\nn.describe = describe\n{MAIN}"
     )
     command = [sys.executable, "-c", code, "inspect", "a.net"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
