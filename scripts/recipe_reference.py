@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tclif_neuro.data.spec import TaskSpec
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.onchip.tasks.recipe import LearnRecipe
 
@@ -34,7 +35,8 @@ PARTS = (
 )
 TABLE = "| key | type | default | meaning |\n|---|---|---|---|"
 BOUNDS = {"ge": ">= {}", "gt": "> {}", "le": "<= {}", "lt": "< {}"}
-NAMES = {int: "integer", float: "number", str: "text", bool: "true or false"}
+NAMES: dict[type, str] = {int: "integer", float: "number", str: "text", bool: "true or false"}
+NAMES |= {TaskSpec: "text, or a table of the keys of `[task]` in training"}
 
 
 def page() -> str:
@@ -54,6 +56,8 @@ def tables(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, list[s
     Keys that all tables of a union share come first, in a table of their own.
     """
     for key, field in model.model_fields.items():
+        if path and bare(field.annotation) is TaskSpec:
+            continue  # a row of its table says so
         full = f"{path}.{key}".lstrip(".")
         heading = f"`[[{full}]]`" if get_origin(bare(field.annotation)) is tuple else f"`[{full}]`"
         inner = models_in(field.annotation)
@@ -72,7 +76,7 @@ def rows_of(model: type[BaseModel]) -> list[str]:
     return [
         f"| `{key}` | {type_of(field)} | {default_of(field)} | {meanings[key]} |"
         for key, field in model.model_fields.items()
-        if not models_in(field.annotation)
+        if not models_in(field.annotation) or bare(field.annotation) is TaskSpec
     ]
 
 
@@ -108,6 +112,8 @@ def default_of(field: FieldInfo) -> str:
         return "required"
     if field.default is None:
         return "none"
+    if isinstance(field.default, TaskSpec):
+        return f'`"{field.default.name}"`'
     return f"`{literal(list(field.default) if isinstance(field.default, tuple) else field.default)}`"
 
 

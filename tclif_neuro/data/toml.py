@@ -10,6 +10,7 @@ except ValidationError as error:
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from collections.abc import Iterable
 from types import UnionType
@@ -152,3 +153,33 @@ def _tag_values(kind: Any) -> set[Any]:
 def _tags(kind: Any, name: str) -> list[str]:
     """The values of the key `name` that tell the tables of a union from each other."""
     return [value for member in _members(kind) for value in get_args(member.model_fields[name].annotation)]
+
+
+def toml_text(table: dict[str, Any]) -> str:
+    """TOML that reads as `table`: numbers, text, booleans, lists and tables of them."""
+    return _table(table).lstrip("\n")
+
+
+def _table(table: dict[str, Any], path: str = "") -> str:
+    """The table's own keys, then the tables in it, each under its header."""
+    lines = [f"{key} = {_value(value)}\n" for key, value in table.items() if not _holds_tables(value)]
+    for key, value in table.items():
+        name = f"{path}.{key}".lstrip(".")
+        if isinstance(value, dict):
+            lines.append(f"\n[{name}]\n{_table(value, name)}")
+        elif _holds_tables(value):
+            lines += [f"\n[[{name}]]\n{_table(item, name)}" for item in value]
+    return "".join(lines)
+
+
+def _holds_tables(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, float):
+        return repr(value)
+    # JSON's strings, integers and booleans are TOML's, but for the one control character that JSON lets through.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.cli.calls import interrupted, process, refused, run, tclif
@@ -53,6 +54,23 @@ def test_what_is_wrong_is_said_in_one_line(recipe, tmp_path):
     other.write_text(RECIPE.format(passes=5))
     refused(tclif("learn", other, "-o", tmp_path / "out"), "learning.passes is 4 there and 5 here")
     assert tclif("learn", other, "-o", tmp_path / "out", "--fresh").exit_code == 0
+
+
+def test_a_run_at_chance_says_what_to_look_at(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "noise.npz", x=rng.random((120, 4, 3)).astype(np.float32), y=np.arange(120) % 6)
+    recipe = tmp_path / "noise.toml"
+    recipe.write_text('[task]\nname = "noise.npz"\n[network]\nhidden = 4\n[learning]\npasses = 1\n')
+    clear = tmp_path / "clear.toml"
+    clear.write_text(recipe.read_text().replace("noise.npz", "clear.npz").replace("passes = 1", "passes = 20"))
+    y = np.arange(120) % 3
+    np.savez(tmp_path / "clear.npz", x=np.eye(3, dtype=np.float32)[y][:, None].repeat(4, axis=1), y=y)
+    said = {path.stem: tclif("learn", path, "-o", tmp_path / path.stem).stdout for path in (recipe, clear)}
+    assert "near chance (16.67 %)" in said["noise"] and "clipped_error" in said["noise"]
+    assert "near chance" not in said["clear"]
+    log = (tmp_path / "noise" / "log.csv").read_text().split("\n")[0].split(",")
+    for column in ("clipped_error", "clipped_posted_0", "clipped_trace_0", "lost_0", "saturated_1", "limit_1"):
+        assert column in log
 
 
 @pytest.mark.slow

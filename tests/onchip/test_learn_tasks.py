@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tclif_neuro.data import DataError
+from tclif_neuro.data import DataError, load_task
 from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.network import FormatError
 from tclif_neuro.netx import save
 from tclif_neuro.onchip.tasks.first_setup import StartError, first_setup
 from tclif_neuro.onchip.tasks.recipe_file import LearnRecipeError, changed, load_learn_recipe, parse_learn_recipe
+from tclif_neuro.onchip.tasks.session import Session
 from tclif_neuro.onchip.tasks.stream import make_stream
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "models" / "onchip").glob("*.toml"))
@@ -101,7 +102,7 @@ def test_any_data_are_a_task_and_stay_with_the_network(tmp_path):
     path = tmp_path / "own.npz"
     np.savez(path, x=x, y=np.arange(40) % 2)
     described = parse_learn_recipe({"task": {"name": str(path)}, "network": {"hidden": 4}})
-    assert described.task.name == "all" and described.task.data == str(path)
+    assert described.task.name == "all" and described.task.data.name == str(path)
     stream = make_stream(described)
     coding = first_setup(described, stream).net.input
     assert coding.signed and 0 < (coding.encode(stream.x) < 0).mean() < 1
@@ -109,6 +110,47 @@ def test_any_data_are_a_task_and_stay_with_the_network(tmp_path):
     assert first_setup(described, stream).net.recipe == stream.recipe
     digits = recipe({"name": "digits-rows"})
     assert not first_setup(digits, make_stream(digits)).net.input.signed
+
+
+def test_a_task_has_the_keys_that_it_has_in_training_and_paths_relative_to_the_recipe(tmp_path, monkeypatch):
+    for label, channel in (("a", 0), ("b", 3)):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for i in range(5):
+            (tmp_path / "set" / label / f"{i}.csv").write_text(f"0.1,{channel}\n0.{i + 3},{channel + i % 2}\n")
+    monkeypatch.setenv("TCLIF_CACHE", str(tmp_path / "cache"))
+    keys = 'name = "./set"\nbins = { steps = 5, duration = 1.0 }\nencoding = { type = "delta" }\n'
+    texts = [
+        f"[task]\n{keys}",
+        f'[task]\nname = "all"\n[task.data]\n{keys}',
+        f'[task]\nname = "drift"\n[task.data]\n{keys}',
+    ]
+    streams = []
+    for text in texts:
+        (tmp_path / "recipe.toml").write_text(f"{text}[network]\nhidden = 4\n")
+        streams.append(make_stream(load_learn_recipe(tmp_path / "recipe.toml")))
+    plain, table, drift = streams
+    assert plain.x.shape == (5, 8, 10) and plain.classes == ("a", "b")
+    assert plain.digest() == table.digest() != drift.digest()
+    kept = parse_task(parse_toml(drift.recipe, "text", DataError), "text")
+    assert load_task(kept).steps == 5
+    begun = parse_learn_recipe({"task": {"name": "cue"}, "network": {"start": "a.net"}}).placed(tmp_path)
+    assert begun.network.start == str(tmp_path / "a.net")
+
+
+def test_calibrated_rates_halve_by_themselves_where_all_classes_are_learnt_from_the_beginning():
+    def rates(task, **changes):
+        session = Session(described := recipe(task, **{"learning.passes": 10, **changes}), make_stream(described))
+        first = session.setup(0, session.first.net).plasticity[-1].rate_shift
+        return [
+            session.setup(p * session.stream.size, session.first.net).plasticity[-1].rate_shift - first
+            for p in range(10)
+        ]
+
+    digits = {"name": "digits-rows"}
+    assert rates(digits) == [0, 0, 0, 0, 1, 1, 2, 2, 3, 4]
+    assert rates(digits, **{"learning.slower": [5]}) == [0] * 5 + [1] * 5
+    assert rates(digits, **GIVEN) == rates(digits, **{"learning.slower": []}) == [0] * 10
+    assert rates({"name": "drift"}) == [0] * 10
 
 
 @pytest.mark.parametrize("bits", [2, 5, 8])

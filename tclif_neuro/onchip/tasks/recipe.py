@@ -17,12 +17,13 @@ A key that is left out has the default below. The text under each key becomes do
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tclif_neuro.data.load import TASKS as DATA
-from tclif_neuro.data.spec import Count, Section
+from tclif_neuro.data.spec import Count, Section, TaskSpec
 from tclif_neuro.onchip.rule.setup import RATE_SHIFT, SEED, SHIFT, TRACE_BITS, UPDATE_EVERY, WEIGHT_BITS
 
 Seed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
@@ -33,21 +34,34 @@ State = Annotated[float, Field(gt=-128, lt=128)]  # 24 bits, 16 of them of the f
 Threshold = Annotated[float, Field(ge=2**-10, lt=128)]  # a mantissa of 17 bits, 10 of them of the fraction
 
 
-class AllSection(Section):
+class DataSection(Section):
+    """A task on data: `data = "my.npz"`, or [task.data] with all keys that [task] has in a recipe of `tclif train`."""
+
+    data: TaskSpec = TaskSpec(name="digits-rows")
+    """The data: as [task] of `tclif train`; or its name or path alone, which has the seed of this table."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, section: Any) -> Any:
+        if not isinstance(section, dict) or not isinstance(data := section.get("data", "digits-rows"), str):
+            return section
+        return {**section, "data": {"name": data, "seed": section.get("seed", 0)}}
+
+
+class AllSection(DataSection):
     """name = "all": all classes of `data`, shuffled, for `learning.passes` epochs.
 
-    The name of a data set or of a file means all of it: name = "my.npz".
+    The name of a data set or of a file means all of it, and the other keys are those of its [task] in `tclif train`:
+    name = "nmnist", data = "small.zip".
     """
 
     name: Literal["all"]
     """All classes, shuffled."""
-    data: str = "digits-rows"
-    """Data set: its name, or the path of an own file."""
     seed: Seed = 0
     """Seed of the split."""
 
 
-class NewClassSection(Section):
+class NewClassSection(DataSection):
     """name = "new-class": first all classes but the last `new`, for `learning.passes` epochs; then those.
 
     The first part is left out if `network.start` is given, since its network knows the old classes. Old samples are
@@ -56,8 +70,6 @@ class NewClassSection(Section):
 
     name: Literal["new-class"]
     """All classes but the last ones, then those."""
-    data: str = "digits-rows"
-    """Data set: its name, or the path of an own file."""
     seed: Seed = 0
     """Seed of the split."""
     new: Count = 2
@@ -70,13 +82,11 @@ class NewClassSection(Section):
     """Keep the hidden layers fixed while the new classes are learnt."""
 
 
-class DriftSection(Section):
+class DriftSection(DataSection):
     """name = "drift": `learning.passes` epochs as they are, then `passes` with the input channels permuted."""
 
     name: Literal["drift"]
     """The samples as they are, then with their input channels permuted."""
-    data: str = "digits-rows"
-    """Data set: its name, or the path of an own file."""
     seed: Seed = 0
     """Seed of the split and of the permutation."""
     passes: Count = 10
@@ -218,8 +228,8 @@ class LearningSection(Section):
     """Seed of the random bits and of the order of the samples."""
     passes: Count = 30
     """Epochs."""
-    slower: Annotated[tuple[Count, ...], Field(strict=False)] = ()
-    """Epochs, counted over the whole task, after which the learning rates halve."""
+    slower: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
+    """Epochs, counted over the whole task, after which the rates halve. Left out: see `onchip.tasks.session`."""
     target: State | None = None
     """Potential that the right class should reach. Left out: found from the data."""
     target_others: State = 0.0
@@ -276,9 +286,18 @@ class LearnRecipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _data_by_name(cls, data: Any) -> Any:
-        """`name = "my.npz"` is `name = "all", data = "my.npz"`."""
+        """`name = "my.npz"` is `name = "all", data = "my.npz"`; so with the other keys of a task of `tclif train`."""
         task = data.get("task") if isinstance(data, dict) else None
         name = task.get("name") if isinstance(task, dict) else None
         if task is None or not isinstance(name, str) or not (name in DATA or "." in name or "/" in name):
             return data
-        return {**data, "task": {"data": name, **task, "name": "all"}}
+        return {**data, "task": {"name": "all", "data": task, "seed": task.get("seed", 0)}}
+
+    def placed(self, folder: Path) -> LearnRecipe:
+        """The same with paths relative to `folder`."""
+        task, network = self.task, self.network
+        if isinstance(task, DataSection):
+            task = task.model_copy(update={"data": task.data.placed(folder)})
+        if network.start is not None and not network.start.startswith("~"):
+            network = network.model_copy(update={"start": str(folder.resolve() / network.start)})
+        return self.model_copy(update={"task": task, "network": network})

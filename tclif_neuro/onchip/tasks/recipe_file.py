@@ -17,8 +17,8 @@ class LearnRecipeError(TclifError, ValueError):
 
 
 def load_learn_recipe(path: str | Path) -> LearnRecipe:
-    """The recipe in a TOML file. Raises `LearnRecipeError` at the first thing that is wrong with it."""
-    return parse_learn_recipe(read_toml(path, LearnRecipeError), str(path))
+    """The recipe in a TOML file, its paths relative to that. Raises `LearnRecipeError` at the first thing wrong."""
+    return parse_learn_recipe(read_toml(path, LearnRecipeError), str(path)).placed(Path(path).parent)
 
 
 def parse_learn_recipe(data: dict[str, Any], source: str = "recipe") -> LearnRecipe:

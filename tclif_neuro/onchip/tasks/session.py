@@ -14,6 +14,7 @@ from tclif_neuro.onchip.tasks.recipe import LearnRecipe
 from tclif_neuro.onchip.tasks.records import Row, loss_shares, measure, weight_statistics
 from tclif_neuro.onchip.tasks.stream import Stream
 
+SLOWER = (0.4, 0.6, 0.75, 0.88)  # shares of the passes after which a calibrated recipe halves its rates
 PIECE = 100  # samples, at most, between two looks
 
 
@@ -61,6 +62,7 @@ class Session:
         self.recipe, self.stream = recipe, stream
         self.samples = len(stream.order)
         self.first = first_setup(recipe, stream)
+        self._slower = _schedule(recipe, stream)
 
     def start(self) -> Moment:
         """Before the first sample; the network as it is then is measured."""
@@ -70,7 +72,7 @@ class Session:
     def setup(self, position: int, net: QuantizedNetwork) -> LearningSetup:
         """How sample number `position`, from 0, is learnt by `net`."""
         done = position // self.stream.size
-        slower = sum(done >= passes for passes in self.recipe.learning.slower)
+        slower = sum(done >= passes for passes in self._slower)
         chosen = in_phase(self.first, hidden=self.stream.phase(position).hidden, slower=slower)
         return replace(self.first, net=net, plasticity=chosen, learnt=position)
 
@@ -132,3 +134,12 @@ class Session:
             online=None if known is None else float(known),
             row=row,
         )
+
+
+def _schedule(recipe: LearnRecipe, stream: Stream) -> tuple[int, ...]:
+    """The epochs after which the rates halve."""
+    learning, network = recipe.learning, recipe.network
+    if learning.slower is not None:
+        return learning.slower
+    from_the_beginning = learning.calibrated and network.start is None and len(stream.phases) == 1
+    return tuple(round(share * learning.passes) for share in SLOWER) if from_the_beginning else ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data import DataError, Task, load_task
+from tclif_neuro.data.toml import toml_text
 from tclif_neuro.onchip.tasks.recipe import AllSection, CueSection, DriftSection, LearnRecipe, NewClassSection
 
 Floats = npt.NDArray[np.float32]
@@ -80,10 +80,11 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
     rng = np.random.default_rng([DRAWN, recipe.learning.seed])
     if isinstance(task, CueSection):
         return _cue(task, passes, rng)
-    data = load_task(task.data, task.seed, data_dir)
+    data = load_task(task.data, data_dir=data_dir)
     if data.kind != "class" or any(part.lengths is not None for _, part in data.parts()):
-        raise DataError(f"{task.data}: tclif learn takes samples of one length, each with one class")
-    return replace(_of_data(data, recipe, rng), recipe=f"[task]\nname = {json.dumps(task.data)}\nseed = {task.seed}\n")
+        raise DataError(f"{task.data.name}: tclif learn takes samples of one length, each with one class")
+    described = {"task": task.data.model_dump(mode="json", exclude_none=True)}
+    return replace(_of_data(data, recipe, rng), recipe=toml_text(described))
 
 
 def _of_data(data: Task, recipe: LearnRecipe, rng: np.random.Generator) -> Stream:
