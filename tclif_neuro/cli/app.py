@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from tclif_neuro import __version__
-from tclif_neuro.cli import chip, exchange
+from tclif_neuro.cli import chip, exchange, results
 from tclif_neuro.cli.options import (
     Backend,
     DataDir,
@@ -276,34 +276,6 @@ def inspect(file: NetFile, json: Json = False) -> None:
 
 
 @app.command()
-def plot(
-    file: NetFile,
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="OUT.png", help="Or .svg, .pdf; replaced if there.", show_default=False),
-    ],
-    trained: RunFolder = None,
-    task: TaskName = None,
-    data: DataFile = None,
-    sample: Annotated[int, typer.Option(min=0, metavar="K", help="Index of the sample, from 0.")] = 0,
-    neurons: Annotated[
-        str | None, typer.Option(metavar="I,J,...", help="Of every layer.", show_default="its busiest two")
-    ] = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """Draw one sample: the spikes of every layer, and the compartments of some neurons."""
-    from tclif_neuro.cli.commands.plot import plot_file
-    from tclif_neuro.cli.commands.samples import Choice
-    from tclif_neuro.show import terminal
-    from tclif_neuro.show.sheets import plot_parts
-
-    choice = Choice(task=task, data=data, data_dir=data_dir)
-    result = plot_file(file, out, choice, trained=trained, index=sample, neurons=indices(neurons))
-    terminal.deliver(result, plot_parts(result), json)
-
-
-@app.command()
 def demo(
     short: Annotated[bool, typer.Option("--short", help="A few epochs and samples: does everything work?")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where everything is kept.")] = Path(
@@ -341,6 +313,8 @@ def bench(
 
 chip.register(app)
 app.command(name="import")(exchange.import_)
+app.command()(results.plot)
+app.command()(results.predict)
 
 
 def main() -> None:

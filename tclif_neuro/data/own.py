@@ -147,10 +147,18 @@ class Samples:
     """Sequences to run a network on: x [n, T, M] float32, and where they are from.
 
     y: their targets if they are known, as of a task. lengths: [n], the steps that are a sample's own; None: all.
+    groups: [n], who or what each sample is of.
     """
 
-    def __init__(self, x: Sequences, y: Targets | None, source: str, lengths: Labels | None = None) -> None:
-        self.sequences, self.y, self.source, self.lengths = x, y, source, lengths
+    def __init__(
+        self,
+        x: Sequences,
+        y: Targets | None,
+        source: str,
+        lengths: Labels | None = None,
+        groups: Array | None = None,
+    ) -> None:
+        self.sequences, self.y, self.source, self.lengths, self.groups = x, y, source, lengths, groups
 
     @property
     def x(self) -> Floats:
@@ -186,7 +194,7 @@ def load_samples(
     placeholder = {"y": np.zeros(len(x), np.int64)}
     found = _part(f"{path}: {{}}", placeholder | fields, kind, source)
     lengths = check_lengths(f"{path}: lengths", found.lengths, found.x.shape)
-    return Samples(found.x, found.y if "y" in fields else None, source, lengths)
+    return Samples(found.x, found.y if "y" in fields else None, source, lengths, found.groups)
 
 
 def _known_targets(

@@ -79,6 +79,16 @@ class LossReport:
     integer_accuracy: float | None
     layers: tuple[LayerLoss, ...]
 
+    @property
+    def float_spikes(self) -> float:
+        """Spikes per sample, in float."""
+        return self.steps * sum(layer.float_rate * layer.neurons for layer in self.layers)
+
+    @property
+    def integer_spikes(self) -> float:
+        """Spikes per sample, in integers."""
+        return self.steps * sum(layer.integer_rate * layer.neurons for layer in self.layers)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
         return asdict(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tclif_neuro.show.breakdown import breakdown_sheets
 from tclif_neuro.show.energy import energy_sheet
 from tclif_neuro.show.tables import Sheet, comparison_sheet, difference_text, number, pair, score_text, share
 
@@ -97,6 +98,7 @@ def loss_sheet(report: LossReport) -> Sheet:
 def loss_verdict(report: LossReport) -> str:
     """The accuracy before and after, in one phrase."""
     text = (
+        f"{pair(report.float_spikes, report.integer_spikes)} spikes a sample; "
         f"the same class for {share(report.agreement)} of {report.samples} samples; "
         f"{share(report.input_clipped)} of the inputs clipped"
     )
@@ -106,9 +108,10 @@ def loss_verdict(report: LossReport) -> str:
 
 
 def run_parts(result: RunResult) -> list[Sheet | str]:
-    """What a run gave, and its energy where that was asked for."""
+    """What a run gave, of which class and group, and its energy where that was asked for."""
     energy = [] if result.energy is None else [energy_sheet(result.energy, [layer.kind for layer in result.layers])]
-    return [run_sheet(result), *energy]
+    parts = [] if result.breakdown is None else breakdown_sheets(result.breakdown)
+    return [run_sheet(result), *parts, *energy]
 
 
 def run_sheet(result: RunResult) -> Sheet:
@@ -143,14 +146,20 @@ def compare_parts(result: CompareResult) -> list[Sheet | str]:
     values, each = any(e.error is not None for e in result.executors), " per step" if result.per_step else ""
     measure = f"{'error' if values else 'accuracy'}{each}"
     rows = tuple(
-        (e.name, number(e.error) if values else share(e.accuracy), number(e.samples_per_second))
+        (
+            e.name,
+            number(e.error) if values else share(e.accuracy),
+            number(e.spikes_per_sample),
+            number(e.samples_per_second),
+        )
         for e in result.executors
     )
     title = (
         f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), "
         f"{share(result.input_clipped)} of the inputs clipped"
     )
-    parts: list[Sheet | str] = [Sheet(title=title, columns=("executor", measure, "samples/s"), rows=rows)]
+    columns = ("executor", measure, "spikes a sample", "samples/s")
+    parts: list[Sheet | str] = [Sheet(title=title, columns=columns, rows=rows)]
     for comparison in result.comparisons:
         parts.append(comparison_sheet(comparison))
         if comparison.first is not None:

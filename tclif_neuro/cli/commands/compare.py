@@ -17,11 +17,12 @@ from tclif_neuro.netx import load
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorResult:
-    """How one executor did. accuracy, error: as of `tclif run`."""
+    """How one executor did. accuracy, error: as of `tclif run`. spikes_per_sample: of all layers."""
 
     name: str
     accuracy: float | None
     error: float | None
+    spikes_per_sample: float
     samples_per_second: float | None
 
 
@@ -86,7 +87,12 @@ def compare_file(
         floats = compare_float(net, traces, runs["reference"].run, names=names_, labels=batch.y)
         comparisons.insert(0, floats)
         first, error = (None if pair is None else pair[0] for pair in (floats.accuracy, floats.error))
-        executors.insert(0, ExecutorResult(name="float", accuracy=first, error=error, samples_per_second=None))
+        spikes = sum(layer.rates[0] * layer.neurons for layer in floats.layers)
+        each = spikes * runs["reference"].run.steps / len(batch)
+        executors.insert(
+            0,
+            ExecutorResult(name="float", accuracy=first, error=error, spikes_per_sample=each, samples_per_second=None),
+        )
     return CompareResult(
         file=file,
         source=batch.source,
@@ -109,5 +115,11 @@ def _exact(net: QuantizedNetwork, runs: dict[str, Timed], name: str, batch: Batc
 
 def _executor(name: str, timed: Timed, batch: Batch) -> ExecutorResult:
     found = score_of(timed.run, batch.y)
-    rate = len(batch) / timed.seconds
-    return ExecutorResult(name=name, accuracy=found.accuracy, error=found.error, samples_per_second=rate)
+    spikes = sum(float(layer.counts.sum()) for layer in timed.run.layers)
+    return ExecutorResult(
+        name=name,
+        accuracy=found.accuracy,
+        error=found.error,
+        spikes_per_sample=spikes / len(batch),
+        samples_per_second=len(batch) / timed.seconds,
+    )

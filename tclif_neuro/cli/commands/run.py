@@ -13,10 +13,12 @@ from tclif_neuro.cli.commands.executors import Tell, execute
 from tclif_neuro.cli.commands.outputs import check_output, save_arrays
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.activity import kind
+from tclif_neuro.compare.breakdown import Breakdown, breakdown
 from tclif_neuro.compare.energy import Energy, energy
 from tclif_neuro.compare.runs import answers, score_of
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.fixed.run import Run
+from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 
 
@@ -37,6 +39,7 @@ class RunResult:
 
     accuracy: the share of samples, or of the steps that have a label (per_step), classified rightly; None without
     labels. error: the root mean square error of real targets, in the units of the float model; errors: of each output.
+    breakdown: the accuracy per class and group, and the confusion matrix; None without classes.
     steps: of a sample, with its padding; lengths: of the shortest and the longest without it. predictions: of each
     sample the class, or a class for each of its own steps; of real targets the outputs themselves.
     input_clipped: the share of the inputs outside the network's code. warnings: `fixed.concerns` of the run.
@@ -55,6 +58,7 @@ class RunResult:
     error: float | None
     errors: tuple[float, ...]
     per_step: bool
+    breakdown: Breakdown | None
     input_clipped: float
     spikes_per_sample: float
     layers: tuple[LayerActivity, ...]
@@ -112,6 +116,7 @@ def run_file(
         error=found.error,
         errors=found.errors,
         per_step=found.per_step,
+        breakdown=_breakdown(net, run, batch),
         input_clipped=run.input_clipped,
         spikes_per_sample=sum(layer.spikes_per_sample for layer in layers),
         layers=layers,
@@ -120,6 +125,13 @@ def run_file(
         energy=energy(net, run) if estimate else None,
         warnings=concerns(net, run),
     )
+
+
+def _breakdown(net: QuantizedNetwork, run: Run, batch: Batch) -> Breakdown | None:
+    if batch.y is None or batch.y.dtype.kind == "f":
+        return None
+    names = net.classes or tuple(map(str, range(net.outputs)))
+    return breakdown(answers(run, batch.y).argmax(-1), batch.y, names, batch.groups)
 
 
 def _predictions(run: Run, batch: Batch, own: npt.NDArray[np.int64]) -> list[Any]:

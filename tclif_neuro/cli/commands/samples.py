@@ -38,13 +38,14 @@ class Batch:
     """Samples x [T, B, M], and a name for where they are from.
 
     y: their targets if they are known, time first: classes [B] or [T, B], or values [B, K] or [T, B, K]. lengths: [B],
-    the steps that are a sample's own; None: all.
+    the steps that are a sample's own; None: all. groups: [B], who or what each sample is of, if that is known.
     """
 
     source: str
     x: npt.NDArray[np.float32]
     y: npt.NDArray[Any] | None
     lengths: npt.NDArray[np.int64] | None = None
+    groups: npt.NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return self.x.shape[1]
@@ -62,6 +63,7 @@ class Batch:
             x=self.x[:, now],
             y=None if y is None else y[:, now] if self.per_step else y[now],
             lengths=None if lengths is None else lengths[now],
+            groups=None if self.groups is None else self.groups[now],
         )
 
     def cut(self) -> Batch:
@@ -98,6 +100,7 @@ def load_batch(net: QuantizedNetwork, choice: Choice) -> Batch:
         x=np.ascontiguousarray(x.swapaxes(0, 1)),
         y=y,
         lengths=None if lengths is None else lengths[kept],
+        groups=None if part.groups is None else part.groups[kept],
     )
 
 
@@ -142,7 +145,7 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Samples]:
         )
     named = ", a path that the network's recipe names" if trained is section and is_path(name) else ""
     test = task.test
-    return f"{name}: {test.source}{named}", Samples(test.x, test.y, test.source, test.lengths)
+    return f"{name}: {test.source}{named}", Samples(test.x, test.y, test.source, test.lengths, test.groups)
 
 
 def _trained_on(net: QuantizedNetwork) -> TaskSpec | None:

@@ -1,0 +1,109 @@
+"""`tclif predict`: what a network says of samples that need no labels, as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tclif_neuro.cli.commands.executors import Tell, execute
+from tclif_neuro.cli.commands.outputs import check_output
+from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.files import write_atomically
+from tclif_neuro.fixed.concerns import concerns
+from tclif_neuro.netx import load
+
+FORMATS = ("csv", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Of one sample, or one of its steps: the class with the highest score, and the scores, one per class.
+
+    step: None at the end of the sample. scores: the readout's potentials in the units of the float model.
+    """
+
+    sample: int
+    step: int | None
+    predicted: str
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictResult:
+    """All predictions, in the order of the samples. classes: of the scores."""
+
+    file: Path
+    source: str
+    classes: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    warnings: tuple[str, ...]
+
+
+def predict_file(file: Path, data: Path, *, per_step: bool = False, tell: Tell | None = None) -> PredictResult:
+    """Run the network in `file` on the samples in `data`; per_step: an answer after each of a sample's own steps.
+
+    Raises `DataError` if the samples have another width or another number of steps than the network was made for.
+    """
+    net = load(file)
+    batch = load_batch(net, Choice(data=data))
+    run = execute("simulator", net, batch, record=per_step, tell=tell).run
+    classes = tuple(net.classes) or tuple(map(str, range(net.outputs)))
+    rows: list[tuple[int, int | None, Any]]
+    if per_step:
+        own = np.full(len(batch), len(batch.x)) if batch.lengths is None else batch.lengths
+        outputs = run.float_outputs
+        rows = [(b, t, outputs[t, b]) for b, end in enumerate(own) for t in range(end)]
+    else:
+        rows = [(b, None, scores) for b, scores in enumerate(run.float_logits)]
+    predictions = tuple(
+        Prediction(sample=b, step=t, predicted=classes[int(scores.argmax())], scores=tuple(map(float, scores)))
+        for b, t, scores in rows
+    )
+    return PredictResult(
+        file=file, source=batch.source, classes=classes, predictions=predictions, warnings=concerns(net, run)
+    )
+
+
+def format_of(out: Path | None, asked: str | None, inputs: tuple[Path, ...]) -> str:
+    """The format asked for, else that of the output's suffix, else CSV. Raises `OutputError`."""
+    if out is None:
+        return asked or "csv"
+    check_output(out, (".csv", ".json") if asked is None else (out.suffix.lower(),), inputs)
+    return asked or out.suffix.lower().removeprefix(".")
+
+
+def write_predictions(result: PredictResult, form: str, out: Path | None) -> str:
+    """The predictions as text; written to `out`, if that is given. Raises `OSError`."""
+    text = as_csv(result) if form == "csv" else as_json(result)
+    if out is not None:
+        write_atomically(out, lambda file: file.write(text.encode()))
+    return text
+
+
+def as_csv(result: PredictResult) -> str:
+    """A row per prediction: sample, step if there are any, class, and a score per class."""
+    per_step = any(one.step is not None for one in result.predictions)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["sample", *(["step"] if per_step else []), "class", *(f"score {name}" for name in result.classes)])
+    for one in result.predictions:
+        writer.writerow([one.sample, *([one.step] if per_step else []), one.predicted, *one.scores])
+    return text.getvalue()
+
+
+def as_json(result: PredictResult) -> str:
+    """The same as one object on one line: the classes, and a list of predictions."""
+    facts: dict[str, Any] = {"network": str(result.file), "data": result.source, "classes": list(result.classes)}
+    rows = [_row(one) for one in result.predictions]
+    return json.dumps({**facts, "predictions": rows}, allow_nan=False) + "\n"
+
+
+def _row(one: Prediction) -> dict[str, Any]:
+    step = {} if one.step is None else {"step": one.step}
+    return {"sample": one.sample, **step, "class": one.predicted, "scores": list(one.scores)}

@@ -1,0 +1,108 @@
+"""The commands that show what networks and runs say; `cli.app` registers them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, RunFolder, TaskName, indices
+
+
+def plot(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.net|RUN", help="A network, or the folder of a training run.", show_default=False),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="OUT.png", help="Or .svg, .pdf; replaced if there.", show_default=False),
+    ],
+    confusion: Annotated[
+        bool, typer.Option("--confusion", help="All samples: which class is taken for which.")
+    ] = False,
+    trained: RunFolder = None,
+    task: TaskName = None,
+    data: DataFile = None,
+    sample: Annotated[
+        int | None, typer.Option(min=0, metavar="K", help="Index of the sample, from 0.", show_default="0")
+    ] = None,
+    neurons: Annotated[
+        str | None, typer.Option(metavar="I,J,...", help="Of every layer.", show_default="its busiest two")
+    ] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Draw one sample, the spikes of every layer and the compartments of some neurons; or a run's learning curves."""
+    from tclif_neuro.cli.commands import confusion as matrix
+    from tclif_neuro.cli.commands import curves
+    from tclif_neuro.cli.commands.plot import plot_file
+    from tclif_neuro.cli.commands.samples import Choice
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.sheets import plot_parts
+    from tclif_neuro.show.tables import share
+
+    of_a_sample = {"--sample": sample, "--neurons": neurons, "--run": trained}
+    if file.is_dir():
+        _without({**of_a_sample, "--task": task, "--data": data, "--confusion": confusion or None}, "a run's curves")
+        drawn = curves.plot_curves(file, out)
+        terminal.deliver(drawn, [f"wrote {drawn.figure}: {drawn.epochs} epochs, kept {drawn.kept}"], json)
+        return
+    choice = Choice(task=task, data=data, data_dir=data_dir)
+    if confusion:
+        _without(of_a_sample, "--confusion, which is of all samples")
+        found = matrix.plot_confusion(file, out, choice)
+        said = f"wrote {found.figure}: {found.samples} samples of {found.source}, accuracy {share(found.accuracy)}"
+        terminal.deliver(found, [said], json)
+        return
+    result = plot_file(file, out, choice, trained=trained, index=sample or 0, neurons=indices(neurons))
+    terminal.deliver(result, plot_parts(result), json)
+
+
+def _without(options: Mapping[str, object], what: str) -> None:
+    """Raise `typer.BadParameter` for the first option that was given."""
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(f"does not go with {what}", param_hint=name)
+
+
+class Format(str, Enum):
+    """Of predictions."""
+
+    csv = "csv"
+    json = "json"
+
+
+def predict(
+    file: NetFile,
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Samples x, as of --data elsewhere; no labels.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="OUT.csv", help="Or .json; replaced if there.", show_default="standard output"
+        ),
+    ] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="Of the output.", show_default="by its suffix, else csv")
+    ] = None,
+    per_step: Annotated[bool, typer.Option("--per-step", help="An answer after each step.")] = False,
+) -> None:
+    """Predict the class of every sample of a file: its name, and a score per class."""
+    from tclif_neuro.cli.commands.predict import format_of, predict_file, write_predictions
+    from tclif_neuro.show import terminal
+
+    chosen = format_of(out, None if form is None else form.value, (file, data))
+    with terminal.progress() as bars:
+        result = predict_file(file, data, per_step=per_step, tell=bars.executor("simulator"))
+    text = write_predictions(result, chosen, out)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        typer.echo(f"wrote {out}: {len(result.predictions)} predictions for {result.source}")
+    for warning in result.warnings:
+        terminal.show_warning(warning)
