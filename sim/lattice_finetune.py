@@ -30,7 +30,7 @@ REPORT = 50  # batches
 
 
 def start_from(model: nn.Sequential, net: QuantizedNetwork, readout_bits: int) -> None:
-    """Give the feed-forward `model` the weights, biases and couplings of `net`; a threshold is 1."""
+    """Give the feed-forward `model` the weights and biases of `net`, and its couplings if they learn; a threshold is 1."""
     linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
     neurons = [m for m in model.modules() if isinstance(m, TCLIF)]
     with torch.no_grad():
@@ -40,7 +40,8 @@ def start_from(model: nn.Sequential, net: QuantizedNetwork, readout_bits: int) -
             linear.weight.copy_(torch.as_tensor(weight * (1 if i else net.input.scale)))
             linear.bias.copy_(torch.as_tensor(layer.bias / unit))
         for neuron, layer in zip(neurons, net.layers, strict=False):
-            copy_couplings(neuron, layer)
+            if neuron.c1.requires_grad:  # else they are the recipe's
+                copy_couplings(neuron, layer)
 
 
 def copy_couplings(neuron: TCLIF, layer: Layer) -> None:

@@ -35,7 +35,7 @@ for net in models/*.net; do
         status "$name.$path.deploy" "$TCLIF" deploy "$net" -o "$out/$name.$path" --target cpu --path "$path" --samples "$samples"
     done
 done
-status conformance.write "$TCLIF" conformance write -o "$out/vectors.h5"
+status conformance.write "$TCLIF" conformance write -o "$out/vectors.h5" --net models/digits-rows-lattice.net
 status conformance.run "$PYTHON" deploy/loihi2/run_vectors.py "$out/vectors.h5" -o "$out/result.h5"
 status conformance.verify "$TCLIF" conformance verify "$out/result.h5"
 echo "all of it agrees; the output is in $out"

@@ -14,6 +14,7 @@ follows the public interfaces of lava-nc 0.10.0.
 import argparse
 import contextlib
 import datetime
+import importlib
 import importlib.util
 import json
 import os
@@ -30,6 +31,8 @@ import h5py
 import numpy as np
 
 ONCE = 2**31 - 1  # a reset interval that no run reaches
+COEFFICIENTS = ("a1", "a2", "b1", "b2", "vth_mant", "gamma_mant", "bias_mant", "bias_exp")
+VARS = ("dendrite", "soma", "fired", *COEFFICIENTS)
 
 
 def missing(backend):
@@ -49,6 +52,82 @@ def missing(backend):
     if backend == "loihi2" and not (os.environ.get("SLURM") or os.environ.get("NXSDKHOST")):
         lines.append("missing: a board; set SLURM=1 and PARTITION or BOARD, or NOSLURM=1 and NXSDKHOST (README.md)")
     return lines
+
+
+def define_tclif():
+    """TC-LIF as a Lava process, with a model in NumPy's integers, put among this file's names for Lava to find.
+
+        UD <- sat(UD a1 + US b1 + act);  US <- sat(US a2 + UD b2);  S = US >= vth
+
+    with products over 4096 rounded towards zero, and a spike that takes gamma off UD and vth off US: "delayed", from
+    the sums of the next step; "immediate", at the end of its own. act: 64 a_in + bias_mant 2^bias_exp.
+    """
+    from lava.magma.core.decorator import implements, requires, tag
+    from lava.magma.core.model.py.model import PyLoihiProcessModel
+    from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+    from lava.magma.core.model.py.type import LavaPyType
+    from lava.magma.core.process.ports.ports import InPort, OutPort
+    from lava.magma.core.process.process import AbstractProcess
+    from lava.magma.core.process.variable import Var
+    from lava.magma.core.resources import CPU
+    from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+    class TCLIF(AbstractProcess):
+        def __init__(self, shape, reset, reset_interval, reset_offset, **variables):
+            super().__init__(shape=shape, reset=reset, reset_interval=reset_interval, reset_offset=reset_offset)
+            self.a_in, self.s_out = InPort(shape=shape), OutPort(shape=shape)
+            for name in ("dendrite", "soma", "fired"):
+                setattr(self, name, Var(shape=shape, init=0))
+            for name, value in variables.items():
+                setattr(self, name, Var(shape=value.shape, init=value))
+
+    def mul(x, k):
+        return np.sign(x * k) * (np.abs(x * k) >> 12)
+
+    def sat(x):
+        return np.clip(x, 1 - 2**23, 2**23 - 1)
+
+    @implements(proc=TCLIF, protocol=LoihiProtocol)
+    @requires(CPU)
+    @tag("fixed_pt")
+    class PyTCLIF(PyLoihiProcessModel):
+        a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+        s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+        for name in VARS:
+            locals()[name] = LavaPyType(np.ndarray, np.int64)
+        del name
+
+        def run_spk(self):
+            now, late = self.time_step - 1, self.proc_params["reset"] == "delayed"
+            if self.proc_params["reset_offset"]:
+                now = (self.time_step - self.proc_params["reset_offset"]) % self.proc_params["reset_interval"]
+                if now == 0:
+                    self.dendrite, self.soma, self.fired = (0 * x for x in (self.dendrite, self.soma, self.fired))
+            row, gamma, vth = min(now, len(self.a1) - 1), self.gamma_mant * 64, self.vth_mant * 64
+            act = self.a_in.recv() * 64 + (self.bias_mant << self.bias_exp)
+            wide = mul(self.dendrite, self.a1[row]) + mul(self.soma, self.b1) + act
+            self.dendrite = sat(wide - late * gamma * self.fired)
+            wide = mul(self.soma, self.a2[row]) + mul(self.dendrite, self.b2)
+            self.soma = sat(wide - late * vth * self.fired)
+            self.fired = (self.soma >= vth).astype(np.int64)
+            if not late:
+                self.dendrite = sat(self.dendrite - gamma * self.fired)
+                self.soma = self.soma - vth * self.fired
+            self.s_out.send(self.fired)
+
+    globals().update(TCLIF=TCLIF, PyTCLIF=PyTCLIF)
+    return TCLIF
+
+
+def make_tclif(node, arrays):
+    """A population of TC-LIF, of the graph's entry `node`."""
+    neuron, shape = node["neuron"], (node["size"],)
+    variables = {name: arrays[neuron[name]] for name in ("a1", "a2", "b1", "b2")}
+    variables |= {name: np.array([neuron[name]]) for name in ("vth_mant", "gamma_mant")}
+    bias = arrays[node["bias"]] if "bias" in node else np.zeros(shape, np.int32)
+    variables |= {"bias_mant": bias, "bias_exp": np.full(shape, node["bias_exp"])}
+    clock = {"reset_interval": ONCE, "reset_offset": node["reset_step"]}
+    return define_tclif()(shape=shape, reset=neuron["reset"], **clock, **variables)
 
 
 def build(graph, arrays, x, steps, observe, backend):
@@ -72,6 +151,8 @@ def build(graph, arrays, x, steps, observe, backend):
             continue
         if node["kind"] == "sigma":
             made = Sigma(shape=shape)
+        elif node["kind"] == "tclif":
+            made = make_tclif(node, arrays)
         else:
             bias = arrays[node["bias"]] if "bias" in node else 0
             lif = dict(shape=shape, du=node["du"], dv=node["dv"], vth=node["vth"], bias_mant=bias)
@@ -112,7 +193,7 @@ def from_chip(port, shape):
     return adapter.out
 
 
-def run_one(path, name, out, backend):
+def run_one(path, name, out, backend, ncmodel):
     """Run the vector `name` of the file `path`, and write what was sent, [steps, N]."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
@@ -123,20 +204,32 @@ def run_one(path, name, out, backend):
     graph, observe = json.loads(bytes(arrays["graph"]).decode()), bytes(arrays["observe"]).decode()
     steps = int(arrays["steps"])
     source, sink = build(graph, arrays, arrays["input"], steps, observe, backend)
-    config = Loihi2HwCfg() if backend == "loihi2" else Loihi2SimCfg(select_tag="fixed_pt")
+    config = Loihi2SimCfg(select_tag="fixed_pt")
+    if backend == "loihi2":
+        config = Loihi2HwCfg(exception_proc_model_map=chosen(graph, ncmodel))
     source.run(condition=RunSteps(num_steps=steps), run_cfg=config)
     got = sink.data.get().T.astype(np.int32)
     source.stop()
     np.save(out, got, allow_pickle=False)
 
 
-def run_apart(path, name, backend, seconds):
+def chosen(graph, ncmodel):
+    """The microcode "package.module:Class" for TC-LIF, where the graph has any; else it would run on the host."""
+    if all(node["kind"] != "tclif" for node in graph["nodes"]):
+        return {}
+    if not ncmodel:
+        raise SystemExit("no microcode of TC-LIF: --ncmodel package.module:Class")
+    module, _, name = ncmodel.partition(":")
+    return {globals()["TCLIF"]: getattr(importlib.import_module(module), name)}
+
+
+def run_apart(path, name, backend, seconds, ncmodel):
     """Run a vector in a process of its own: what was sent and "", or None and why not."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "got.npy"
         command = [sys.executable, str(Path(__file__).resolve()), str(path), "--child", name, "-o", str(out)]
         child = subprocess.Popen(
-            [*command, "--backend", backend],
+            [*command, "--backend", backend, "--ncmodel", ncmodel],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -163,13 +256,13 @@ def installed(package):
         return ""
 
 
-def run_all(path, out, backend, seconds):
+def run_all(path, out, backend, seconds, ncmodel=""):
     """Run every vector of `path` and write the result to `out`; how many gave an error."""
     with h5py.File(path) as file:
         names = sorted(file["vector"])
     answers = {}
     for number, name in enumerate(names, 1):
-        answers[name] = run_apart(path, name, backend, seconds)
+        answers[name] = run_apart(path, name, backend, seconds, ncmodel)
         print(f"{number} of {len(names)} {name}: {answers[name][1] or 'ran'}", flush=True)
     facts = {
         "backend": backend,
@@ -195,18 +288,20 @@ def main():
     parser.add_argument("vectors", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--backend", choices=("cpu", "loihi2"), default="cpu")
+    parser.add_argument("--ncmodel", default="", help="your microcode of TC-LIF, package.module:Class (loihi2)")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds per vector (120)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        run_one(options.vectors, options.child, options.out, options.backend)
+        run_one(options.vectors, options.child, options.out, options.backend, options.ncmodel)
         sys.stdout.flush()
         os._exit(0)  # Lava's clean-up at exit can wait for ever
     lacking = missing(options.backend)
     if lacking:
         print("\n".join(lacking), file=sys.stderr)
         sys.exit(2)
-    sys.exit(1 if run_all(options.vectors, options.out, options.backend, options.timeout) else 0)
+    errors = run_all(options.vectors, options.out, options.backend, options.timeout, options.ncmodel)
+    sys.exit(1 if errors else 0)
 
 
 if __name__ == "__main__":

@@ -133,14 +133,19 @@ conformance = typer.Typer(help="Vectors that ask a chip what no document says.",
 @conformance.command()
 def write(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.h5", help="Replaced if there.")],
+    net: Annotated[
+        list[Path] | None,
+        typer.Option("--net", metavar="FILE.net", help="A network on stock neurons, too.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Write the vectors; deploy/loihi2/run_vectors.py runs them, on a board or on a CPU."""
+    from tclif_neuro.cli.commands.loihi import vectors_with
     from tclif_neuro.loihi.conformance import write_vectors
-    from tclif_neuro.loihi.vectors import all_vectors
     from tclif_neuro.show import terminal
 
-    vectors = all_vectors()
+    vectors = vectors_with(net or [], data_dir)
     write_vectors(out, vectors)
     terminal.deliver({"file": out, "vectors": len(vectors)}, [f"wrote {len(vectors)} vectors to {out}"], json)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.compiled import rebind
 from tclif_neuro.fixed import step
 from tclif_neuro.loihi.graph import Edge, Rules
 from tclif_neuro.network import STATE_MAX
@@ -85,7 +86,35 @@ def lif_saturating(u: Ints, v: Ints, act: Ints, bias: Ints, u_decay: int, v_deca
     return u, v * (1 - spike), spike, (current != u) * 1 + (potential != v) * 1
 
 
+def tclif_rules(**other: Any) -> Rules:
+    """TC-LIF whose `mul`, `sat`, `fire` or `integrate` is another."""
+    own = {"mul": step.mul, "sat": step.sat, "int32": step.int32}
+    made = step.bind(rebind, **{**own, **other})
+    return Rules(delayed=made.tclif_delayed, immediate=made.tclif_immediate)
+
+
+def mul_down(x: Ints, k: Ints) -> Ints:
+    """`x k / 4096` rounded down."""
+    return (x * k) >> step.DECAY_SHIFT
+
+
+def integrate_old(  # noqa: PLR0913 (the arguments of dynamics.integrate)
+    dendrite: Ints, soma: Ints, act: Ints, drop_d: Ints, drop_s: Ints, a1: Ints, a2: Ints, b1: Ints, b2: Ints
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """The two compartments, the soma fed by the last step's dendrite."""
+    wide_d = step.mul(dendrite, a1) + step.mul(soma, b1) + act - drop_d
+    wide_s = step.mul(soma, a2) + step.mul(dendrite, b2) - drop_s
+    return step.sat(wide_d), step.sat(wide_s), wide_d, wide_s
+
+
 LAVA = {"lava": Rules()}
+TCLIF = {
+    **LAVA,
+    "down": tclif_rules(mul=mul_down),
+    "wrap24": tclif_rules(sat=wrap24),
+    "greater": tclif_rules(fire=lambda soma, vth: (soma > vth) * 1),
+    "old-dendrite": tclif_rules(integrate=integrate_old),
+}
 DELAY = {**LAVA, "two-steps": Rules(delay=2), "three-steps": Rules(delay=3)}
 SHIFT = {
     **LAVA,

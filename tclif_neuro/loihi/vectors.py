@@ -13,6 +13,7 @@ from tclif_neuro.loihi import hypotheses as h
 from tclif_neuro.loihi.graph import Edge, Graph, Node, Rules, run_graph
 from tclif_neuro.loihi.stock import output_name, to_stock
 from tclif_neuro.loihi.stock_run import total_steps
+from tclif_neuro.loihi.tclif_vectors import tclif_graphs
 from tclif_neuro.network import MANT_MAX, Layer, QuantizedNetwork, Synapses, TCLIFNeuron
 
 Array = npt.NDArray[Any]
@@ -50,7 +51,7 @@ def make_vector(
 
 def all_vectors() -> tuple[Vector, ...]:
     """Every vector, the same in every call."""
-    made = [*_hops(), *_shifts(), *_messages(), *_lifs(), *_sigmas(), *_stocks()]
+    made = [*_hops(), *_shifts(), *_messages(), *_lifs(), *_sigmas(), *_stocks(), *tclif_vectors()]
     return tuple(made)
 
 
@@ -185,3 +186,24 @@ def _stocks() -> Iterator[Vector]:
         rules = {**h.SHIFT, "two-steps": Rules(delay=2)}
         about = f"TC-LIF on stock neurons, {name}"
         yield make_vector(f"stock-{name}", about, stock.graph, x, output_name(0), rules, tail)
+
+
+def tclif_vectors() -> Iterator[Vector]:
+    """TC-LIF itself, for whoever writes microcode: the integers of docs/integers.md, and what else they could be."""
+    for name, about, graph, x in tclif_graphs():
+        vector = make_vector(f"tclif-{name}", about, graph, x, "out", h.TCLIF)
+        if name == "start":
+            vector = _against(f"tclif-{name}", about, graph, x, {"a-step-later": {"reset_step": 9}})
+        yield vector
+
+
+def network_vector(name: str, net: QuantizedNetwork, sample: Array) -> Vector:
+    """A network on stock neurons, one encoded sample [T, M]; observed is its last layer that spikes.
+
+    Raises `StockError` where it has no stock form.
+    """
+    stock = to_stock(net)
+    last = max(i for i, layer in enumerate(net.layers) if not layer.readout)
+    tail, about = total_steps(stock, len(sample)) - len(sample), f"the network {name} on stock neurons"
+    rules = {**h.SHIFT, "two-steps": Rules(delay=2)}
+    return make_vector(f"net-{name}", about, stock.graph, sample.astype(np.int64), output_name(last), rules, tail)

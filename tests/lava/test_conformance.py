@@ -23,6 +23,7 @@ def run_vectors(tmp_path, *arguments, timeout=120):
 def test_every_vector_gives_what_the_numpy_reference_gives(tmp_path, processes):
     """A few of each kind; deploy/cpu/selftest.sh runs all."""
     chosen = {"hop-recurrent", "shift-4", "graded-product", "lif-reset", "sigma-overflow"}
+    chosen |= {"tclif-immediate", "tclif-saturating-delayed", "tclif-schedule-immediate", "tclif-start"}
     write_vectors(tmp_path / "vectors.h5", [v for v in all_vectors() if v.name in chosen])
     done = run_vectors(tmp_path, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr

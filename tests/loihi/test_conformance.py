@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from tclif_neuro.loihi.conformance import ConformanceError, read_result, verdict, write_vectors
-from tclif_neuro.loihi.vectors import all_vectors
+from tclif_neuro.loihi.hypotheses import TCLIF
+from tclif_neuro.loihi.vectors import all_vectors, network_vector
+from tests.loihi.nets import lif, network, spikes
+from tests.loihi.nets import tclif as tclif_layer
 
 VECTORS = all_vectors()
-GROUPS = {"hop", "shift", "graded", "lif", "sigma", "stock"}
+GROUPS = {"hop", "shift", "graded", "lif", "sigma", "stock", "tclif"}
 
 
 @pytest.fixture
@@ -31,9 +34,30 @@ def answer(path, **answers):
 def test_vectors_are_the_same_every_time_and_cover_every_group(tmp_path, file):
     write_vectors(tmp_path / "again.h5", all_vectors())
     assert (tmp_path / "again.h5").read_bytes() == file.read_bytes()
-    assert {name for v in VECTORS for name in GROUPS if v.name.startswith(name)} == GROUPS
+    assert {v.name.split("-")[0].rstrip("3") for v in VECTORS} == GROUPS
     assert sum(len(v.expect) > 1 for v in VECTORS) >= 18
     assert all(np.abs(v.expect["lava"]).any() for v in VECTORS)
+
+
+def test_every_vector_of_tclif_spikes_and_tells_hypotheses_apart():
+    tclif = {v.name: v for v in VECTORS if v.name.startswith("tclif-")}
+    assert len(tclif) == 9
+    for vector in tclif.values():
+        assert 0 < vector.expect["lava"].sum() < vector.expect["lava"].size, vector.name
+        assert len(vector.expect) >= 2, vector.name
+    assert {name for v in tclif.values() for name in v.expect} == {*TCLIF, "a-step-later"}
+    assert all("wrap24" in tclif[f"tclif-saturating-{reset}"].expect for reset in ("delayed", "immediate"))
+    assert "down" in tclif["tclif-rounding"].expect and "greater" in tclif["tclif-equal"].expect
+
+
+def test_a_network_is_a_vector_of_its_own(tmp_path):
+    rng = np.random.default_rng(1)
+    net = network(tclif_layer(rng, 6, 8), lif(rng, 8, 3, readout=True))
+    vector = network_vector("mine", net, spikes(rng, 30, 1, 6, rate=0.4)[:, 0])
+    assert vector.observe == "0.F" and vector.expect["lava"].any() and len(vector.expect) >= 2
+    write_vectors(tmp_path / "v.h5", [vector])
+    answer(tmp_path / "v.h5")
+    assert [(v.vector, v.equal) for v in verdict(read_result(tmp_path / "v.h5"))] == [("net-mine", "lava")]
 
 
 def test_what_lava_gives_is_equal_to_lava(file):

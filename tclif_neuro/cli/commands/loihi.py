@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tclif_neuro.cli.commands.outputs import check_output, save_figure
 from tclif_neuro.cli.commands.samples import Choice, load_whole
 from tclif_neuro.compare.energy import energy
 from tclif_neuro.errors import TclifError
+from tclif_neuro.fixed.run import encode
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.loihi.checks import Finding, Question, check
 from tclif_neuro.loihi.estimates import Estimate, Operations, count_operations, estimates
@@ -17,6 +19,7 @@ from tclif_neuro.loihi.limits import find_board
 from tclif_neuro.loihi.mapper import PATHS, Placement, place
 from tclif_neuro.loihi.mapper import Path as ChipPath
 from tclif_neuro.loihi.stock import StockError, StockLoss, to_stock
+from tclif_neuro.loihi.vectors import Vector, all_vectors, network_vector
 from tclif_neuro.network import LIFNeuron, QuantizedNetwork
 from tclif_neuro.netx import load
 
@@ -64,6 +67,16 @@ def choose_path(net: QuantizedNetwork, asked: str) -> ChipPath:
     except StockError:
         return "microcode"
     return "stock"
+
+
+def vectors_with(files: Sequence[Path], data_dir: Path | None) -> tuple[Vector, ...]:
+    """The conformance vectors, and one per network in `files`, on the first sample of its own test set."""
+    vectors = list(all_vectors())
+    for file in files:
+        net = load(file)
+        x = load_whole(net, Choice(limit=1, data_dir=data_dir)).x
+        vectors.append(network_vector(file.stem, net, encode(net, x).values[:, 0]))
+    return tuple(vectors)
 
 
 def check_file(
