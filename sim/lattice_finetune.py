@@ -30,7 +30,7 @@ REPORT = 50  # batches
 
 
 def start_from(model: nn.Sequential, net: QuantizedNetwork, readout_bits: int) -> None:
-    """Give the feed-forward `model` the weights and biases of `net`, and its couplings if they learn; a threshold is 1."""
+    """Give the feed-forward `model` the weights and biases of `net`, and couplings that learn. A threshold is 1."""
     linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
     neurons = [m for m in model.modules() if isinstance(m, TCLIF)]
     with torch.no_grad():
