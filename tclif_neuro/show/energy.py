@@ -12,13 +12,14 @@ COLUMNS = ("layer", "accumulates", "multiplies", "nJ per step", "uJ per sample",
 
 def energy_sheet(energy: Energy, kinds: Sequence[str] = ()) -> Sheet:
     """`compare.energy.energy` of a run, a row per layer and one of their sums. kinds: a word for each layer."""
+    of_a_sample = energy.uj_per_sample / (energy.nj_per_step or 1.0)
     rows = [
         (
             f"{i} {kinds[i]}" if kinds else str(i),
             number(layer.accumulates),
             number(layer.multiplies),
             number(layer.nj),
-            number(layer.nj * energy.steps / 1000),
+            number(layer.nj * of_a_sample),
             number(layer.lif_nj),
             number(layer.lstm_nj or None),
         )

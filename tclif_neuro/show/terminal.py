@@ -162,6 +162,10 @@ class Bars:
         self._tasks.clear()
         self._out.print(Text(f"\n{clean(text)}", "bold"), soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """A line about something on the way."""
+        self._out.print(Text(clean(text)), soft_wrap=True)
+
     def show(self, *parts: Sheet | str) -> None:
         """Results on the way."""
         show(self._results, *parts)

@@ -1,0 +1,55 @@
+"""The command for many trainings; `cli.app` registers it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tclif_neuro.cli.options import DataDir, Json
+
+
+class StudyExecutor(str, Enum):
+    """Where jobs run."""
+
+    processes = "processes"
+    slurm = "slurm"
+
+
+def study(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The study.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Go on where it was left.", show_default="runs/ and its name"),
+    ] = None,
+    executor: Annotated[
+        StudyExecutor, typer.Option(help="Processes here, or a job array of a cluster.")
+    ] = StudyExecutor.processes,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Jobs at a time, a core each.")] = 2,
+    partition: Annotated[str, typer.Option(metavar="P", help="Of the cluster.", show_default="its own default")] = "",
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Do a study: a grid, seeds or a search over a recipe's keys, or an evaluation in slices.
+
+    DIR then holds results.jsonl, table.md and plot.png. Started again, it does what is left. Exit status 1 if jobs
+    failed.
+    """
+    from tclif_neuro.cli.commands.study import study_file
+    from tclif_neuro.show import terminal
+    from tclif_neuro.show.study import study_parts
+    from tclif_neuro.study.run import How
+
+    how = How(executor=executor.value, workers=workers, partition=partition)
+    with terminal.progress(json) as bars:
+        result = study_file(file, out, how, data_dir=data_dir, tell=bars.note, progress=bars.executor("jobs"))
+    terminal.deliver(result, study_parts(result), json)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file to `app`."""
+    app.command()(study)

@@ -1,0 +1,97 @@
+"""Study files: their jobs, and what is refused before any is started."""
+
+import json
+
+import pytest
+
+from tclif_neuro.errors import TclifError
+from tclif_neuro.study.folder import Folder, line
+from tclif_neuro.study.spec import load_study
+from tclif_neuro.study.summary import summarise
+from tests.study.studies import RECIPE, TWELVE, write
+
+SEARCH = """
+recipe = "toy.toml"
+[search]
+trials = 3
+[search.keys]
+training.lr = { low = 1e-3, high = 1e-1, log = true }
+model.layers.0.size = { choices = [4, 6] }
+"""
+VALIDATED = RECIPE + "validation = 0.2\n"
+
+
+def test_a_grid_with_seeds_is_every_combination(tmp_path):
+    study = load_study(write(tmp_path))
+    jobs = study.jobs()
+    assert len({line(job) for job in jobs}) == 12
+    assert jobs[0] == {"training.lr": 0.01, "model.layers.*.recurrent": True, "training.seed": 1}
+    assert [job["training.seed"] for job in jobs[:4]] == [1, 2, 3, 1]
+    recipe = study.changed(jobs[-1])
+    assert (recipe.training.lr, recipe.training.seed, recipe.model.layers[0].recurrent) == (3e-3, 3, False)
+    assert [len(load_study(write(tmp_path, SEARCH, VALIDATED)).jobs())] == [3]
+
+
+@pytest.mark.parametrize(
+    ("study", "recipe", "words"),
+    [
+        ("seeds = [1]", RECIPE, "either recipe or"),
+        ('recipe = "none.toml"', RECIPE, "none.toml"),
+        ('recipe = "toy.toml"\ngrid.training.rate = [1]', RECIPE, "no key 'rate'"),
+        ('recipe = "toy.toml"\ngrid.training.lr = [-1.0]', RECIPE, "training.lr = -1.0"),
+        ('recipe = "toy.toml"\ngrid.training.lr = []', RECIPE, "a value or more"),
+        ('recipe = "toy.toml"\ngrid.model.layers.3.size = [5]', RECIPE, "none of the 1 elements"),
+        ('recipe = "toy.toml"\nseeds = [1, 1]', RECIPE, "no value twice"),
+        ('recipe = "toy.toml"\nseeds = [1]\ngrid.training.seed = [1]', RECIPE, "varied twice"),
+        ('recipe = "toy.toml"\nseed = [1]', RECIPE, "did you mean 'seeds'"),
+        (SEARCH, RECIPE, "training.validation"),
+        (SEARCH.replace("high = 1e-1", "high = 1e-9"), VALIDATED, "low < high"),
+        (SEARCH + "\n[grid]\ntraining.lr = [1.0]", VALIDATED, "goes without"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_job_is_started(tmp_path, study, recipe, words):
+    with pytest.raises(TclifError, match=words):
+        load_study(write(tmp_path, study, recipe))
+
+
+def test_a_folder_takes_more_jobs_of_the_same_study_and_none_of_another(tmp_path):
+    folder = Folder(tmp_path / "out")
+    folder.begin(load_study(write(tmp_path)))
+    jobs = folder.begin(load_study(write(tmp_path, TWELVE.replace("[1, 2, 3]", "[1, 2, 3, 4]"))))
+    assert [json.loads(text) for text in (tmp_path / "out/jobs.jsonl").read_text().splitlines()] == jobs
+    assert len(jobs) == 16 and folder.study().jobs() == jobs
+    other = load_study(write(tmp_path, recipe=RECIPE.replace("epochs = 2", "epochs = 3")))
+    with pytest.raises(TclifError, match=r"recipe\.training\.epochs is 2 there and 3 here"):
+        folder.begin(other)
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    folder = Folder(tmp_path / "out")
+    job = folder.begin(load_study(write(tmp_path)))[0]
+    assert folder.result(job) is None and folder.collect([job]) == []
+    folder.keep(job, {"test_accuracy": 1.0})
+    assert folder.result(job) == {"test_accuracy": 1.0}
+    (folder.place(job) / "result.json").write_text("[1")
+    with pytest.raises(TclifError, match="is not JSON"):
+        folder.result(job)
+    (folder.place(job) / "result.json").write_text('{"job": {}, "result": {}}')
+    with pytest.raises(TclifError, match="is not of the job"):
+        folder.result(job)
+
+
+def test_the_table_has_mean_spread_and_rates_per_setting():
+    def done(lr, seed, accuracy, rate):
+        result = {"test_accuracy": accuracy, "validation_accuracy": None, "rates": [rate], "parameters": 9}
+        return {"training.lr": lr, "training.seed": seed}, result
+
+    rows = summarise([done(0.1, 1, 0.5, 0.2), done(0.1, 2, 0.75, 0.4), done(0.2, 1, 0.25, 0.1)]).rows
+    assert [(row.mean, row.seeds) for row in rows] == [(0.625, (1, 2)), (0.25, (1,))]
+    assert rows[0].spread == pytest.approx(0.125 * 2**0.5) and rows[1].spread == 0
+    assert rows[0].rates == (pytest.approx(0.3),) and rows[0].settings == {"training.lr": 0.1}
+    whole = summarise(
+        [
+            ({}, {"samples": 3, "right": 2, "steps": 3, "rates": [0.5]}),
+            ({}, {"samples": 1, "right": 1, "steps": 1, "rates": [0.1]}),
+        ]
+    )
+    assert (whole.accuracy, whole.samples, whole.rates) == (0.75, 4, (pytest.approx(0.4),))
