@@ -88,10 +88,6 @@ def test_the_table_has_mean_spread_and_rates_per_setting():
     assert [(row.mean, row.seeds) for row in rows] == [(0.625, (1, 2)), (0.25, (1,))]
     assert rows[0].spread == pytest.approx(0.125 * 2**0.5) and rows[1].spread == 0
     assert rows[0].rates == (pytest.approx(0.3),) and rows[0].settings == {"training.lr": 0.1}
-    whole = summarise(
-        [
-            ({}, {"samples": 3, "right": 2, "steps": 3, "rates": [0.5]}),
-            ({}, {"samples": 1, "right": 1, "steps": 1, "rates": [0.1]}),
-        ]
-    )
+    slices = [(3, 2, 0.5), (1, 1, 0.1)]
+    whole = summarise([({}, {"samples": n, "right": r, "steps": n, "rates": [rate]}) for n, r, rate in slices])
     assert (whole.accuracy, whole.samples, whole.rates) == (0.75, 4, (pytest.approx(0.4),))
