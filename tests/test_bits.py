@@ -21,6 +21,7 @@ DIGESTS: dict[str, str] = {
     "digits-rows-online.net": "18c6028135637d237889e727c957b2f7db83eb0c27be2eb7d5d56e853b0a2fc5",
     "digits-rows.net": "4914a5048834e8376ea84a1d4149d78d89f3803dc8928e244e0f6f3645516296",
     "smnist-rows-lattice.net": "2d92b4214b338bbf99e12ddb1378542a97adfdfb573b0eea9ed35ef7a53859d2",
+    "smnist-rows-online.net": "5d5d2d6844261822d71feaed3d64f523f58a62042548497062ce3b7eec6fcad0",
     "smnist-rows.net": "d5d2fd537f56a163677417f0e914c0854ee2b21872836b242dfcce331e913f82",
     "smnist.net": "6daeac4e2ab7dc265047b31b963179511e3375a07f96343090280734f9d53b82",
 }
