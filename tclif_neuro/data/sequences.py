@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 Bytes = npt.NDArray[np.uint8]
 
-CHUNK = 2**24  # numbers that are looked at in one go
+CHUNK = 2**22  # numbers that are looked at in one go
 
 
 class DataError(TclifError, ValueError):

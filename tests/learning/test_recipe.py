@@ -213,6 +213,14 @@ def test_a_key_left_out_means_what_the_module_means(section: type[sections.Secti
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*.toml")), ids=lambda path: getattr(path, "stem", "none"))
 def test_our_recipes_are_recipes(path: Path) -> None:
     recipe = load_recipe(path)
-    inputs = {"digits-rows": 8, "digits-pixels": 1, "smnist-rows": 28, "smnist": 1, "psmnist": 1}[recipe.task.name]
+    inputs = {
+        "digits-rows": 8,
+        "digits-pixels": 1,
+        "smnist-rows": 28,
+        "smnist": 1,
+        "psmnist": 1,
+        "nmnist": 2312,
+        "ecg": 4,
+    }[recipe.task.name]
     model = build_model(recipe, inputs, 10)
     assert sum(isinstance(module, SpikingLayer) for module in model) == len(recipe.model.layers)

@@ -30,7 +30,7 @@ from tclif_neuro.learning.training.weights import with_class_weights
 from tclif_neuro.text import cut
 
 RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
-EVALUATION_BATCH, EVALUATION_NUMBERS = 256, 2**22  # samples, and inputs of all their steps, at a time
+EVALUATION_BATCH, EVALUATION_NUMBERS = 256, 2**20  # samples, and inputs of all their steps, at a time
 _RECORD = TypeAdapter(EpochRecord)
 
 
