@@ -110,6 +110,8 @@ def _part(what: str, fields: Arrays, kind: Kind, source: str) -> Part:
     for key, array in fields.items():
         if len(array) != len(x):
             raise DataError(f"{what.format(key)}: {len(array)} for {len(x)} samples")
+        if key == "groups" and array.ndim != 1:
+            raise DataError(f"{what.format(key)}: one group per sample expected, [{len(x)}], got {list(array.shape)}")
     lengths, y = fields.get("lengths"), fields["y"]
     if "mask" in fields:
         if lengths is not None:

@@ -89,6 +89,14 @@ def test_run_says_of_which_class_and_group_the_right_answers_are(folder, samples
     assert run("run", folder / "tiny.net", "--data", folder / "bare.npz")["breakdown"] is None
 
 
+def test_groups_that_are_not_one_per_sample_are_refused(folder, samples, tmp_path):
+    x, y = samples
+    for groups, message in ((np.zeros((20, 2)), "one group per sample expected"), (np.zeros(19), "19 for 20 samples")):
+        np.savez(tmp_path / "groups.npz", x=x, y=y, groups=groups)
+        result = tclif("run", folder / "tiny.net", "--data", tmp_path / "groups.npz")
+        assert result.exit_code == 2 and message in result.stderr
+
+
 def test_spikes_stand_beside_every_accuracy(folder, samples):
     each = run("run", folder / "tiny.net", "--data", folder / "bare.npz")["spikes_per_sample"]
     assert each > 0

@@ -42,7 +42,8 @@ def wait_until_epoch(process: "subprocess.Popen[bytes]", out: Path, epoch: int) 
 
 
 def test_killed_at_random_moments_the_weights_are_those_of_an_unbroken_run(toy: Path, tmp_path: Path) -> None:
-    recipe, moments = toy_recipe(toy, epochs=EPOCHS), random.Random(0)
+    changing = {"scheduler": "onecycle", "augment": {"shift": 1, "event_drop": 0.1}}
+    recipe, moments = toy_recipe(toy, epochs=EPOCHS, **changing), random.Random(0)
     out, whole = tmp_path / "killed", tmp_path / "whole"
     for epoch in (1, 15):
         process = start(recipe.model_dump_json(), out)
