@@ -103,6 +103,8 @@ def type_of(field: FieldInfo) -> str:
     if get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         return " ".join(["list of", NAMES[bare(inner)] + "s", *(b for n in notes(inner) for b in bounds_of(n))])
+    if get_origin(kind) is dict:
+        return "table"
     return f"{NAMES[kind]} {', '.join(bounds)}".strip()
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tclif_neuro.netx import save as save
     from tclif_neuro.neurons import step as _functional
     from tclif_neuro.neurons.checkpointed import checkpointed as checkpointed
+    from tclif_neuro.neurons.general import CUBALIF as CUBALIF
+    from tclif_neuro.neurons.general import GeneralizedTCLIF as GeneralizedTCLIF
     from tclif_neuro.neurons.liquid import LiquidLIF as LiquidLIF
     from tclif_neuro.neurons.modules import LIF as LIF
     from tclif_neuro.neurons.modules import TCLIF as TCLIF
@@ -68,6 +70,8 @@ _HOME = {
     "load": "netx",
     "save": "netx",
     "QuantizedNetwork": "network",
+    "CUBALIF": "neurons.general",
+    "GeneralizedTCLIF": "neurons.general",
     "LiquidLIF": "neurons.liquid",
     "checkpointed": "neurons.checkpointed",
     "LIF": "neurons.modules",

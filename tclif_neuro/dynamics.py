@@ -18,7 +18,9 @@ What the coefficients are makes the kind of neuron:
     TC-LIF           a1 = a2 = 1, b1 = -sigmoid(c1), b2 = sigmoid(c2), c1 and c2 learnable     [T 10-12]
     relaxed TC-LIF   a1, a2 in (0, 1) learnable; b1, b2 fixed                                  [O 23-26]
     Adaptive TC-LIF  a1[t], a2[t] fall from 1 towards a learnable minimum; b1, b2 fixed        [O 29-32]
+    generalized      a1, a2 in (0, 1), b1, b2 in [-1, 1], each learnable or fixed              [T 7-9]
     LIF              a1 = b1 = gamma = 0, b2 = 1: US <- a2 US + I                              [T 1-3]
+    CUBA LIF         b1 = gamma = 0, b2 = 1: UD, its current, has a decay a1 of its own        Lava's LIF
 
 and what `mul` and `sat` are makes the numbers. Here they are those of the real numbers: `mul` multiplies, `sat` does
 nothing. Other numbers are this source again, rebound (`compiled.rebind`):

@@ -115,7 +115,7 @@ class TCLIFNeuron(_Content):
 
     a1, a2: [K, n] in [0, 4096], the decays at step t of the sample; past the table's end the last row holds
         (K = 1: constant; K > 1: the schedule of an Adaptive TC-LIF).
-    b1: [n] in [-4096, 0], b2: [n] in [0, 4096], the couplings. n is 1 (shared by the layer) or the layer's size.
+    b1, b2: [n] in [-4096, 4096], the couplings. n is 1 (shared by the layer) or the layer's size.
     vth_mant, gamma_mant: 17-bit mantissas; the threshold and the dendrite's reset are `mant << 6`.
     reset: "delayed" (subtracted in the next step) or "immediate" (at the end of the same step).
     """
@@ -134,8 +134,8 @@ class TCLIFNeuron(_Content):
         for name, low, high, ndim in (
             ("a1", 0, DECAY_ONE, 2),
             ("a2", 0, DECAY_ONE, 2),
-            ("b1", -DECAY_ONE, 0, 1),
-            ("b2", 0, DECAY_ONE, 1),
+            ("b1", -DECAY_ONE, DECAY_ONE, 1),
+            ("b2", -DECAY_ONE, DECAY_ONE, 1),
         ):
             array = np.asarray(getattr(self, name))
             if array.ndim != ndim or 0 in array.shape:

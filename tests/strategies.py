@@ -85,12 +85,13 @@ def synapses(draw: st.DrawFn, n: int, m: int, input_max: int) -> Synapses:
 def tclif_neurons(draw: st.DrawFn, n: int, adaptive: bool = False) -> TCLIFNeuron:
     """TCLIF neurons for a layer of `n`, each coefficient of its own shared or not; with a schedule if `adaptive`."""
     steps = draw(st.integers(2, 4)) if adaptive else 1
+    sign = draw(st.sampled_from([(-1, 1), (-1, 1), (-1, -1), (1, 1), (1, -1)]))  # of the couplings, mostly TC-LIF's
     widths = [draw(st.sampled_from([1, n])) for _ in range(4)]
     return TCLIFNeuron(
         a1=draw(coefficients(steps, widths[0])),
         a2=draw(coefficients(steps, widths[1])),
-        b1=-draw(coefficients(widths[2])),
-        b2=draw(coefficients(widths[3])),
+        b1=sign[0] * draw(coefficients(widths[2])),
+        b2=sign[1] * draw(coefficients(widths[3])),
         vth_mant=draw(thresholds),
         gamma_mant=draw(st.integers(0, 2000) | st.integers(0, MANT_MAX)),
         reset=draw(st.sampled_from(["delayed", "immediate"])),

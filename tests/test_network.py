@@ -27,7 +27,7 @@ def layer(**changes):
         (lambda: Synapses(weight=[1, 2]), "shape [2]"),
         (lambda: Synapses(weight=[[2]], exponent=8), "weight exponent: 8 is outside [-8, 7]"),
         (lambda: TCLIFNeuron(**TCLIF | {"a1": [[4097]]}), "a1: 4097 at [0, 0] is outside [0, 4096]"),
-        (lambda: TCLIFNeuron(**TCLIF | {"b1": [1]}), "b1: 1 at [0] is outside [-4096, 0]"),
+        (lambda: TCLIFNeuron(**TCLIF | {"b1": [4097]}), "b1: 4097 at [0] is outside [-4096, 4096]"),
         (lambda: TCLIFNeuron(**TCLIF | {"b2": [[1]]}), "b2: 1 dimension(s) expected, got shape [1, 1]"),
         (lambda: TCLIFNeuron(**TCLIF | {"vth_mant": 2**17}), "vth_mant: 131072 is outside [1, 131071]"),
         (lambda: TCLIFNeuron(**TCLIF | {"gamma_mant": -1}), "gamma_mant: -1 is outside [0, 131071]"),

@@ -13,7 +13,7 @@ from tclif_neuro.neurons.constants import Constants, outside_graphs
 from tclif_neuro.neurons.entries import check_current, check_state
 from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.scan import tclif_scan
-from tclif_neuro.neurons.step import Reset, ResetGrad, TCLIFParams, TCLIFState, tclif_step
+from tclif_neuro.neurons.step import LIFReset, ResetGrad, TCLIFParams, TCLIFState, tclif_step
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
 
 
@@ -82,22 +82,23 @@ class TwoCompartment(SpikingLayer):
     """A layer of two-compartment neurons; its kinds differ only in `coefficients`."""
 
     constants: ClassVar[tuple[str, ...]] = (*SpikingLayer.constants, "reset", "gamma")
+    resets: ClassVar[tuple[str, ...]] = ("delayed", "immediate")
 
     def __init__(
         self,
         size: int,
         *,
         recurrent: bool = False,
-        reset: Reset = "delayed",
+        reset: LIFReset = "delayed",
         vth: float = 1.0,
         gamma: float = 0.5,
         surrogate: Surrogate | SurrogateName = "triangle",
         reset_grad: ResetGrad = "keep",
     ) -> None:
         super().__init__(size, recurrent, vth, surrogate, reset_grad)
-        if reset not in ("delayed", "immediate"):
-            raise TclifError(f"{type(self).__name__}: reset {reset!r} is neither 'delayed' nor 'immediate'")
-        self.reset: Reset = reset
+        if reset not in self.resets:
+            raise TclifError(f"{type(self).__name__}: reset {reset!r} is none of {', '.join(map(repr, self.resets))}")
+        self.reset: LIFReset = reset
         self.gamma = gamma
         if not (math.isfinite(gamma) and gamma >= 0):
             raise TclifError(f"{type(self).__name__}: gamma {gamma} is negative")
@@ -133,7 +134,7 @@ class TwoCompartment(SpikingLayer):
 
     def rest(self, batch: int, like: Tensor | None = None) -> TCLIFState:
         """The state of a batch at rest: zeros, [B, N]."""
-        zero = self._zeros(batch, next(self.parameters()) if like is None else like)
+        zero = self._zeros(batch, self.coefficients(1)[0] if like is None else like)
         return TCLIFState(zero, zero, zero)
 
     def step(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:

@@ -5,7 +5,6 @@ A module takes the current its `Linear` makes and returns spikes; put both into 
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -16,6 +15,7 @@ from tclif_neuro.neurons.constants import Constants, outside_graphs, plain_numbe
 from tclif_neuro.neurons.entries import check_state
 from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
+from tclif_neuro.neurons.parts import add_coupling, held, logit
 from tclif_neuro.neurons.scan import lif_scan
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.step import (
@@ -29,12 +29,6 @@ from tclif_neuro.neurons.step import (
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
 
 LATTICE = 16  # couplings that are whole sixteenths have a product that an 8-bit weight over 256 holds
-
-
-def _logit(p: float, name: str) -> float:
-    if not 0 < p < 1:
-        raise TclifError(f"{name}: {p} is outside (0, 1)")
-    return math.log(p / (1 - p))
 
 
 class TCLIF(TwoCompartment):
@@ -102,7 +96,8 @@ def on_lattice(coupling: Tensor) -> Tensor:
 class RelaxedTCLIF(TwoCompartment):
     """Relaxed TC-LIF [Yin et al. 2024, eqs. 23-26]: learnable decays a1, a2 in (0, 1), fixed couplings.
 
-    a1, a2: initial decays; the parameters are their logits. b1 in [-1, 0], b2 in [0, 1]. per_neuron: decays a neuron.
+    a1, a2: initial decays; the parameters are their logits. b1 in [-1, 0], b2 in [0, 1]. learn_couplings: True learns
+    b1 and b2 too, clipped to these ranges. per_neuron: what is learnt is learnt per neuron, not per layer.
 
         model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.RelaxedTCLIF(128, a1=0.9), tn.Readout(128, 10))
     """
@@ -115,6 +110,7 @@ class RelaxedTCLIF(TwoCompartment):
         a2: float = 0.95,
         b1: float = -0.5,
         b2: float = 1.0,
+        learn_couplings: bool = False,
         per_neuron: bool = False,
         recurrent: bool = False,
         reset: Reset = "delayed",
@@ -137,16 +133,17 @@ class RelaxedTCLIF(TwoCompartment):
         if not (-1 <= b1 <= 0 and 0 <= b2 <= 1):
             raise TclifError(f"{type(self).__name__}: couplings b1 = {b1}, b2 = {b2}; b1 in [-1, 0], b2 in [0, 1]")
         n = size if per_neuron else 1
-        self.raw_a1 = nn.Parameter(torch.full((n,), _logit(a1, "a1")))
-        self.raw_a2 = nn.Parameter(torch.full((n,), _logit(a2, "a2")))
-        self.register_buffer("b1", torch.tensor([float(b1)]))
-        self.register_buffer("b2", torch.tensor([float(b2)]))
+        self.raw_a1 = nn.Parameter(torch.full((n,), logit(a1, "a1")))
+        self.raw_a2 = nn.Parameter(torch.full((n,), logit(a2, "a2")))
+        add_coupling(self, "b1", b1, n, learn_couplings)
+        add_coupling(self, "b2", b2, n, learn_couplings)
         self.b1: Tensor
         self.b2: Tensor
 
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """a1, a2 = the sigmoids of the parameters; b1, b2 fixed."""
-        return torch.sigmoid(self.raw_a1)[None], torch.sigmoid(self.raw_a2)[None], self.b1, self.b2
+        """a1, a2 = the sigmoids of the parameters; b1, b2 in their ranges."""
+        a1, a2 = torch.sigmoid(self.raw_a1)[None], torch.sigmoid(self.raw_a2)[None]
+        return a1, a2, held(self.b1, -1, 0), held(self.b2, 0, 1)
 
 
 class AdaptiveTCLIF(RelaxedTCLIF):
@@ -155,7 +152,7 @@ class AdaptiveTCLIF(RelaxedTCLIF):
         a[t] = a_min + (1 - a_min) g(t)
 
     a1, a2: the initial a_min of dendrite and soma. schedule: g(t), which restarts with every sample (see `Schedule`:
-    its form is a reconstruction).
+    its form is a reconstruction). learn_couplings: see `RelaxedTCLIF`.
 
         neurons = tn.AdaptiveTCLIF(128, schedule=tn.Schedule(theta=steps / 4))
         model = torch.nn.Sequential(torch.nn.Linear(8, 128), neurons, tn.Readout(128, 10))
@@ -172,6 +169,7 @@ class AdaptiveTCLIF(RelaxedTCLIF):
         a2: float = 0.9,
         b1: float = -0.5,
         b2: float = 1.0,
+        learn_couplings: bool = False,
         per_neuron: bool = False,
         recurrent: bool = False,
         reset: Reset = "delayed",
@@ -186,6 +184,7 @@ class AdaptiveTCLIF(RelaxedTCLIF):
             a2=a2,
             b1=b1,
             b2=b2,
+            learn_couplings=learn_couplings,
             per_neuron=per_neuron,
             recurrent=recurrent,
             reset=reset,
@@ -236,7 +235,7 @@ class LIF(SpikingLayer):
             raise TclifError(f"LIF: beta {beta} is outside [0, 1]")
         self.reset: LIFReset = reset
         n = size if per_neuron else 1
-        self.raw_beta = nn.Parameter(torch.full((n,), _logit(beta, "beta"))) if learn_beta else None
+        self.raw_beta = nn.Parameter(torch.full((n,), logit(beta, "beta"))) if learn_beta else None
         self.register_buffer("fixed_beta", torch.full((n,), float(beta)))
         self.fixed_beta: Tensor
 

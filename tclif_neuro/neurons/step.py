@@ -50,7 +50,7 @@ class TCLIFParams:
     b2: Tensor
     gamma: float = 0.5
     vth: float = 1.0
-    reset: Reset = "delayed"
+    reset: LIFReset = "delayed"
     reset_grad: ResetGrad = "keep"
     surrogate: Surrogate = field(default_factory=Surrogate)
 
@@ -74,7 +74,8 @@ def tclif_step(state: TCLIFState, current: Tensor, p: TCLIFParams) -> TCLIFState
          S[t] = US[t] >= Vth
 
     With reset="immediate", the authors' released code: no S[t-1] terms; after S[t], UD[t] -= gamma S[t] and
-    US[t] -= Vth S[t], so that the reset then decays and couples. The two are different neurons.
+    US[t] -= Vth S[t], so that the reset then decays and couples. The two are different neurons. reset="zero": US[t] is
+    0 where it fired, as Loihi's LIF resets its potential, and UD[t] stays.
 
     current: I[t], [B, N]. Returns the new state.
     """
@@ -84,7 +85,9 @@ def tclif_step(state: TCLIFState, current: Tensor, p: TCLIFParams) -> TCLIFState
         state.dendrite, state.soma, current, p.gamma * drop, p.vth * drop, p.a1, p.a2, p.b1, p.b2
     )
     spike = p.surrogate(soma - p.vth)
-    if not delayed:
+    if p.reset == "zero":
+        soma = dynamics.reset_to_zero(soma, _taken(spike, p))
+    elif not delayed:
         dendrite, soma, _ = dynamics.reset(dendrite, soma, _taken(spike, p), p.gamma, p.vth)
     return TCLIFState(dendrite, soma, spike)
 

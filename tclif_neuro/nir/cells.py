@@ -10,7 +10,7 @@ from tclif_neuro.nir.graph import OUTPUT, Edge, Flat, NIRError, Node
 
 WEIGHTS = ("Affine", "Linear")
 INTEGRATORS = ("LI", "I")
-SPIKING = ("LIF", "IF")
+SPIKING = ("LIF", "IF", "CubaLIF")
 KNOWN = {*WEIGHTS, *INTEGRATORS, *SPIKING, "Input", "Output", "Scale", "Threshold"}
 
 # The type of each role where that is fixed; dendrite and soma are integrators.

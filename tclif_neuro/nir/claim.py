@@ -13,18 +13,27 @@ import numpy as np
 import torch
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.kinds import KINDS
 from tclif_neuro.neurons.layer import TwoCompartment
-from tclif_neuro.neurons.modules import LIF, TCLIF, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.nir.compose import compose
 from tclif_neuro.nir.graph import NIRError, Node
 
 Neurons = TwoCompartment | LIF | Readout
 
 # Of each kind: the tensors that are its state, [1] or [N], and its constants. A LIF learns its decay or has it fixed.
-TENSORS = {"TCLIF": ("c1", "c2"), "RelaxedTCLIF": ("raw_a1", "raw_a2", "b1", "b2"), "LIF": ("raw_beta", "fixed_beta")}
+TENSORS = {
+    "TCLIF": ("c1", "c2"),
+    "RelaxedTCLIF": ("raw_a1", "raw_a2", "b1", "b2"),
+    "GeneralizedTCLIF": ("raw_a1", "raw_a2", "fixed_a1", "fixed_a2", "b1", "b2"),
+    "CUBALIF": ("raw_alpha", "raw_beta", "fixed_alpha", "fixed_beta"),
+    "LIF": ("raw_beta", "fixed_beta"),
+}
 CONSTANTS = {
     "TCLIF": ("reset", "vth", "gamma", "lattice"),
     "RelaxedTCLIF": ("reset", "vth", "gamma"),
+    "GeneralizedTCLIF": ("reset", "vth", "gamma"),
+    "CUBALIF": ("reset", "vth"),
     "LIF": ("reset", "vth"),
     "Readout": ("decay",),
 }
@@ -84,7 +93,10 @@ def _rebuilt(claim: Mapping[str, Any], size: int, recurrent: bool) -> Neurons:
         said["per_neuron"] = any(len(t) > 1 for t in tensors.values())
     if kind == "LIF":
         said["learn_beta"] = "raw_beta" in tensors
-    neuron: Neurons = {"TCLIF": TCLIF, "RelaxedTCLIF": RelaxedTCLIF, "LIF": LIF}[kind](size, **said).double()
+    if kind in ("GeneralizedTCLIF", "CUBALIF"):
+        said["learn_decays"] = any(name.startswith("raw_") for name in tensors)
+    classes: dict[str, Any] = {kind.module.__name__: kind.module for kind in KINDS}
+    neuron: Neurons = classes[kind](size, **said).double()
     return fill(neuron, tensors)
 
 

@@ -8,7 +8,8 @@ D is a dendrite, U a soma; an edge back is one step late, which is what makes th
 
 A delayed reset takes g_d = gamma and g_s = Vth. An immediate one is the same graph for the potentials before the
 subtraction, which then decays and couples: g_d = a1 gamma + b1 Vth, g_s = a2 Vth. A LIF that subtracts is U alone, with
-g_s = Vth or beta Vth. A LIF that is reset to zero is NIR's own, with r = 1 and the input divided by dt/tau = 1 - beta.
+g_s = Vth or beta Vth. A LIF that is reset to zero is NIR's own, with r = 1 and the input divided by dt/tau = 1 - beta;
+a CUBALIF that is reset to zero is NIR's CubaLIF, with w_in = tau_syn/dt and r = tau_mem/dt.
 
 We spike at `U >= Vth`, NIR at `x > threshold`: the threshold is the largest number below Vth in the file's precision.
 
@@ -81,6 +82,8 @@ def compose(neuron: TwoCompartment | LIF | Readout, size: int, dt: float, precis
         if isinstance(neuron, Readout):
             nodes = {"b_potential": _integrator(_full(neuron.decay, size), dt, precision)}
             return Composed(nodes=nodes, edges=(), first="b_potential", last="b_potential")
+        if isinstance(neuron, TwoCompartment) and neuron.reset == "zero":
+            return _cuba(neuron, size, dt, precision)
         if isinstance(neuron, TwoCompartment):
             return _two_compartments(neuron, size, dt, precision)
         return _lif(neuron, size, dt, precision)
@@ -129,6 +132,24 @@ def _two_compartments(neuron: TwoCompartment, size: int, dt: float, precision: t
         "h_back": _node("Scale", precision, scale=b1),
     }
     return Composed(nodes=nodes, edges=TC_LIF, first="b_dendrite", last="e_spike")
+
+
+def _cuba(neuron: TwoCompartment, size: int, dt: float, precision: type) -> Composed:
+    """A CUBALIF that is reset to zero is NIR's own, with w_in and r that undo the two dt/tau."""
+    syn, mem = (_tau(_full(decay, size), dt) for decay in neuron.coefficients(1)[:2])
+    rest, threshold = np.zeros(size), _below(neuron.vth, size, precision)
+    node = _node(
+        "CubaLIF",
+        precision,
+        tau_syn=syn,
+        tau_mem=mem,
+        r=mem / dt,
+        v_leak=rest,
+        v_threshold=threshold,
+        v_reset=rest,
+        w_in=syn / dt,
+    )
+    return Composed(nodes={"b_neurons": node}, edges=STOCK, first="b_neurons", last="b_neurons")
 
 
 def _lif(neuron: LIF, size: int, dt: float, precision: type) -> Composed:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tclif_neuro.neurons.general import CUBALIF, GeneralizedTCLIF
 from tclif_neuro.neurons.modules import LIF, TCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.nir.cells import Cell
 from tclif_neuro.nir.claim import Neurons, fill
@@ -50,11 +51,16 @@ class Values:
         node, r = self.cell.nodes[role], self.get(role, "r")
         if node.kind in ("I", "IF"):
             return np.ones(self.size), _snap(r * self.dt), np.zeros(self.size)
-        tau = self.get(role, "tau")
+        decay, share = self.share(role, "tau")
+        return decay, _snap(r * share), self.get(role, "v_leak") * share
+
+    def share(self, role: str, name: str) -> tuple[Array, Array]:
+        """The decay 1 - dt/tau of the time constant `name`, and dt/tau, [N] each."""
+        tau = self.get(role, name)
         if (tau < self.dt * (1 - 1e-9)).any():
-            raise self.cell.error(role, f"tau {tau.min():g} s is shorter than dt {self.dt:g} s; give a smaller dt")
+            raise self.cell.error(role, f"{name} {tau.min():g} s is shorter than dt {self.dt:g} s; give a smaller dt")
         share = np.minimum(self.dt / tau, 1)
-        return 1 - share, _snap(r * share), self.get(role, "v_leak") * share
+        return 1 - share, share
 
     def one(self, role: str, what: str, array: Array) -> float:
         """The number that all neurons have. Raises `NIRError` if they have several."""
@@ -93,6 +99,8 @@ def decode(cell: Cell, size: int, dt: float, reset: Reset) -> Decoded:
 def _stock(values: Values, reset: Reset) -> Decoded:
     """A LIF or IF. Neurons that differ in their threshold are rescaled to have 1: spikes do not tell."""
     role = "b_neurons"
+    if values.cell.nodes[role].kind == "CubaLIF":
+        return _cuba(values, role, reset)
     decay, gain, drive = values.integrator(role)
     rest = _rest(values, role)
     drive = np.zeros(values.size) if rest.any() else drive  # the potential is measured from v_leak
@@ -100,6 +108,25 @@ def _stock(values: Values, reset: Reset) -> Decoded:
     if not (vth == vth[0]).all():
         gain, drive, vth = gain / vth, drive / vth, np.ones(values.size)
     return Decoded(neuron=_lif(values, decay, float(vth[0]), reset), gain=gain, bias=drive)
+
+
+def _cuba(values: Values, role: str, reset: Reset) -> Decoded:
+    """A CubaLIF. v_leak would drive the potential, where ours has no input: it must be 0."""
+    alpha, syn = values.share(role, "tau_syn")
+    beta, mem = values.share(role, "tau_mem")
+    given = values.cell.nodes[role].values
+    if values.get(role, "v_leak").any() or ("v_reset" in given and values.get(role, "v_reset").any()):
+        raise values.cell.error(role, "v_leak and v_reset are not both 0: a CUBALIF rests at 0")
+    w_in = values.get(role, "w_in") if "w_in" in given else np.ones(values.size)
+    gain = _snap(w_in * syn * values.get(role, "r") * mem)
+    vth = values.threshold(role, "v_threshold", np.zeros(values.size))
+    if not (vth == vth[0]).all():
+        gain, vth = gain / vth, np.ones(values.size)
+    decays = {"fixed_alpha": alpha, "fixed_beta": beta}
+    several = any((decay != decay[0]).any() for decay in decays.values())
+    neurons = CUBALIF(values.size, per_neuron=several, reset=reset, vth=float(vth[0])).double()
+    filled: CUBALIF = fill(neurons, {name: d if several else d[:1] for name, d in decays.items()})
+    return Decoded(neuron=filled, gain=gain, bias=np.zeros(values.size))
 
 
 def _rest(values: Values, role: str) -> Array:
@@ -191,19 +218,32 @@ def _paper(values: Values, coefficients: tuple[Array, ...], constants: dict[str,
     return neuron
 
 
-def _relaxed(values: Values, coefficients: tuple[Array, ...], constants: dict[str, Any]) -> RelaxedTCLIF:
+def _relaxed(
+    values: Values, coefficients: tuple[Array, ...], constants: dict[str, Any]
+) -> RelaxedTCLIF | GeneralizedTCLIF:
     a1, a2, b1, b2 = coefficients
     raw = {
         "raw_a1": _logits(_inside(values, "b_dendrite", "decay a1", a1, 0, 1)),
         "raw_a2": _logits(_inside(values, "d_soma", "decay a2", a2, 0, 1)),
     }
+    if (b1 > 0).any() or (b2 < 0).any():
+        return _generalized(values, (raw, b1, b2), constants)
     couplings: dict[str, Any] = {"b1": values.one("h_back", "b1", b1), "b2": values.one("c_couple", "b2", b2)}
     if not (-1 <= couplings["b1"] <= 0 <= couplings["b2"] <= 1):
-        raise values.cell.error(
-            "h_back", "couplings b1 {b1:g}, b2 {b2:g}; b1 in [-1, 0], b2 in [0, 1]".format(**couplings)
-        )
+        raise values.cell.error("h_back", "couplings b1 {b1:g}, b2 {b2:g}; both in [-1, 1]".format(**couplings))
     neuron: RelaxedTCLIF = fill(RelaxedTCLIF(values.size, **couplings, **constants).double(), raw)
     return neuron
+
+
+def _generalized(
+    values: Values, read: tuple[dict[str, Array], Array, Array], constants: dict[str, Any]
+) -> GeneralizedTCLIF:
+    raw, b1, b2 = read
+    for role, name, array in (("h_back", "b1", b1), ("c_couple", "b2", b2)):
+        _inside(values, role, name, array, -1 - 1e-15, 1 + 1e-15)
+    neurons = GeneralizedTCLIF(values.size, **constants).double()
+    filled: GeneralizedTCLIF = fill(neurons, raw | {"b1": b1, "b2": b2})
+    return filled
 
 
 READERS: dict[str, Callable[[Values, Reset], Decoded]] = {

@@ -20,7 +20,7 @@ from tclif_neuro.nir.decode import RESETS, Decoded, Reset, decode
 from tclif_neuro.nir.graph import INPUT, OUTPUT, Array, Flat, NIRError, flatten, numbers
 from tclif_neuro.nir.hdf5 import read_graph
 
-MISSING = {"CubaLIF": "there is no float neuron with a current that has a memory yet", "CubaLI": "likewise"}
+MISSING = {"CubaLI": "there is no readout with a current that has a memory"}
 
 
 def load_nir(path: StrPath, dt: float | None = None, reset: Reset = "zero") -> nn.Sequential:
@@ -30,6 +30,7 @@ def load_nir(path: StrPath, dt: float | None = None, reset: Reset = "zero") -> n
     |-------------------------------------------|-------------------------------------------------------------------|
     | Affine, Linear                            | `nn.Linear`, rows times the next node's r dt/tau (IF, I: r dt)    |
     | LIF, IF                                   | `LIF(reset=reset)`, beta = 1 - dt/tau or 1; v_leak into the bias  |
+    | CubaLIF                                   | `CUBALIF(reset=reset)`, alpha, beta = 1 - dt/tau_syn, tau_mem     |
     | one of these and Linear in a cycle        | recurrent=True; an Affine's bias is added to the input's          |
     | LI, I before the output                   | `Readout`                                                         |
     | LI or I with Threshold and Scale (`compose`) | `TCLIF`, `RelaxedTCLIF`, `LIF` that subtracts                  |

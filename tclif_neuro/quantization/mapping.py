@@ -6,7 +6,9 @@
 | AdaptiveTCLIF                | `TCLIFNeuron`, its schedule as a table of decays                                    |
 | LIF, reset by subtraction    | `TCLIFNeuron` with a passive dendrite: a1 = b1 = gamma = 0, b2 = 1, so that UD = I  |
 |                              | and US[t] = beta US[t-1] + I[t] - Vth S[t-1]: LIF's own equation                    |
+| CUBALIF, GeneralizedTCLIF    | `TCLIFNeuron`, one row of decays                                                    |
 | LIF, reset to zero           | `LIFNeuron`, the stock one, without memory of the current (spikes at v > vth)       |
+| CUBALIF, reset to zero       | `LIFNeuron`, the current's decay is alpha; without a bias, which belongs to V there |
 | Readout                      | `LIFNeuron` with a threshold out of reach                                           |
 """
 
@@ -33,16 +35,16 @@ Ints = npt.NDArray[Any]
 def to_neuron(stage: Stage, scale_bits: int) -> Neuron:
     """The integer neuron of `stage` where a state U is the integer `U 2^scale_bits`.
 
-    Raises `ConversionError` where there is none: a reset to zero with different decays in one layer, a schedule that
-    falls too slowly for a table.
+    Raises `ConversionError` where there is none: a reset to zero with different decays in one layer, or with a bias of
+    a current that has a memory; a schedule that falls too slowly for a table.
     """
     neuron = stage.neuron
     if isinstance(neuron, Readout):
-        return _integrator(neuron.decay, MANT_MAX)
+        return _integrator(neuron.decay)
     vth = max(1, threshold_mantissa(neuron.vth, scale_bits))
+    if neuron.reset == "zero":
+        return _stock(stage, neuron, vth)
     if isinstance(neuron, LIF):
-        if neuron.reset == "zero":
-            return _integrator(_one_decay(stage, neuron), vth)
         zero = np.zeros(1, dtype=np.int64)
         a2 = DECAYS.integers(neuron.beta)[None]
         return TCLIFNeuron(
@@ -85,16 +87,31 @@ def _useful_rows(a1: Ints, a2: Ints) -> int:
     return int(changes[-1]) + 2 if len(changes) else 1
 
 
-def _integrator(beta: float | Tensor, vth_mant: int) -> LIFNeuron:
+def _integrator(beta: float) -> LIFNeuron:
     decay = int(DECAYS.integers(torch.as_tensor(beta)))
-    return LIFNeuron(i_decay=DECAY_ONE, v_decay=DECAY_ONE - decay, vth_mant=vth_mant)
+    return LIFNeuron(i_decay=DECAY_ONE, v_decay=DECAY_ONE - decay, vth_mant=MANT_MAX)
 
 
-def _one_decay(stage: Stage, neuron: LIF) -> Tensor:
-    beta = neuron.beta.detach()
-    if len(np.unique(DECAYS.integers(beta))) > 1:
+def _stock(stage: Stage, neuron: TwoCompartment | LIF, vth_mant: int) -> LIFNeuron:
+    """The stock LIF: of a LIF without memory of the current, which in a CUBALIF is the dendrite."""
+    if isinstance(neuron, LIF):
+        return LIFNeuron(i_decay=DECAY_ONE, v_decay=DECAY_ONE - _one_decay(stage, neuron.beta), vth_mant=vth_mant)
+    alpha, beta = (_one_decay(stage, decay[0]) for decay in neuron.coefficients(1)[:2])
+    if alpha == DECAY_ONE:
+        raise stage.error("its current decays by less than 1/8192 per step, a stock LIF's does by 1/4096; lower alpha")
+    if alpha and stage.bias.any():
+        raise stage.error(
+            "has a bias, which enters its current, and the stock LIF would add it to the potential; use "
+            "nn.Linear(..., bias=False) without BatchNorm, or a reset by subtraction ('delayed', 'immediate')"
+        )
+    return LIFNeuron(i_decay=DECAY_ONE - alpha, v_decay=DECAY_ONE - beta, vth_mant=vth_mant)
+
+
+def _one_decay(stage: Stage, decays: Tensor) -> int:
+    found = np.unique(DECAYS.integers(decays))
+    if len(found) > 1:
         raise stage.error(
             "reset 'zero' becomes the stock LIF, which has one decay a layer, and this one has a decay a neuron; "
             "use per_neuron=False or a reset by subtraction ('delayed', 'immediate')"
         )
-    return beta[0]
+    return int(found[0])

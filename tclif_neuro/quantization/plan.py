@@ -97,8 +97,8 @@ def _shared_bits(coding: InputCoding, first: Planner) -> InputCoding:
 
 def _check_stock(stage: Stage, options: Options) -> None:
     neuron = stage.neuron
-    if options.stock and not (isinstance(neuron, Readout) or (isinstance(neuron, LIF) and neuron.reset == "zero")):
-        raise stage.error("is not a stock neuron; stock=True takes LIF(reset='zero') and Readout only")
+    if options.stock and not (isinstance(neuron, Readout) or neuron.reset == "zero"):
+        raise stage.error("is not a stock neuron; stock=True takes LIF and CUBALIF with reset='zero', and Readout only")
 
 
 def _peak(stage: Stage, activity: LayerTrace) -> float:

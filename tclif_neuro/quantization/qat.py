@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, InputCoding
+from tclif_neuro.neurons.kinds import kind_of
 from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
-from tclif_neuro.neurons.modules import LIF, TCLIF, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.quantization.grid import DECAYS, Grid
 from tclif_neuro.quantization.mapping import threshold_mantissa
 from tclif_neuro.quantization.plan import Plan, make_plan
@@ -102,17 +103,18 @@ def _round_weights(linear: nn.Linear, neuron: nn.Module, plan: LayerPlan) -> Non
 
 def _round_neuron(neuron: nn.Module, scale_bits: int) -> None:
     """Round what the neuron learns at every step, and its constants once."""
-    learnt = {TCLIF: ("c1", "c2"), RelaxedTCLIF: ("raw_a1", "raw_a2"), LIF: ("raw_beta",)}
-    for kind, names in learnt.items():
-        for name in names:
-            if isinstance(neuron, kind) and getattr(neuron, name) is not None:
-                parametrize.register_parametrization(neuron, name, RoundDecay())
+    kind = kind_of(neuron)
+    for name in kind.logits if kind else ():
+        if getattr(neuron, name) is not None:
+            parametrize.register_parametrization(neuron, name, RoundDecay())
     if isinstance(neuron, Readout):
         neuron.decay = float(DECAYS.values(torch.tensor(neuron.decay)))
-    for name in ("b1", "b2", "fixed_beta"):
-        buffer = dict(neuron.named_buffers()).get(name)
-        if buffer is not None:
-            buffer.copy_(DECAYS.values(buffer))
+    for name in kind.values if kind else ():
+        value = getattr(neuron, name)
+        if isinstance(value, nn.Parameter):
+            parametrize.register_parametrization(neuron, name, RoundToGrid(DECAYS))
+        elif value is not None:
+            value.copy_(DECAYS.values(value))
     if isinstance(neuron, SpikingLayer):
         neuron.vth = _rounded(neuron.vth, scale_bits, 1)
     if isinstance(neuron, TwoCompartment):

@@ -10,7 +10,7 @@ below 1/(1 - a) counts is a dead band. What bounds f from above:
     input sum   all weights of a neuron at once, each with the largest input that the code holds, stay within the 32
                 bits Lava computes in
     current     where it wraps around instead of saturating (a stock LIF): all weights of a neuron at once, each with
-                the largest input of the calibration, stay within 24 bits
+                the largest input of the calibration, stay within 24 bits, for as long as the current remembers them
 
 and from below ("floor"): the threshold's mantissa is at least 32, so that it is right to 1/64. Where the bounds
 conflict, the floor wins, weights and biases are clipped, and the report says so.
@@ -37,6 +37,7 @@ from tclif_neuro.network import (
     WEIGHT_EXP,
     InputCoding,
 )
+from tclif_neuro.neurons.layer import TwoCompartment
 from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.quantization.grid import Grid, bias_grid, weight_grid
 from tclif_neuro.quantization.stages import ConversionError, Stage
@@ -116,6 +117,14 @@ class Planner:
         neuron = self.stage.neuron
         return isinstance(neuron, Readout) or neuron.reset == "zero"
 
+    @property
+    def current_max(self) -> int:
+        """The largest |a_in| at every step that a stock LIF's current takes: with a decay a it sums to 1/(1 - a)."""
+        neuron = self.stage.neuron
+        if not isinstance(neuron, TwoCompartment):
+            return CURRENT_MAX
+        return max(1, int(CURRENT_MAX * (1 - float(neuron.coefficients(1)[0].max()))))
+
     def plan(self) -> LayerPlan:
         """The largest f within all limits, and the best grids there."""
         limits = self.limits()
@@ -124,7 +133,7 @@ class Planner:
         if floor is not None and top < floor:
             top, limit = floor, "floor"
         for f in range(top, top - 64 if floor is None else floor - 1, -1):
-            grids = self.grids(f, CURRENT_MAX if self.stock_neuron else ACT_SUM_MAX)
+            grids = self.grids(f, self.current_max if self.stock_neuron else ACT_SUM_MAX)
             if grids is not None:
                 break
         else:
@@ -151,7 +160,7 @@ class Planner:
             "gamma": (MANT_MAX << ACT_SHIFT, getattr(neuron, "gamma", 0.0)),
             "bias": (BIAS_MANT[1] << bias_exp, float(self.stage.bias.abs().max())),
             "input sum": ((ACT_SUM_MAX - 1) << ACT_SHIFT, held),
-            "current": (CURRENT_MAX << ACT_SHIFT, occurring if self.stock_neuron else 0.0),
+            "current": (self.current_max << ACT_SHIFT, occurring if self.stock_neuron else 0.0),
         }
         for i, (matrix, signal) in enumerate(self.matrices):
             grid = self.weight_grid(i, 0, 0)

@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.chain import ModelError, computes, evaluating, links
 from tclif_neuro.neurons.hooks import plain_copy
+from tclif_neuro.neurons.kinds import KINDS, kind_of
 from tclif_neuro.neurons.layer import TwoCompartment
-from tclif_neuro.neurons.modules import LIF, TCLIF, BatchNorm, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import LIF, BatchNorm, Readout
+
+NEURONS = ", ".join(kind.module.__name__ for kind in KINDS if kind.integers)
 
 
 class ConversionError(TclifError, ValueError):
@@ -115,15 +118,14 @@ class _Parser:
         elif computes(module, nn.Linear):
             assert isinstance(module, nn.Linear)
             self._linear(name, module)
-        elif any(computes(module, kind) for kind in (TCLIF, RelaxedTCLIF, LIF)):
+        elif (kind := kind_of(module)) is not None and kind.integers:
             assert isinstance(module, TwoCompartment | LIF)
             self._neurons(name, module)
         else:
             raise _error(
                 name,
                 module,
-                "has no counterpart in integers; a network is made of Linear, BatchNorm, Dropout, TCLIF, RelaxedTCLIF, "
-                "AdaptiveTCLIF, LIF and Readout",
+                f"has no counterpart in integers; a network is made of Linear, BatchNorm, Dropout, {NEURONS}, Readout",
             )
 
     def end(self) -> tuple[Stage, ...]:

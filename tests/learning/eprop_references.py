@@ -9,6 +9,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tclif_neuro.neurons.general import CUBALIF, GeneralizedTCLIF
 from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.surrogate import Surrogate
@@ -16,6 +17,7 @@ from tclif_neuro.neurons.surrogate import Surrogate
 KINDS = [
     (TCLIF, "delayed"), (TCLIF, "immediate"), (RelaxedTCLIF, "delayed"), (RelaxedTCLIF, "immediate"),
     (AdaptiveTCLIF, "delayed"), (AdaptiveTCLIF, "immediate"), (LIF, "delayed"), (LIF, "immediate"), (LIF, "zero"),
+    (GeneralizedTCLIF, "delayed"), (GeneralizedTCLIF, "immediate"), (CUBALIF, "delayed"), (CUBALIF, "zero"),
 ]  # fmt: skip
 
 
@@ -33,6 +35,10 @@ def neurons(draw: st.DrawFn, size: int) -> SpikingLayer:
     }
     if kind is LIF:
         arguments["learn_beta"] = draw(st.booleans())
+    if kind is CUBALIF:
+        arguments["learn_decays"] = draw(st.booleans())
+    if issubclass(kind, RelaxedTCLIF):
+        arguments["learn_couplings"] = draw(st.booleans())
     return kind(size, **arguments)
 
 

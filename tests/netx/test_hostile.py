@@ -127,7 +127,7 @@ def test_a_dataset_of_another_type_or_shape_is_named(name, other):
         ("layer/1/neuron/gammaMant", np.int64(-1), "-1 is outside [0, 131071]"),
         ("layer/1/neuron/alpha1", np.array([4097]), "4097 at [0, 0] is outside [0, 4096]"),
         ("layer/1/neuron/alpha2", np.array([1, 2]), "2 coefficients for 3 neurons; give 1 or 3"),
-        ("layer/1/neuron/beta1", np.array([1]), "1 at [0] is outside [-4096, 0]"),
+        ("layer/1/neuron/beta1", np.array([4097]), "4097 at [0] is outside [-4096, 4096]"),
         ("layer/1/neuron/reset", np.bytes_(b"later"), "'later' is neither"),
         ("layer/1/neuron/type", np.bytes_(b"RF\x1b"), r"'RF\x1b' is not supported; TCLIF, ATCLIF, CUBA, LIF are"),
         ("layer/1/neuron/type", np.bytes_(b"\xff"), "is not ASCII"),

@@ -13,6 +13,7 @@ from torch import nn
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons import kernels
+from tclif_neuro.neurons.general import CUBALIF, GeneralizedTCLIF
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.scan import _neurons, lif_states, tclif_states
 from tclif_neuro.neurons.spikes import Current, Events, Spikes, weight_gradient
@@ -47,6 +48,7 @@ def agree(module, x, scan, tolerance):
 LAYERS = [
     (TCLIF, "delayed"), (TCLIF, "immediate"), (RelaxedTCLIF, "delayed"), (RelaxedTCLIF, "immediate"),
     (AdaptiveTCLIF, "delayed"), (AdaptiveTCLIF, "immediate"), (LIF, "delayed"), (LIF, "immediate"), (LIF, "zero"),
+    (GeneralizedTCLIF, "delayed"), (GeneralizedTCLIF, "immediate"), (CUBALIF, "immediate"), (CUBALIF, "zero"),
 ]  # fmt: skip
 
 
@@ -55,7 +57,7 @@ LAYERS = [
 @pytest.mark.parametrize("reset_grad", ["keep", "detach"])
 def test_compiled_equals_plain(layer, reset, recurrent, reset_grad, scan):
     torch.manual_seed(0)
-    more = {"learn_beta": True} if layer is LIF else {}
+    more = {"learn_beta": True} if layer is LIF else {"learn_decays": True} if layer is CUBALIF else {}
     for per_neuron in (False, True):
         module = layer(12, recurrent=recurrent, reset=reset, reset_grad=reset_grad, per_neuron=per_neuron, **more)
         spikes = agree(module.double(), torch.randn(50, 7, 12, dtype=torch.float64), scan, 1e-10)

@@ -1,6 +1,7 @@
 """Graphs as other frameworks write them, and the files that they wrote."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import nir
@@ -132,10 +133,32 @@ def test_the_papers_two_lif_neurons_with_a_leak() -> None:
     ("name", "words"),
     [
         ("cnn_sinabs.nir", r"nodes 0 \(Conv2d\), 2 \(Conv2d\), 4 \(SumPool2d\), .* have no counterpart here"),
-        ("braille_noDelay_bias_zero.nir", r"lif1.lif \(CubaLIF\), lif2 \(CubaLIF\) have no counterpart here"),
-        ("braille_noDelay_noBias_subtract.nir", r"lif1.lif \(CubaLIF\), lif2 \(CubaLIF\)"),
     ],
 )
 def test_the_papers_other_networks_are_refused_by_node(name, words) -> None:
     with pytest.raises(tn.TclifError, match=words):
         tn.load_nir(FILES / name, dt=DT)
+
+
+@needs_files
+@pytest.mark.parametrize(
+    ("name", "reset", "decays"),
+    [
+        ("braille_noDelay_bias_zero.nir", "zero", (0.55, 0.9, 0.5, 0.55)),
+        ("braille_noDelay_noBias_subtract.nir", "immediate", (0.75, 0.85, 0.45, 0.7)),
+    ],
+)
+def test_the_papers_braille_networks(name, reset, decays) -> None:
+    """Two layers of neurons whose current has a memory, the first one recurrent."""
+    with (
+        pytest.warns(tn.TclifWarning, match="its bias acts from the first step on")
+        if reset == "zero"
+        else nullcontext()
+    ):
+        model = tn.load_nir(FILES / name, dt=DT, reset=reset)
+    first, second = model[1], model[3]
+    assert isinstance(first, tn.CUBALIF) and first.recurrent is not None and second.recurrent is None
+    found = [c.item() for layer in (first, second) for c in layer.coefficients(1)[:2]]
+    assert found == pytest.approx(decays, rel=1e-6)
+    x = torch.from_numpy((np.random.default_rng(5).random((40, 3, 12)) < 0.3) * 1.0)
+    assert model(x).any()

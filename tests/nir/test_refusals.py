@@ -47,7 +47,7 @@ def compartments(**changed):
 GRAPHS = {
     "CubaLIF": (
         chain(affine(), nir.CubaLIF(*(np.ones(N) for _ in range(5)))),
-        r"nodes cubalif \(CubaLIF\) have no counterpart here .*current that has a memory",
+        r"node cubalif \(CubaLIF\): v_leak and v_reset are not both 0",
     ),
     "Delay": (chain(affine(), nir.Delay(np.ones(N)), lif()), r"nodes delay \(Delay\) have no counterpart"),
     "tau": (chain(affine(), lif(tau=5e-5)), r"node lif \(LIF\): tau 5e-05 s is shorter than dt 0.0001 s"),

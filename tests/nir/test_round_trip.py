@@ -21,16 +21,24 @@ positive = st.floats(0.125, 4, width=32)
 @st.composite
 def neurons(draw, size):
     """Any neurons of ours that NIR can say, constants and parameters of any value."""
-    kind = draw(st.sampled_from(["TCLIF", "RelaxedTCLIF", "LIF"]))
+    kind = draw(st.sampled_from(["TCLIF", "RelaxedTCLIF", "GeneralizedTCLIF", "LIF", "CUBALIF"]))
     common = {"recurrent": draw(st.booleans()), "vth": draw(positive), "per_neuron": draw(st.booleans())}
     resets = ["delayed", "immediate"]
     if kind == "LIF":
         learn = draw(st.booleans())
         beta = draw(st.floats(0.05, 0.95) if learn else st.floats(0, 1, width=32))
         return tn.LIF(size, beta=beta, learn_beta=learn, reset=draw(st.sampled_from([*resets, "zero"])), **common)
+    if kind == "CUBALIF":
+        decays = {name: draw(st.floats(0.05, 0.95)) for name in ("alpha", "beta")}
+        resets = [*resets, "zero"]
+        return tn.CUBALIF(
+            size, **decays, learn_decays=draw(st.booleans()), reset=draw(st.sampled_from(resets)), **common
+        )
     common |= {"reset": draw(st.sampled_from(resets)), "gamma": draw(st.floats(0, 2))}
     if kind == "TCLIF":
         return tn.TCLIF(size, lattice=draw(st.booleans()), c1=draw(finite), c2=draw(finite), **common)
+    if kind == "GeneralizedTCLIF":
+        return tn.GeneralizedTCLIF(size, b1=draw(st.floats(-1, 1)), b2=draw(st.floats(-1, 1)), **common)
     return tn.RelaxedTCLIF(
         size,
         a1=draw(st.floats(0.1, 0.99)),
@@ -53,7 +61,9 @@ def models(draw):
     model = torch.nn.Sequential(*modules)
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
+            if name.endswith((".b1", ".b2")):
+                continue  # in [-1, 1]
             parameter.add_(torch.randn(parameter.shape, generator=generator))
     return model
 

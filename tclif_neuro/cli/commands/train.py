@@ -94,4 +94,4 @@ def with_training(recipe: Recipe, **changes: object) -> Recipe:
     if not given:
         return recipe
     data = recipe.model_dump(mode="json")
-    return parse_recipe({**data, "training": {**data["training"], **given}})
+    return parse_recipe({**data, "training": {**data["training"], **given}}, custom=True)

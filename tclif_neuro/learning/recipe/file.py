@@ -19,14 +19,17 @@ class RecipeError(TclifError, ValueError):
 
 def load_recipe(path: str | Path) -> Recipe:
     """The recipe in a TOML file, its paths relative to that. Raises `RecipeError` at the first thing wrong with it."""
-    recipe = parse_recipe(read_toml(path, RecipeError), str(path))
+    recipe = parse_recipe(read_toml(path, RecipeError), str(path), custom=True)
     return recipe.placed(Path(path).parent)
 
 
-def parse_recipe(data: dict[str, Any], source: str = "recipe") -> Recipe:
-    """The recipe in nested containers, as a TOML file or a checkpoint has it. source: what errors call it."""
+def parse_recipe(data: dict[str, Any], source: str = "recipe", *, custom: bool = False) -> Recipe:
+    """The recipe in nested containers, as a TOML file or a checkpoint has it. source: what errors call it.
+
+    custom: whether it may name neurons of other packages, whose code then runs: of a file that the user names.
+    """
     try:
-        return Recipe.model_validate(data)
+        return Recipe.model_validate(data, context={"custom": custom})
     except ValidationError as error:
         raise RecipeError(f"{source}: {explain(error, Recipe)}") from None
 

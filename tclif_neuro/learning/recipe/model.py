@@ -5,19 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tclif_neuro.learning.recipe.sections import AdaptiveSection, LayerSection, Recipe
+from tclif_neuro.learning.recipe.custom import custom_neurons
+from tclif_neuro.learning.recipe.sections import AdaptiveSection, CustomSection, LayerSection, Recipe
+from tclif_neuro.neurons.kinds import KINDS
 from tclif_neuro.neurons.layer import SpikingLayer
-from tclif_neuro.neurons.liquid import LiquidLIF
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import BatchNorm, Readout
 from tclif_neuro.neurons.surrogate import Surrogate
 
-NEURONS: dict[str, type[SpikingLayer]] = {
-    "tclif": TCLIF,
-    "relaxed": RelaxedTCLIF,
-    "adaptive": AdaptiveTCLIF,
-    "lif": LIF,
-    "liquid": LiquidLIF,
-}
+NEURONS: dict[str, type[SpikingLayer]] = {kind.name: kind.module for kind in KINDS}
 
 
 def build_model(recipe: Recipe, inputs: int, outputs: int) -> nn.Sequential:
@@ -38,7 +33,7 @@ def build_model(recipe: Recipe, inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _layer(layer: LayerSection, inputs: int) -> list[nn.Module]:
-    modules: list[nn.Module] = [nn.Linear(inputs, layer.size)]
+    modules: list[nn.Module] = [nn.Linear(inputs, layer.size, bias=getattr(layer, "bias", True))]
     if layer.batch_norm:
         modules.append(BatchNorm(layer.size))
     if layer.current_dropout:
@@ -50,6 +45,8 @@ def _layer(layer: LayerSection, inputs: int) -> list[nn.Module]:
 
 
 def _neurons(layer: LayerSection) -> SpikingLayer:
+    if isinstance(layer, CustomSection):
+        return custom_neurons(layer)
     arguments = layer.arguments()
     if isinstance(layer, AdaptiveSection):
         arguments["schedule"] = layer.schedule.schedule()

@@ -20,11 +20,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from tclif_neuro.data.spec import Count, Fraction, NonNegative, Positive, Section, Share, TaskSpec
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.recipe.training import TrainingSection
+from tclif_neuro.neurons.kinds import KINDS
 from tclif_neuro.neurons.schedule import Form, Schedule
 from tclif_neuro.neurons.step import LIFReset, Reset, ResetGrad
 from tclif_neuro.neurons.surrogate import SurrogateName
@@ -102,6 +103,8 @@ class RelaxedSection(LayerSection):
     """Coupling from soma to dendrite."""
     b2: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Coupling from dendrite to soma."""
+    learn_couplings: bool = False
+    """Learn b1 and b2 too, within their ranges."""
 
 
 class ScheduleSection(Section):
@@ -146,8 +149,33 @@ class AdaptiveSection(LayerSection):
     """Coupling from soma to dendrite."""
     b2: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Coupling from dendrite to soma."""
+    learn_couplings: bool = False
+    """Learn b1 and b2 too, within their ranges."""
     schedule: ScheduleSection = ScheduleSection()
     """Schedule along which the decays fall."""
+
+
+class GeneralizedSection(LayerSection):
+    """type = "generalized", see `GeneralizedTCLIF`."""
+
+    type: Literal["generalized"]
+    """The generalized two-compartment neuron: decays and couplings of any sign, learnt or fixed."""
+    reset: Reset = "delayed"
+    """A spike is taken off in the next step, or in the same one."""
+    gamma: NonNegative = 0.5
+    """Reset of the dendrite by a spike."""
+    a1: Fraction = 0.95
+    """Initial decay of the dendrite."""
+    a2: Fraction = 0.95
+    """Initial decay of the soma."""
+    b1: Annotated[float, Field(ge=-1, le=1)] = -0.5
+    """Initial coupling from soma to dendrite."""
+    b2: Annotated[float, Field(ge=-1, le=1)] = 0.5
+    """Initial coupling from dendrite to soma."""
+    learn_decays: bool = True
+    """Learn a1 and a2."""
+    learn_couplings: bool = True
+    """Learn b1 and b2, within [-1, 1]."""
 
 
 class LIFSection(LayerSection):
@@ -169,6 +197,32 @@ class LIFSection(LayerSection):
         return self
 
 
+class CUBALIFSection(LayerSection):
+    """type = "cubalif", see `CUBALIF`."""
+
+    own: ClassVar[frozenset[str]] = LayerSection.own | {"bias"}
+
+    type: Literal["cubalif"]
+    """LIF with a synaptic current that has a decay of its own."""
+    reset: LIFReset = "delayed"
+    """The threshold is taken off in the next step or in the same one, or the potential is set to zero."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Decay of the current; the initial one if it is learnt."""
+    beta: Annotated[float, Field(ge=0, le=1)] = 0.9
+    """Decay of the potential; the initial one if it is learnt."""
+    learn_decays: bool = False
+    """Learn both decays."""
+    bias: bool = True
+    """Add a bias to each current. With reset = "zero" it has no integers: bias = false."""
+
+    @model_validator(mode="after")
+    def _learnable(self) -> CUBALIFSection:
+        for key, value in (("alpha", self.alpha), ("beta", self.beta)):
+            if self.learn_decays and not 0 < value < 1:
+                raise ValueError(f"{key} = {value} cannot be learnt: with learn_decays it must be inside (0, 1)")
+        return self
+
+
 class LiquidSection(LayerSection):
     """type = "liquid", see `LiquidLIF`. It has no coefficient to be learnt per neuron or per layer."""
 
@@ -184,6 +238,32 @@ class LiquidSection(LayerSection):
     """Rise of the threshold under lasting spiking; 0 keeps it fixed."""
 
 
+class CustomSection(LayerSection):
+    """type = "my_package:MyNeuron": a neuron of a package of the user's, see docs/neurons.md.
+
+    Such a recipe makes the program import the package, so that it must come from a file that the user names: the text
+    inside a .net file or a checkpoint cannot.
+    """
+
+    own: ClassVar[frozenset[str]] = LayerSection.own | {"neuron", "options"}
+
+    type: Literal["custom"]
+    """A neuron of a package of yours; or, instead of this key and `neuron`, type = "my_package:MyNeuron"."""
+    neuron: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    """Its module and class, "my_package:MyNeuron". Not in the recipe inside a .net file or a checkpoint."""
+    options: dict[str, bool | int | float | str] = Field(default={})
+    """Keyword arguments of the class, besides the keys above that it takes."""
+
+    @model_validator(mode="after")
+    def _from_a_file(self, info: ValidationInfo) -> CustomSection:
+        if not (info.context or {}).get("custom"):
+            raise ValueError(
+                f"{self.neuron} is code of a package, which only a recipe file may name; what stands in a .net file or "
+                "a checkpoint is not imported"
+            )
+        return self
+
+
 class ReadoutSection(Section):
     """[model.readout], see `Readout`; it has one output per class of the task."""
 
@@ -194,14 +274,36 @@ class ReadoutSection(Section):
 
 
 AnyLayer = Annotated[
-    TCLIFSection | RelaxedSection | AdaptiveSection | LIFSection | LiquidSection, Field(discriminator="type")
+    TCLIFSection
+    | RelaxedSection
+    | AdaptiveSection
+    | GeneralizedSection
+    | LIFSection
+    | CUBALIFSection
+    | LiquidSection
+    | CustomSection,
+    Field(discriminator="type"),
 ]
+
+
+def _named(layers: Any) -> Any:
+    """A layer of type "my_package:MyNeuron" as one of type "custom"."""
+    if not isinstance(layers, list | tuple):
+        return layers
+    return [
+        {**layer, "type": "custom", "neuron": layer["type"]}
+        if isinstance(layer, dict) and isinstance(layer.get("type"), str) and ":" in layer["type"]
+        else layer
+        for layer in layers
+    ]
 
 
 class ModelSection(Section):
     """[model]: the layers from the input on, then the readout."""
 
-    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, strict=False)]  # TOML has lists alone
+    layers: Annotated[
+        tuple[AnyLayer, ...], BeforeValidator(_named), Field(min_length=1, strict=False)
+    ]  # TOML has lists alone
     """The spiking layers, from the input on."""
     readout: ReadoutSection = ReadoutSection()
     """The output layer."""
@@ -232,12 +334,13 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _within_e_prop(self) -> Recipe:
+        without = {kind.name for kind in KINDS if not kind.eprop}
         for i, layer in enumerate(self.model.layers if self.training.rule == "eprop" else ()):
             asked = {
                 "has no batch normalisation; batch_norm = false": layer.batch_norm,
                 "has no dropout; dropout = 0": layer.dropout > 0,
                 "has no dropout; current_dropout = 0": layer.current_dropout > 0,
-                'has no liquid neuron; another type, or rule = "bptt" or "fptt"': layer.type == "liquid",
+                f'has no {layer.type} neuron; another type, or rule = "bptt" or "fptt"': layer.type in without,
             }
             for what in (what for what, given in asked.items() if given):
                 raise ValueError(f"model.layers[{i}]: e-prop {what}")

@@ -147,13 +147,15 @@ def _tensor(name: str, array: npt.NDArray[Any]) -> Tensor:
         raise ArraysError(f"{cut(name)}: {array.dtype} is no type of a tensor") from error
 
 
-def load_trained(path: str | Path) -> tuple[nn.Sequential, Recipe]:
+def load_trained(path: str | Path, recipe: Recipe | None = None) -> tuple[nn.Sequential, Recipe]:
     """The trained model, in evaluation mode, and its recipe, from a checkpoint or the folder of a run.
+
+    recipe: of the run; None: the one in the checkpoint, which may name no neurons of other packages.
 
     Raises `CheckpointError`, or `RecipeError` if the recipe in it is not one.
     """
     checkpoint = load_checkpoint(path)
-    recipe = parse_recipe(checkpoint.recipe, str(path))
+    recipe = parse_recipe(checkpoint.recipe, str(path)) if recipe is None else recipe
     _check_size(path, recipe, checkpoint)
     model = build_model(recipe, checkpoint.inputs, len(checkpoint.classes))
     load_state(path, model, checkpoint.weights)

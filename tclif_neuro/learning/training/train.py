@@ -107,8 +107,8 @@ def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
     # A recipe may move: whether data and first weights are the same is looked at below.
     elsewhere = {"task": {"folder"}, "training": {"start"}}
     ours = run.recipe.model_dump(mode="json", exclude=elsewhere)
-    # Parsed, so that it has the keys that are newer than it.
-    theirs = parse_recipe(checkpoint.recipe, str(path)).model_dump(mode="json", exclude=elsewhere)
+    # Parsed, so that it has the keys that are newer than it; nothing that it names is imported.
+    theirs = parse_recipe(checkpoint.recipe, str(path), custom=True).model_dump(mode="json", exclude=elsewhere)
     for key, there, here in differences(theirs, ours):
         if key == "training.epochs":
             _check_epochs(path, checkpoint.epoch, there, run.recipe.training)
