@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from tclif_neuro import __version__
-from tclif_neuro.cli import chip, exchange, many, results
+from tclif_neuro.cli import chip, exchange, many, pages, results
 from tclif_neuro.cli.options import (
     Backend,
     DataDir,
@@ -316,6 +316,7 @@ many.register(app)
 app.command(name="import")(exchange.import_)
 app.command()(results.plot)
 app.command()(results.predict)
+app.command()(pages.report)
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def why_not():
     """Why there can be no SLURM here, "" if there can."""
     lacking = [name for name in PROGRAMS if shutil.which(name, path=PLACES) is None]
     if lacking:
-        return f"SLURM is not installed ({', '.join(lacking)}): scripts/slurm.sh installs Debian's packages"
+        return f"SLURM is not installed ({', '.join(lacking)}): scripts/test_packages.sh installs Debian's packages"
     return "" if os.geteuid() == 0 else "a SLURM without munge is started as root alone"
 
 

@@ -71,19 +71,8 @@ def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell 
     check_output(file, (".net",))
     if options.nir is not None:
         check_output(options.nir, (".nir",))
-    model, recipe = load_trained(trained)
-    task = load_task(recipe.task, data_dir=options.data_dir)
-    calibration = _time_first(task.x_train, CALIBRATION)
-    if options.qat_epochs:
-        model = _finetune(model, recipe, task, calibration, options, tell)
-    if options.nir is not None:
-        save_nir(model, options.nir)
-    plan: dict[str, Any] = {} if options.qat_epochs else {"weight_bits": options.weight_bits, "stock": options.stock}
     with _warned() as said:
-        net = quantize(model, calibration, classes=task.classes, recipe=recipe_text(recipe), **plan)
-        loss = report(
-            model, net, _time_first(task.x_test, options.samples), torch.from_numpy(task.y_test[: options.samples])
-        )
+        net, loss = convert_run(trained, options, tell=tell)
     save(net, file)
     return ExportResult(
         file=file,
@@ -92,6 +81,23 @@ def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell 
         why_not_loihi=_why_not_loihi(net),
         warnings=tuple(said),
     )
+
+
+def convert_run(
+    trained: Path, options: ExportOptions, *, tell: Tell | None = None
+) -> tuple[QuantizedNetwork, LossReport]:
+    """Convert the model in the run folder `trained`, and measure that on the task's test set."""
+    model, recipe = load_trained(trained)
+    task = load_task(recipe.task, data_dir=options.data_dir)
+    calibration = _time_first(task.x_train, CALIBRATION)
+    if options.qat_epochs:
+        model = _finetune(model, recipe, task, calibration, options, tell)
+    if options.nir is not None:
+        save_nir(model, options.nir)
+    plan: dict[str, Any] = {} if options.qat_epochs else {"weight_bits": options.weight_bits, "stock": options.stock}
+    net = quantize(model, calibration, classes=task.classes, recipe=recipe_text(recipe), **plan)
+    x, y = _time_first(task.x_test, options.samples), torch.from_numpy(task.y_test[: options.samples])
+    return net, report(model, net, x, y)
 
 
 @contextmanager

@@ -18,18 +18,23 @@ from tclif_neuro.neurons.trace import LayerTrace, trace
 from tclif_neuro.text import quoted
 
 
-def trace_floats(net: QuantizedNetwork, trained: Path, batch: Batch) -> Sequence[LayerTrace]:
-    """The activity of the model in the run folder `trained` on `batch`.
-
-    Raises `TclifError` if it cannot be the model that `net` was made from.
-    """
+def load_floats(net: QuantizedNetwork, trained: Path) -> torch.nn.Sequential:
+    """The model in the run folder `trained`. Raises `TclifError` if it cannot be the one that `net` was made from."""
     model, recipe = load_trained(trained)
     _check_recipe(net, recipe, trained)
     first = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
     if first.in_features != net.inputs:
         raise TclifError(f"{trained}: its model has {first.in_features} inputs, the network {net.inputs}")
+    return model
+
+
+def trace_floats(net: QuantizedNetwork, trained: Path, batch: Batch) -> Sequence[LayerTrace]:
+    """The activity of the model in the run folder `trained` on `batch`.
+
+    Raises `TclifError` if it cannot be the model that `net` was made from.
+    """
     lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
-    return trace(model, torch.from_numpy(batch.x), lengths)
+    return trace(load_floats(net, trained), torch.from_numpy(batch.x), lengths)
 
 
 def _check_recipe(net: QuantizedNetwork, recipe: Recipe, trained: Path) -> None:

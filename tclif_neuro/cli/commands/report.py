@@ -1,0 +1,290 @@
+"""`tclif report`: one run or network, or two side by side, on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tclif_neuro.cli.commands.outputs import check_output
+from tclif_neuro.cli.commands.samples import Choice
+from tclif_neuro.cli.commands.subject import Subject, last, load_subject
+from tclif_neuro.compare.activity import kind
+from tclif_neuro.compare.runs import score_of
+from tclif_neuro.data.toml import parse_toml
+from tclif_neuro.errors import TclifError
+from tclif_neuro.files import write_atomically
+from tclif_neuro.fixed.concerns import concerns
+from tclif_neuro.network import QuantizedNetwork
+from tclif_neuro.report.page import render
+from tclif_neuro.report.parts import Chart, Curve, Listing, Page, Part, Raster, Section
+from tclif_neuro.show.sheets import loss_sheet
+from tclif_neuro.show.tables import Sheet, number, share
+from tclif_neuro.text import cut
+
+SAMPLES = 256
+MOST_MARKS = 2**20  # of all rasters of a page: within 175 kB, whatever the spikes
+ESTIMATE = (
+    "An estimate, from counted operations at 0.9 pJ per accumulate and 4.6 pJ per multiply-accumulate, 32-bit floating "
+    "point in 45 nm: no memory, no routing, no chip. It compares networks with each other; nothing was measured."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportResult:
+    """What was written. accuracy: of each subject, None without labels."""
+
+    file: Path
+    subjects: tuple[str, ...]
+    samples: int
+    accuracy: tuple[float | None, ...]
+    bytes: int
+    warnings: tuple[str, ...]
+
+
+def report_files(
+    paths: Sequence[Path], file: Path, choice: Choice, *, index: int = 0, trained: Path | None = None
+) -> ReportResult:
+    """Write a page about the run or network in `paths`, or about two of them.
+
+    index: of the sample whose spikes are drawn. trained: the training run of one .net file, for its float model.
+    """
+    check_output(file, (".html",), [path for path in paths if path.is_file()])
+    if not 1 <= len(paths) <= 2:
+        raise TclifError(f"{len(paths)} runs or networks given: a page has room for one or two")
+    if trained is not None and (len(paths) > 1 or paths[0].is_dir()):
+        raise TclifError(f"{trained}: goes with one .net file alone")
+    subjects = [load_subject(path, choice, index, trained) for path in paths]
+    content = render(page_of(subjects))
+    write_atomically(file, lambda out: out.write(content))
+    return ReportResult(
+        file=file,
+        subjects=tuple(subject.name for subject in subjects),
+        samples=len(subjects[0].batch),
+        accuracy=tuple(_accuracy(subject) for subject in subjects),
+        bytes=len(content),
+        warnings=tuple(w for subject in subjects for w in concerns(subject.net, subject.run)),
+    )
+
+
+def page_of(subjects: Sequence[Subject]) -> Page:
+    """The page about one subject, or about two."""
+    names = [subject.name for subject in subjects]
+    names = names if len(set(names)) == len(names) else [f"{name} ({i + 1})" for i, name in enumerate(names)]
+    sections = [Section(heading="Summary", parts=tuple(_summary(subjects, names)))]
+    if charts := tuple(_charts(subjects, names)):
+        sections.append(Section(heading="Curves", parts=charts))
+    for subject, name in zip(subjects, names, strict=True):
+        sections += [
+            Section(heading=heading if len(subjects) == 1 else f"{name}: {heading}", parts=tuple(parts))
+            for heading, parts in _sections(subject, MOST_MARKS // len(subjects))
+        ]
+    first = subjects[0]
+    lead = f"{len(first.batch)} samples of {first.batch.source}, {len(first.batch.x)} steps each"
+    numbers = {name: _numbers(subject) for name, subject in zip(names, subjects, strict=True)}
+    return Page(title=" and ".join(names), lead=lead, sections=tuple(sections), numbers=numbers)
+
+
+def _accuracy(subject: Subject) -> float | None:
+    return score_of(subject.run, subject.batch.y).accuracy
+
+
+def _silent(subject: Subject) -> list[int]:
+    """How many neurons of each layer did not spike once, in any sample."""
+    return [int((layer.counts.sum(axis=0) == 0).sum()) for layer in subject.run.layers]
+
+
+def _spiking(net: QuantizedNetwork) -> list[int]:
+    return [i for i, layer in enumerate(net.layers) if not layer.readout]
+
+
+def _facts(subject: Subject) -> dict[str, str]:
+    """The summary of one subject."""
+    hidden, run = _spiking(subject.net), subject.run
+    spikes = sum(float(run.layers[i].counts.sum()) for i in hidden) / len(subject.batch)
+    floats = None if subject.loss is None else subject.loss.float_accuracy
+    facts = {
+        "accuracy, integers": share(_accuracy(subject)),
+        "accuracy, float model": share(floats),
+        "layers": ", ".join(f"{layer.size} {kind(layer)}" for layer in subject.net.layers),
+        "spikes per sample": number(spikes),
+        "silent neurons": number(sum(_silent(subject)[i] for i in hidden)),
+        "saturations": number(sum(max(0, layer.saturations) for layer in run.layers)),
+        "inputs clipped": share(run.input_clipped),
+        "energy per sample, estimate": f"{number(subject.energy.uj_per_sample)} µJ",
+        "samples": f"{len(subject.batch)} of {subject.batch.source}",
+    }
+    facts |= subject.digests
+    return {name: value for name, value in facts.items() if value != share(None)}
+
+
+def _summary(subjects: Sequence[Subject], names: Sequence[str]) -> list[Part]:
+    found = [_facts(subject) for subject in subjects]
+    rows = dict.fromkeys(name for facts in found for name in facts)
+    cells = tuple((row, *(facts.get(row, "–") for facts in found)) for row in rows)
+    if len(subjects) == 1:
+        warnings = concerns(subjects[0].net, subjects[0].run)
+        return [Sheet(title="", columns=(), rows=cells), *warnings]
+    short = tuple((row, *(cut(value, 70) for value in values)) for row, *values in cells)
+    return [Sheet(title="", columns=("", *names), rows=short), *_same_class(subjects), *_recipes_apart(subjects, names)]
+
+
+def _same_class(subjects: Sequence[Subject]) -> list[Part]:
+    one, other = subjects
+    if not np.array_equal(one.batch.x, other.batch.x):
+        return ["The two were run on different samples: their figures are of different tests."]
+    same = share(float((one.run.predictions == other.run.predictions).mean()))
+    return [f"Both give the same class for {same} of the samples."]
+
+
+def _recipes_apart(subjects: Sequence[Subject], names: Sequence[str]) -> list[Part]:
+    """In which keys of their recipes the two differ."""
+    from tclif_neuro.learning.recipe.file import differences
+
+    if not all(subject.recipe for subject in subjects):
+        return ["One of them carries no recipe: in what they differ is not known."]
+    one, other = map(_recipe, subjects)
+    rows = tuple((key, cut(str(a), 60), cut(str(b), 60)) for key, a, b in differences(one, other))
+    if not rows:
+        return ["Their recipes are the same."]
+    return [Sheet(title="In what their recipes differ", columns=("key", *names), rows=rows)]
+
+
+def _recipe(subject: Subject) -> dict[str, Any]:
+    """The recipe with every default in it, so that an older one differs from a newer one in no key that it lacks."""
+    from tclif_neuro.learning.recipe.file import parse_recipe
+
+    source = f"the recipe of {subject.name}"
+    found = parse_toml(subject.recipe, source, TclifError)
+    return parse_recipe(found, source).model_dump(mode="json") if "model" in found else found
+
+
+def _charts(subjects: Sequence[Subject], names: Sequence[str]) -> list[Chart]:
+    """Accuracies in one chart, losses in another, one over the epochs or samples of training."""
+    charts = []
+    for title, wanted in (("Accuracy", "accuracy"), ("Loss", "loss"), ("Squared error per sample", "error")):
+        curves: list[Curve] = []
+        axes = []
+        for i, (subject, name) in enumerate(zip(subjects, names, strict=True)):
+            axis = "epoch" if "epoch" in subject.log else "sample"
+            for column, y in subject.log.items():
+                if wanted in column and not column.startswith("clipped") and last(y) is not None:
+                    label = column.replace("accuracy", "").strip("_").replace("_", " ") or wanted
+                    label = f"{name}: {label}" if len(subjects) > 1 else label
+                    curves.append(Curve(name=label, x=subject.log[axis], y=y, dashed=i > 0))
+                    axes.append(axis)
+        if curves:
+            label = " or ".join(dict.fromkeys(axes))
+            charts.append(Chart(title=title, x_label=label, curves=tuple(curves), share=wanted == "accuracy"))
+    return charts
+
+
+def _sections(subject: Subject, marks: int) -> list[tuple[str, list[Part]]]:
+    found: list[tuple[str, list[Part]]] = [
+        ("Integers and float", [_loss(subject)]),
+        ("Activity", [_rates_chart(subject), _rates_sheet(subject)]),
+        (f"Sample {subject.index}", _rasters(subject, marks)),
+        ("Energy", [_energy_sheet(subject), ESTIMATE]),
+    ]
+    if subject.recipe:
+        found.append(("Recipe", [Listing(title="The recipe that it was trained with", text=subject.recipe)]))
+    return found
+
+
+def _loss(subject: Subject) -> Part:
+    if subject.loss is None:
+        return "The float model is not at hand, so that nothing can be said of what the conversion lost."
+    return loss_sheet(subject.loss)
+
+
+def _rates(subject: Subject, layer: int) -> list[float]:
+    """Each neuron's spikes per step, the busiest first."""
+    counts = subject.run.layers[layer].counts
+    rates = counts.sum(axis=0) / (len(counts) * len(subject.batch.x))
+    ordered: list[float] = sorted(rates.tolist(), reverse=True)
+    return ordered
+
+
+def _rates_chart(subject: Subject) -> Chart:
+    curves = tuple(
+        Curve(name=f"layer {i}, {kind(subject.net.layers[i])}", x=range(len(rates)), y=rates)
+        for i in _spiking(subject.net)
+        for rates in [_rates(subject, i)]
+    )
+    return Chart(title="Spikes per neuron and step", x_label="neuron, the busiest first", curves=curves)
+
+
+def _rates_sheet(subject: Subject) -> Sheet:
+    run, silent = subject.run, _silent(subject)
+    rows = tuple(
+        (
+            f"{i} {kind(layer)}",
+            str(layer.size),
+            number(float(done.counts.mean() / len(subject.batch.x))) if not layer.readout else "–",
+            number(silent[i]) if not layer.readout else "–",
+            number(max(0, done.saturations)),
+        )
+        for i, (layer, done) in enumerate(zip(subject.net.layers, run.layers, strict=True))
+    )
+    return Sheet(title="", columns=("layer", "neurons", "rate", "silent", "saturations"), rows=rows)
+
+
+def _rasters(subject: Subject, marks: int) -> list[Part]:
+    """The input and the spikes of the sample; as many neurons as there is room for."""
+    shown, hidden = subject.shown, _spiking(subject.net)
+    inputs = shown.input[:, 0].astype(np.float64)
+    room = max(1, marks // ((1 + len(hidden)) * len(inputs)) // (8 if subject.net.input.bits else 1))
+    low, high = min(0.0, float(inputs.min())), max(1.0, float(inputs.max()))
+    pictures: list[tuple[str, npt.NDArray[Any], str]] = [("Input", (inputs - low) / (high - low), "channel")]
+    pictures += [(f"Layer {i}, {kind(subject.net.layers[i])}", shown.layers[i].spikes[:, 0], "neuron") for i in hidden]
+    rasters: list[Part] = [_verdict(subject)]
+    for title, values, unit in pictures:
+        more = "" if values.shape[1] <= room else f", the first {room} of {values.shape[1]}"
+        rasters.append(Raster(title=title + more, values=values[:, :room], unit=unit))
+    return rasters
+
+
+def _verdict(subject: Subject) -> str:
+    def name(output: int) -> str:
+        return subject.net.classes[output] if subject.net.classes else str(output)
+
+    said = f"Predicted: {name(int(subject.shown.predictions[0]))}."
+    return said if subject.batch.y is None else f"{said} Truly: {name(int(subject.batch.y[subject.index]))}."
+
+
+def _energy_sheet(subject: Subject) -> Sheet:
+    rows = [
+        (
+            f"{i} {kind(layer)}",
+            number(e.accumulates),
+            number(e.multiplies),
+            number(e.nj),
+            number(e.lif_nj),
+            "–" if layer.readout else number(e.lstm_nj),
+        )
+        for i, (layer, e) in enumerate(zip(subject.net.layers, subject.energy.layers, strict=True))
+    ]
+    all_, lif, lstm = subject.energy.nj_per_step, subject.energy.lif_nj_per_step, subject.energy.lstm_nj_per_step
+    rows.append(("all", "", "", number(all_), number(lif), number(lstm)))
+    columns = ("per step", "accumulates", "multiplies", "nJ", "nJ as LIF", "nJ as LSTM")
+    return Sheet(title="", columns=columns, rows=tuple(rows))
+
+
+def _numbers(subject: Subject) -> dict[str, Any]:
+    return {
+        "accuracy": _accuracy(subject),
+        "samples": len(subject.batch),
+        "source": subject.batch.source,
+        "digests": subject.digests,
+        "recipe": subject.recipe,
+        "log": subject.log,
+        "loss": subject.loss,
+        "rates": {str(i): _rates(subject, i) for i in _spiking(subject.net)},
+        "silent": _silent(subject),
+        "saturations": [layer.saturations for layer in subject.run.layers],
+        "energy": subject.energy,
+    }
