@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from tclif_neuro.neurons.modules import BatchNorm as BatchNorm
     from tclif_neuro.neurons.modules import Readout as Readout
     from tclif_neuro.neurons.modules import RelaxedTCLIF as RelaxedTCLIF
+    from tclif_neuro.neurons.outputs import logits as logits
+    from tclif_neuro.neurons.outputs import outputs as outputs
     from tclif_neuro.neurons.schedule import Schedule as Schedule
     from tclif_neuro.neurons.surrogate import Surrogate as Surrogate
     from tclif_neuro.nir import load_nir as load_nir
@@ -80,6 +82,8 @@ _HOME = {
     "BatchNorm": "neurons.modules",
     "Readout": "neurons.modules",
     "RelaxedTCLIF": "neurons.modules",
+    "logits": "neurons.outputs",
+    "outputs": "neurons.outputs",
     "Schedule": "neurons.schedule",
     "Surrogate": "neurons.surrogate",
     "load_nir": "nir",

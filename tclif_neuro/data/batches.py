@@ -16,6 +16,7 @@ class Batches:
 
     The targets are classes y [B]; or, of every step, time first: classes [T, B], `UNLABELLED` where there is none (of
     samples with lengths, all but their own last step), values [T, B, K], NaN where there is none; or values [B, K].
+    ends: whether targets per step are in truth one per sample, at its end.
     batch_size: of all batches but the last, which may be smaller.
     """
 
@@ -23,7 +24,7 @@ class Batches:
         if batch_size < 1:
             raise DataError(f"batch size {batch_size}: at least 1 is needed")
         self.x, self.batch_size = part.x, batch_size
-        targets = part.targets()
+        targets, self.ends = part.targets(), part.at_the_end
         self._per_step = targets.shape[1:2] == part.x.shape[1:2] and (targets.dtype.kind == "i" or targets.ndim == 3)
         self.y = torch.from_numpy(targets)
 

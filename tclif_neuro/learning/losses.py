@@ -3,15 +3,22 @@
 The cross-entropies and the spike times are snnTorch's [Eshraghian et al. 2023, section IV]. A loss is a scalar, the
 mean over the batch. Spikes are the output of a spiking layer of N = classes neurons; potentials are those of
 `Readout.sequence`. With a population of neurons for a class, pool them first: `ce_count(pool(spikes, 10), y)`.
+
+lengths: [B], the steps of each sample that are its own (None: all T). A loss is then the mean over the batch of what it
+is for each sample without its padding.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from snntorch import functional as snn
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.within import own_steps
 
 
 class LossError(TclifError, ValueError):
@@ -28,65 +35,113 @@ def pool(spikes: Tensor, classes: int) -> Tensor:
     return spikes.unflatten(-1, (classes, -1)).sum(-1)
 
 
-def ce_rate(spikes: Tensor, y: Tensor) -> Tensor:
+def ce_rate(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with each step's spikes as logits, mean over the steps: the right neuron should always fire."""
+    if lengths is not None:
+        return _by_length(ce_rate, spikes, y, lengths)
     return _loss(snn.ce_rate_loss(), spikes, y)
 
 
-def ce_count(spikes: Tensor, y: Tensor) -> Tensor:
+def ce_count(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with the spikes' count as logits."""
+    if lengths is not None:
+        return _by_length(ce_count, spikes, y, lengths)
     return _loss(snn.ce_count_loss(), spikes, y)
 
 
-def ce_latency(spikes: Tensor, y: Tensor) -> Tensor:
+def ce_latency(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with minus the step of the first spike as logits; none counts as one in the last step.
 
     A spike time has no derivative: -1 is taken for that of the time by the spike.
     """
+    if lengths is not None:
+        return _by_length(ce_latency, spikes, y, lengths)
     return _loss(snn.ce_temporal_loss(), _binary(spikes), y)
 
 
-def ce_membrane(potential: Tensor, y: Tensor) -> Tensor:
+def ce_membrane(potential: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with the largest potential over time as logits."""
+    if lengths is not None:
+        return _by_length(ce_membrane, potential, y, lengths)
     return _loss(snn.ce_max_membrane_loss(), potential, y)
 
 
-def mse_rate(spikes: Tensor, y: Tensor, *, correct: float = 1.0, incorrect: float = 0.0) -> Tensor:
+def mse_rate(
+    spikes: Tensor, y: Tensor, lengths: Tensor | None = None, *, correct: float = 1.0, incorrect: float = 0.0
+) -> Tensor:
     """Mean square of firing rate minus target: the rate `correct` for the right neuron, `incorrect` for the others."""
+    if lengths is not None:
+        loss = partial(mse_rate, correct=correct, incorrect=incorrect)
+        return _by_length(loss, spikes, y, lengths)
     return nn.functional.mse_loss(spikes.mean(0), _target(spikes, y, correct, incorrect))
 
 
-def mse_count(spikes: Tensor, y: Tensor, *, correct: float = 1.0, incorrect: float = 0.0) -> Tensor:
+def mse_count(
+    spikes: Tensor, y: Tensor, lengths: Tensor | None = None, *, correct: float = 1.0, incorrect: float = 0.0
+) -> Tensor:
     """Mean square of spike count minus target, over T: the targets are those rates, times T."""
+    if lengths is not None:
+        loss = partial(mse_count, correct=correct, incorrect=incorrect)
+        return _by_length(loss, spikes, y, lengths)
     return len(spikes) * mse_rate(spikes, y, correct=correct, incorrect=incorrect)
 
 
-def mse_latency(spikes: Tensor, y: Tensor, *, correct: int = 0, incorrect: int = -1, tolerance: int = 0) -> Tensor:
+def mse_latency(
+    spikes: Tensor,
+    y: Tensor,
+    lengths: Tensor | None = None,
+    *,
+    correct: int = 0,
+    incorrect: int = -1,
+    tolerance: int = 0,
+) -> Tensor:
     """Mean square of first spike time minus target, over T^2; derivative and missing spikes as in `ce_latency`.
 
     correct, incorrect: target steps, from the end if negative. tolerance: what is nearer to a target costs nothing.
     """
+    if lengths is not None:
+        loss = partial(mse_latency, correct=correct, incorrect=incorrect, tolerance=tolerance)
+        return _by_length(loss, spikes, y, lengths)
     # snnTorch's own targets take an `incorrect` below 0 for 0, also its default: it is given the times instead.
-    loss = snn.mse_temporal_loss(target_is_time=True, tolerance=tolerance)
-    return loss(_binary(spikes), _target(spikes, y, correct % len(spikes), incorrect % len(spikes)))
+    of_times = snn.mse_temporal_loss(target_is_time=True, tolerance=tolerance)
+    return of_times(_binary(spikes), _target(spikes, y, correct % len(spikes), incorrect % len(spikes)))
 
 
-def mse_membrane(potential: Tensor, y: Tensor, *, correct: float = 1.0, incorrect: float = 0.0) -> Tensor:
+def mse_membrane(
+    potential: Tensor, y: Tensor, lengths: Tensor | None = None, *, correct: float = 1.0, incorrect: float = 0.0
+) -> Tensor:
     """Mean square of potential minus target, over neurons and steps."""
+    if lengths is not None:
+        loss = partial(mse_membrane, correct=correct, incorrect=incorrect)
+        return _by_length(loss, potential, y, lengths)
     return nn.functional.mse_loss(potential, _target(potential, y, correct, incorrect).expand_as(potential))
 
 
-def rate_above(spikes: Tensor, bound: float) -> Tensor:
+def rate_above(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> Tensor:
     """What a layer fires too much: `max(0, r - bound)^2`, r the mean rate of all its neurons, mean over the batch.
 
     Of the population: a neuron may fire much if others fire little. Add it to a loss with a weight of your own.
     """
+    if lengths is not None:
+        return _by_length(lambda own, _: rate_above(own, bound), spikes, lengths, lengths)
     return (spikes.mean((0, 2)) - bound).clamp(min=0).square().mean()
 
 
-def rate_below(spikes: Tensor, bound: float) -> Tensor:
+def rate_below(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> Tensor:
     """What single neurons fire too little: `max(0, bound - r_i)^2`, r_i the rate of one, mean over all and batch."""
+    if lengths is not None:
+        return _by_length(lambda own, _: rate_below(own, bound), spikes, lengths, lengths)
     return (bound - spikes.mean(0)).clamp(min=0).square().mean()
+
+
+def _by_length(loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, y: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over the batch of a loss that takes samples of one length."""
+    own_steps(lengths, *output.shape[:2])
+    total = output.new_zeros(())
+    for length, samples in zip(*lengths.unique(return_counts=True), strict=True):
+        of = lengths == length
+        total = total + samples / len(lengths) * loss(output[:length, of], y[of])
+    return total
 
 
 def _loss(loss: object, output: Tensor, y: Tensor) -> Tensor:

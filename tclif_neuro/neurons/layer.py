@@ -15,6 +15,7 @@ from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.scan import tclif_scan
 from tclif_neuro.neurons.step import LIFReset, ResetGrad, TCLIFParams, TCLIFState, tclif_step
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
+from tclif_neuro.neurons.within import scan_within, within
 
 
 class SpikingLayer(Constants, nn.Module):
@@ -23,6 +24,9 @@ class SpikingLayer(Constants, nn.Module):
     recurrent: all-to-all from the last step's spikes, `I[t] = x[t] + R S[t-1]`, no bias (the `Linear` before has one).
     float32 on the CPU runs compiled; other types, as under autocast to bfloat16, and other devices take the plain loop
     over time, several times as slow. torch.compile leaves a layer as it is, with a break in the graph around it.
+
+    lengths, of `forward` and `scan`: [B], the steps of each sample that are its own (None: all); after them there are
+    no spikes, and the state is that after the last of them.
     """
 
     constants: ClassVar[tuple[str, ...]] = ("vth", "surrogate", "reset_grad")
@@ -62,8 +66,16 @@ class SpikingLayer(Constants, nn.Module):
         """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
         raise NotImplementedError
 
-    def scan(self, current: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
+    def spikes_within(self, current: Tensor, lengths: Tensor | None) -> Tensor:
+        """Spikes [T, B, N] for the currents [T, B, N], from rest, within the samples' lengths."""
+        if lengths is None:
+            return self.scan(current)[0]
+        return within(self.scan(within(current, lengths))[0], lengths)
+
+    def scan(self, current: Tensor, state: Any = None, t: int = 0, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
         """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
+        if lengths is not None:
+            return scan_within(self, current, lengths, state, t)
         self._check(current, 3)
         spikes = []
         for i, row in enumerate(current):
@@ -123,12 +135,19 @@ class TwoCompartment(SpikingLayer):
         )
 
     @outside_graphs
-    def forward(self, current: Tensor) -> Tensor:
-        """Spikes [T, B, N] for the currents [T, B, N], from rest."""
-        return self.scan(current)[0]
+    def forward(self, current: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Spikes [T, B, N] for the currents [T, B, N], from rest. lengths: see `SpikingLayer`."""
+        return self.spikes_within(current, lengths)
 
-    def scan(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
-        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
+    def scan(
+        self, current: Tensor, state: TCLIFState | None = None, t: int = 0, lengths: Tensor | None = None
+    ) -> tuple[Tensor, TCLIFState]:
+        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`.
+
+        lengths: see `SpikingLayer`.
+        """
+        if lengths is not None:
+            return scan_within(self, current, lengths, state, t)
         self._check(current, 3)
         return tclif_scan(current, self.params(max(1, len(current)), t), self.recurrent_weight, state)
 

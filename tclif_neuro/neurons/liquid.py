@@ -64,8 +64,10 @@ class LiquidLIF(SpikingLayer):
         self.adaptation_gate = nn.Linear(2 * size, size) if adaptation else None
 
     @outside_graphs
-    def forward(self, current: Tensor) -> Tensor:
-        """Spikes [T, B, N] for the currents [T, B, N], from rest."""
+    def forward(self, current: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Spikes [T, B, N] for the currents [T, B, N], from rest. lengths: see `SpikingLayer`."""
+        if lengths is not None:
+            return self.spikes_within(current, lengths)
         self._check(current, 3)
         state, spikes = self.rest(current.shape[1], current), []
         for row in current:

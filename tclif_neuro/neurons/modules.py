@@ -27,6 +27,7 @@ from tclif_neuro.neurons.step import (
     lif_step,
 )
 from tclif_neuro.neurons.surrogate import Surrogate, SurrogateName
+from tclif_neuro.neurons.within import own_steps, scan_within, within
 
 LATTICE = 16  # couplings that are whole sixteenths have a product that an 8-bit weight over 256 holds
 
@@ -255,12 +256,19 @@ class LIF(SpikingLayer):
         )
 
     @outside_graphs
-    def forward(self, current: Tensor) -> Tensor:
-        """Spikes [T, B, N] for the currents [T, B, N], from rest."""
-        return self.scan(current)[0]
+    def forward(self, current: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Spikes [T, B, N] for the currents [T, B, N], from rest. lengths: see `SpikingLayer`."""
+        return self.spikes_within(current, lengths)
 
-    def scan(self, current: Tensor, state: LIFState | None = None, t: int = 0) -> tuple[Tensor, LIFState]:
-        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`."""
+    def scan(
+        self, current: Tensor, state: LIFState | None = None, t: int = 0, lengths: Tensor | None = None
+    ) -> tuple[Tensor, LIFState]:
+        """T steps of a stream: I [T, B, N] and the state before -> spikes [T, B, N] and the state after; as `step`.
+
+        lengths: see `SpikingLayer`.
+        """
+        if lengths is not None:
+            return scan_within(self, current, lengths, state, t)
         self._check(current, 3)
         return lif_scan(current, self.params(), self.recurrent_weight, state)
 
@@ -297,16 +305,37 @@ class Readout(Constants, nn.Linear):
         if not 0 <= decay <= 1:
             raise TclifError(f"Readout: decay {decay} is outside [0, 1]")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, B, in] -> [B, out]. The weighted sum over time is taken first: one product, whatever T is."""
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[T, B, in] -> [B, out]. The weighted sum over time is taken first: one product, whatever T is.
+
+        lengths: [B], the steps of each sample that are its own; it is read after the last of them (None: all are).
+        """
+        if lengths is not None:
+            return self._at_own_end(x, lengths)
         age = torch.arange(len(x) - 1, -1, -1, dtype=x.dtype, device=x.device)
         weight = self.decay**age
         total = torch.einsum("t,tbn->bn", weight, x)
         logits = nn.functional.linear(total, self.weight)
         return logits if self.bias is None else logits + weight.sum() * self.bias
 
-    def scan(self, x: Tensor, potential: Tensor | None = None, t: int = 0) -> tuple[Tensor, Tensor]:
-        """T steps of a stream: x [T, B, in] and V before them -> V after them, twice (output and state)."""
+    def _at_own_end(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """V[lengths - 1], [B, out]."""
+        own = own_steps(lengths, *x.shape[:2])
+        age = (lengths - 1 - torch.arange(len(x), device=x.device)[:, None]).clamp(min=0).to(x.dtype)
+        weight = own * self.decay**age
+        total = torch.einsum("tb,tbn->bn", weight, within(x, lengths))
+        logits = nn.functional.linear(total, self.weight)
+        return logits if self.bias is None else logits + weight.sum(0)[:, None] * self.bias
+
+    def scan(
+        self, x: Tensor, potential: Tensor | None = None, t: int = 0, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """T steps of a stream: x [T, B, in] and V before them -> V after them, twice (output and state).
+
+        lengths: as of `forward`.
+        """
+        if lengths is not None:
+            return scan_within(self, x, lengths, potential, t)
         total = self(x)
         after = total if potential is None else self.decay ** len(x) * potential + total
         return after, after
@@ -332,6 +361,10 @@ class Readout(Constants, nn.Linear):
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation of currents [T, B, N] over time and batch; `quantize` folds it into the `Linear` before."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, B, N] -> [T, B, N]."""
-        return super().forward(x.flatten(0, -2)).view_as(x)
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[T, B, N] -> [T, B, N]. lengths: [B], the steps of each sample that are its own; the statistics are of these
+        alone, and the others become 0."""
+        if lengths is None:
+            return super().forward(x.flatten(0, -2)).view_as(x)
+        own = own_steps(lengths, *x.shape[:2])
+        return torch.zeros_like(x).masked_scatter(own[..., None], super().forward(x[own]))

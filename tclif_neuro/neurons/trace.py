@@ -11,6 +11,7 @@ from tclif_neuro.neurons.chain import evaluating, links
 from tclif_neuro.neurons.layer import TwoCompartment
 from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.neurons.scan import lif_states, tclif_states
+from tclif_neuro.neurons.within import held, within
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,11 +46,9 @@ def trace(model: nn.Sequential, x: Tensor, lengths: Tensor | None = None) -> lis
 
 def _within(layer: LayerTrace, lengths: Tensor) -> LayerTrace:
     """The activity of a layer within its samples' own steps."""
-    steps = len(layer.spikes)
-    own = (torch.arange(steps)[:, None] < lengths)[..., None]
-    held = torch.minimum(torch.arange(steps)[:, None], lengths - 1)[None, ..., None]
-    states = layer.states.gather(1, held.expand_as(layer.states))
-    return LayerTrace(name=layer.name, input=own * layer.input, spikes=own * layer.spikes, states=states)
+    states = torch.stack([held(state, lengths) for state in layer.states])
+    entered, spikes = within(layer.input, lengths), within(layer.spikes, lengths)
+    return LayerTrace(name=layer.name, input=entered, spikes=spikes, states=states)
 
 
 def _layer_trace(name: str, module: TwoCompartment | LIF | Readout, x: Tensor) -> LayerTrace:

@@ -26,14 +26,19 @@ FEW = 100  # spikes of the float model, below which a rate says little
 
 
 def concerns(
-    stages: Sequence[Stage], plan: Plan, traces: Sequence[LayerTrace], net: QuantizedNetwork, x: Tensor
+    stages: Sequence[Stage],
+    plan: Plan,
+    traces: Sequence[LayerTrace],
+    net: QuantizedNetwork,
+    x: Tensor,
+    lengths: Tensor | None = None,
 ) -> tuple[str, ...]:
     """What `net` lost of the model that was parsed into `stages`, on the calibration `x` [T, B, M], a sentence each."""
     with unsaid():
         whole = replace(net, steps=0)
-        run = simulate(whole, x.numpy())
+        run = simulate(whole, x.numpy(), lengths=lengths)
     counts = [int(layer.counts.sum()) for layer in run.layers]
-    return (*_weights(stages, plan), *_rates(stages, traces, counts), *of_run.concerns(whole, run))
+    return (*_weights(stages, plan), *_rates(stages, traces, counts, run.steps), *of_run.concerns(whole, run))
 
 
 def _weights(stages: Sequence[Stage], plan: Plan) -> Iterator[str]:
@@ -55,11 +60,11 @@ def lost_norm(matrix: Tensor, grid: Grid) -> float:
     return float((grid.values(matrix) - matrix.double()).norm()) / size if size else 0.0
 
 
-def _rates(stages: Sequence[Stage], traces: Sequence[LayerTrace], counts: Sequence[int]) -> Iterator[str]:
+def _rates(stages: Sequence[Stage], traces: Sequence[LayerTrace], counts: Sequence[int], steps: int) -> Iterator[str]:
     for i, (stage, traced, count) in enumerate(zip(stages, traces, counts, strict=True)):
         if isinstance(stage.neuron, Readout):
             continue
-        places, expected = traced.spikes.numel(), float(traced.spikes.sum())
+        places, expected = steps * traced.spikes.shape[-1], float(traced.spikes.sum())
         if expected >= FEW and 0 < count < FADED * expected:
             yield (
                 f"layer {i} (module {stage.name}): fires at {count / places:.3g} per neuron and step in integers, at "

@@ -19,10 +19,11 @@ from tclif_neuro.quantization.scales import LayerPlan, Options
 from tclif_neuro.quantization.stages import ConversionError, Stage, canonical, parse
 
 
-def quantize(
+def quantize(  # noqa: PLR0913 (what is given with a calibration, what is kept, how to convert)
     model: nn.Module,
     calibration: Tensor,
     *,
+    lengths: Tensor | None = None,
     classes: Sequence[str] = (),
     recipe: str = "",
     steps: int | None = None,
@@ -33,6 +34,7 @@ def quantize(
     """The network of integers of `model`, an `nn.Sequential` that ends in a Readout or a spiking layer.
 
     calibration: [T, B, M], a batch of the model's float input: the largest states on it set the scales.
+    lengths: [B], the steps of each sample of it that are its own; what stands in the others sets nothing (None: all).
     classes, recipe, steps: kept in the network; steps is the calibration's T unless given (0: any).
     input_coding, stock, weight_bits: see `Options`. A `QATModel` has its plan already: these three must be left out.
 
@@ -40,8 +42,8 @@ def quantize(
     Issues a `TclifWarning` where that is more than a good conversion loses (`quantization.concerns`).
     """
     stages = parse(model)
-    x = check_calibration(stages, calibration)
-    traces = trace(canonical(stages), x)
+    x = check_calibration(stages, calibration, lengths)
+    traces = trace(canonical(stages), x, lengths)
     options = Options(input_coding=input_coding, stock=stock, weight_bits=weight_bits)
     if isinstance(model, QATModel):
         if options != Options():
@@ -53,7 +55,7 @@ def quantize(
         plan = make_plan(stages, x, options, traces=traces)
     steps = len(x) if steps is None else steps
     net = apply_plan(stages, plan, classes=classes, recipe=recipe, steps=steps)
-    for sentence in concerns(stages, plan, traces, net, x):
+    for sentence in concerns(stages, plan, traces, net, x, lengths):
         warn(sentence)
     return net
 

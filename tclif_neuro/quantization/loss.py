@@ -13,13 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import unsaid
-from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input
+from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input, check_lengths
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import ACT_SHIFT, STATE_MAX, Layer, QuantizedNetwork, Synapses
 from tclif_neuro.neurons.chain import evaluating
 from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.neurons.outputs import logits, outputs
 from tclif_neuro.neurons.trace import LayerTrace, trace
+from tclif_neuro.neurons.within import within
 from tclif_neuro.quantization.stages import Stage, canonical, parse
+from tclif_neuro.score import Score, per_step, score
 
 CHUNK = 64  # samples at a time: the states of all steps are held
 
@@ -67,7 +70,9 @@ class LossReport:
     """The whole network, on `samples` samples of `steps` steps.
 
     input_bits: 0 (binary) or 8; input_clipped: the share of inputs outside the coding's range. agreement: the share of
-    samples that both put in the same class. float_accuracy, integer_accuracy: None without labels.
+    samples that both put in the same class. float_accuracy, integer_accuracy: None without labels. float_error,
+    integer_error: root mean squares, of real targets. per_step: agreement and accuracy are of steps; with lengths,
+    nothing counts padding.
     """
 
     samples: int
@@ -77,6 +82,9 @@ class LossReport:
     agreement: float
     float_accuracy: float | None
     integer_accuracy: float | None
+    float_error: float | None
+    integer_error: float | None
+    per_step: bool
     layers: tuple[LayerLoss, ...]
 
     @property
@@ -94,38 +102,55 @@ class LossReport:
         return asdict(self)
 
 
-def report(model: nn.Module, net: QuantizedNetwork, x: Tensor, y: Tensor | None = None) -> LossReport:
-    """Compare `model` with `net`, its conversion, on the float input x [T, B, M] (and labels y [B]).
+def report(
+    model: nn.Module,
+    net: QuantizedNetwork,
+    x: Tensor,
+    y: Tensor | None = None,
+    lengths: Tensor | None = None,
+) -> LossReport:
+    """Compare `model` with `net`, its conversion, on the float input x [T, B, M].
 
-    The classes are those of `model(x)` itself, in evaluation mode; spikes are compared with those of its stages in
-    double precision.
+    y: its targets: classes [B], or per step [T, B], negative where there is none; or values [B, K], [T, B, K], NaN
+    where there is none. lengths: [B], the steps of each sample that are its own (None: all).
 
-    Raises `InputError` where x or y does not fit.
+    The answers are those of `model` itself, in evaluation mode; spikes are compared with those of its stages in double
+    precision.
+
+    Raises `InputError` where x, y or lengths do not fit.
     """
     x = torch.as_tensor(x)
     stages = parse(model)
     if len(stages) != len(net.layers):
         raise InputError(f"network: has {len(net.layers)} layers, the model {len(stages)}")
-    check_input(net, x.detach().cpu().numpy())
-    if y is not None and y.shape != x.shape[1:2]:
-        raise InputError(f"labels: shape {list(x.shape[1:2])} expected, got {list(y.shape)}")
+    array = check_input(net, x.detach().cpu().numpy(), stream=lengths is not None)
+    own = None if lengths is None else torch.from_numpy(check_lengths(net, lengths, array))
+    targets = _targets(y, x, net)
+    steps = targets is not None and per_step(targets)
     tallies = [np.zeros(len(_TALLY)) for _ in stages]
-    before = [_classes(model, chunk) for chunk in x.detach().split(CHUNK, dim=1)]
-    after, outside = [], 0.0
-    for traces, run in _both(canonical(stages), net, x):
-        tallies = [_add(*layer) for layer in zip(tallies, traces, run.layers, strict=True)]
-        after.append(run.predictions)
-        outside += run.input_clipped * len(run.predictions)
-    float_class, integer_class = np.concatenate(before), np.concatenate(after)
-    labels = None if y is None else y.cpu().numpy()
+    before = [_answers(model, chunk, ends, steps) for chunk, ends in _chunks(x.detach(), own)]
+    after, outside, places = [], 0.0, 0
+    for traces, run in _both(canonical(stages), net, x, own):
+        tallies = [_add(*layer, run.steps) for layer in zip(tallies, traces, run.layers, strict=True)]
+        after.append(run.float_outputs if steps else run.float_logits)
+        outside += run.input_clipped * run.steps
+        places += run.steps
+    said = tuple(np.concatenate(parts, axis=1 if steps else 0) for parts in (before, after))
+    scores = [Score() if targets is None else score(answers, targets) for answers in said]
+    same = said[0].argmax(-1) == said[1].argmax(-1)
+    if steps and own is not None:
+        same = same[np.arange(len(same))[:, None] < own.numpy()]
     return LossReport(
         samples=x.shape[1],
         steps=x.shape[0],
         input_bits=net.input.bits,
-        input_clipped=outside / x.shape[1],
-        agreement=float((float_class == integer_class).mean()),
-        float_accuracy=None if labels is None else float((float_class == labels).mean()),
-        integer_accuracy=None if labels is None else float((integer_class == labels).mean()),
+        input_clipped=outside / places,
+        agreement=float(same.mean()),
+        float_accuracy=scores[0].accuracy,
+        integer_accuracy=scores[1].accuracy,
+        float_error=scores[0].error,
+        integer_error=scores[1].error,
+        per_step=steps,
         layers=tuple(
             _layer_loss(stage, layer, net.input.scale if i == 0 else 1.0, tally)
             for i, (stage, layer, tally) in enumerate(zip(stages, net.layers, tallies, strict=True))
@@ -133,29 +158,54 @@ def report(model: nn.Module, net: QuantizedNetwork, x: Tensor, y: Tensor | None 
     )
 
 
-def _both(model: nn.Sequential, net: QuantizedNetwork, x: Tensor) -> Iterator[tuple[list[LayerTrace], Run]]:
-    for chunk in x.detach().to("cpu", torch.float64).split(CHUNK, dim=1):
+def _targets(y: Tensor | None, x: Tensor, net: QuantizedNetwork) -> npt.NDArray[Any] | None:
+    """The targets as an array. Raises `InputError` where they do not fit the input and the network's outputs."""
+    if y is None:
+        return None
+    found, (steps, batch) = y.detach().cpu().numpy(), x.shape[:2]
+    last = (net.outputs,) if found.dtype.kind == "f" else ()
+    if found.shape not in ((batch, *last), (steps, batch, *last)):
+        raise InputError(f"labels: shape {[batch, *last]} or {[steps, batch, *last]} expected, got {list(y.shape)}")
+    return found
+
+
+def _chunks(x: Tensor, own: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """`CHUNK` samples at a time, and their lengths."""
+    for start in range(0, x.shape[1], CHUNK):
+        now = slice(start, start + CHUNK)
+        yield x[:, now], None if own is None else own[now]
+
+
+def _both(
+    model: nn.Sequential, net: QuantizedNetwork, x: Tensor, own: Tensor | None
+) -> Iterator[tuple[list[LayerTrace], Run]]:
+    for chunk, ends in _chunks(x.detach().to("cpu", torch.float64), own):
         with unsaid():
-            run = simulate(net, chunk.numpy(), record=True)
-        yield trace(model, chunk), run
+            run = simulate(net, chunk.numpy(), lengths=ends, record=True)
+        yield trace(model, chunk if ends is None else within(chunk, ends), ends), run
 
 
-def _classes(model: nn.Module, x: Tensor) -> npt.NDArray[np.int64]:
-    """The class of each sample by `model` itself: its largest output, or without a readout its most frequent spikes."""
+def _answers(model: nn.Module, x: Tensor, own: Tensor | None, steps: bool) -> npt.NDArray[Any]:
+    """What `model` itself says at the end [B, K], or after each step [T, B, K]; without a readout its spikes so far."""
     like = next(model.parameters())
+    x = x.to(like.device, like.dtype)
     with evaluating(model):
-        out = model(x.to(like.device, like.dtype)).as_subclass(Tensor)
-    logits = out if out.ndim == 2 else out.sum(dim=0)
-    return logits.argmax(dim=-1).cpu().numpy()
+        if (steps or own is not None) and isinstance(model, nn.Sequential) and isinstance(model[-1], Readout):
+            return (outputs if steps else logits)(model, x, own).as_subclass(Tensor).cpu().numpy()
+        out = model(x if own is None else within(x, own)).as_subclass(Tensor)
+        if out.ndim == 3:
+            out = out if own is None else within(out, own)
+            out = out.cumsum(0) if steps else out.sum(0)
+    return out.cpu().numpy()
 
 
 _TALLY = ("peak", "saturations", "float spikes", "integer spikes", "different", "places")
 
 
-def _add(tally: npt.NDArray[Any], activity: LayerTrace, run: LayerRun) -> npt.NDArray[Any]:
-    """The tally (see `_TALLY`) with one more chunk."""
+def _add(tally: npt.NDArray[Any], activity: LayerTrace, run: LayerRun, steps: int) -> npt.NDArray[Any]:
+    """The tally (see `_TALLY`) with one more chunk, of so many steps of all samples together."""
     spikes = activity.spikes.numpy() != 0
-    counts = [run.saturations, spikes.sum(), run.spikes.sum(), (spikes != run.spikes).sum(), spikes.size]
+    counts = [run.saturations, spikes.sum(), run.spikes.sum(), (spikes != run.spikes).sum(), steps * spikes.shape[-1]]
     peak = np.abs(run.states).max()
     return np.array([max(tally[0], peak), *(tally[1:] + counts)])
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from tclif_neuro.network import ACT_SHIFT, MIXED_WEIGHT, InputCoding
 from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.neurons.trace import LayerTrace, trace
+from tclif_neuro.neurons.within import within
 from tclif_neuro.quantization.scales import SPIKES, LayerPlan, Options, Planner, Signal
 from tclif_neuro.quantization.stages import ConversionError, Stage, canonical
 
@@ -52,12 +53,13 @@ def make_plan(
     return Plan(input=coding, layers=tuple(p.plan() for p in (first, *others)), stock=options.stock)
 
 
-def check_calibration(stages: Sequence[Stage], x: Tensor) -> Tensor:
-    """`x` [T, B, M] in float64, or `ConversionError`."""
+def check_calibration(stages: Sequence[Stage], x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """`x` [T, B, M] in float64, 0 after the samples' own steps; or `ConversionError`."""
     inputs, x = stages[0].weight.shape[1], torch.as_tensor(x)
     if x.ndim != 3 or x.shape[2] != inputs or 0 in x.shape:
         raise ConversionError(f"calibration: [steps, batch, {inputs}] expected, got shape {list(x.shape)}")
     x = x.detach().to("cpu", torch.float64)
+    x = x if lengths is None else within(x, lengths)
     if not x.isfinite().all():
         raise ConversionError("calibration: contains NaN or infinity")
     return x

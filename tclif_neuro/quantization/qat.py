@@ -21,9 +21,10 @@ from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, InputCoding
 from tclif_neuro.neurons.kinds import kind_of
 from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
 from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.neurons.trace import trace
 from tclif_neuro.quantization.grid import DECAYS, Grid
 from tclif_neuro.quantization.mapping import threshold_mantissa
-from tclif_neuro.quantization.plan import Plan, make_plan
+from tclif_neuro.quantization.plan import Plan, check_calibration, make_plan
 from tclif_neuro.quantization.scales import LayerPlan, Options
 from tclif_neuro.quantization.stages import canonical, parse
 
@@ -40,6 +41,7 @@ def prepare_qat(
     model: nn.Module,
     calibration: Tensor,
     *,
+    lengths: Tensor | None = None,
     input_coding: InputCoding | None = None,
     stock: bool = False,
     weight_bits: int = 8,
@@ -52,7 +54,8 @@ def prepare_qat(
     """
     options = Options(input_coding=input_coding, stock=stock, weight_bits=weight_bits)
     stages = parse(model)
-    plan = make_plan(stages, calibration, options)
+    x = check_calibration(stages, calibration, lengths)
+    plan = make_plan(stages, x, options, traces=trace(canonical(stages), x, lengths))
     dtype = next(model.parameters()).dtype
     modules = list(canonical(stages, dtype).to(calibration.device))
     qat = QATModel(modules, plan)

@@ -26,6 +26,9 @@ def train_sheet(result: TrainResult) -> Sheet:
         ("training accuracy", share(result.train_accuracy)),
         ("validation accuracy", share(result.validation_accuracy)),
         ("test accuracy", share(result.test_accuracy)),
+        ("training error", number(result.train_error)),
+        ("validation error", number(result.validation_error)),
+        ("test error", number(result.test_error)),
         ("test set", result.test_set),
         ("parameters", f"{result.parameters:,}"),
         ("seconds", f"{result.seconds:.1f}"),
@@ -36,22 +39,27 @@ def train_sheet(result: TrainResult) -> Sheet:
 
 def seeds_sheet(result: SeedsResult) -> Sheet:
     """What each seed gave, and the mean and spread of all."""
-    spread = result.spread_test_accuracy
+    values = result.mean_test_error is not None
+    measure = "error" if values else "accuracy"
+    mean, spread = (getattr(result, f"{what}_test_{measure}") for what in ("mean", "spread"))
     rows = [
         (
             str(seed),
             f"{run.epoch} of {run.epochs}",
-            share(run.validation_accuracy),
-            share(run.test_accuracy),
+            number(run.validation_error) if values else share(run.validation_accuracy),
+            number(run.test_error) if values else share(run.test_accuracy),
             str(run.checkpoint),
         )
         for seed, run in zip(result.seeds, result.runs, strict=True)
     ]
-    found = f"{100 * result.mean_test_accuracy:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}") + " %"
+    if values:
+        found = number(mean) + ("" if spread is None else f" ± {number(spread)}")
+    else:
+        found = f"{100 * mean:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}") + " %"
     rows.append(("mean" if spread is None else "mean ± spread", "", "", found, ""))
     return Sheet(
         title=f"trained with {len(result.seeds)} seeds",
-        columns=("seed", "epoch kept", "validation accuracy", "test accuracy", "checkpoint"),
+        columns=("seed", "epoch kept", f"validation {measure}", f"test {measure}", "checkpoint"),
         rows=tuple(rows),
     )
 
@@ -97,14 +105,19 @@ def loss_sheet(report: LossReport) -> Sheet:
 
 def loss_verdict(report: LossReport) -> str:
     """The accuracy before and after, in one phrase."""
-    text = (
-        f"{pair(report.float_spikes, report.integer_spikes)} spikes a sample; "
-        f"the same class for {share(report.agreement)} of {report.samples} samples; "
-        f"{share(report.input_clipped)} of the inputs clipped"
-    )
+    clipped, each = f"{share(report.input_clipped)} of the inputs clipped", " per step" if report.per_step else ""
+    spikes = f"{pair(report.float_spikes, report.integer_spikes)} spikes a sample"
+    if report.float_error is not None:
+        errors = f"{number(report.float_error)} in float, {number(report.integer_error)} in integers"
+        return f"error{each} {errors}; {spikes}; {report.samples} samples; {clipped}"
+    what = "the steps of " if report.per_step else ""
+    same = f"the same class for {share(report.agreement)} of {what}{report.samples} samples"
+    text = f"{spikes}; {same}; {clipped}"
     if report.float_accuracy is None:
         return text
-    return f"accuracy {share(report.float_accuracy)} in float, {share(report.integer_accuracy)} in integers; {text}"
+    return (
+        f"accuracy{each} {share(report.float_accuracy)} in float, {share(report.integer_accuracy)} in integers; {text}"
+    )
 
 
 def run_parts(result: RunResult) -> list[Sheet | str]:

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from tclif_neuro.show.tables import Sheet, as_json, share
+from tclif_neuro.show.tables import Sheet, as_json, score_text, share
 from tclif_neuro.text import clean, cut
 
 if TYPE_CHECKING:
     from tclif_neuro.cli.commands.executors import Tell
+    from tclif_neuro.learning.training.log import EpochRecord
     from tclif_neuro.learning.training.run import Progress as Trained
     from tclif_neuro.learning.training.run import Report
     from tclif_neuro.onchip.tasks.session import LearnProgress, LearnReport
@@ -130,8 +131,7 @@ class Bars:
             nonlocal accuracy
             if now.record is not None:
                 record = now.record
-                measured = record.validation_accuracy if record.test_accuracy is None else record.test_accuracy
-                accuracy = f"accuracy {share(measured)}"
+                accuracy = judged(record)
             note = f"epoch {now.epoch} of {now.epochs}  loss {now.loss:.4f}  {accuracy}"
             self._update("training", (now.epoch - 1) * now.batches + now.batch, now.epochs * now.batches, note)
             if self._bars.disable and now.record is not None and now.epoch % -(-now.epochs // LINES) == 0:
@@ -174,3 +174,12 @@ class Bars:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, note=note)
         self._bars.update(self._tasks[name], completed=done, total=total, note=note)
+
+
+def judged(record: EpochRecord) -> str:
+    """An epoch's accuracy or error, on the validation set if there is one, else on the test set."""
+    for part in ("validation", "test"):
+        error, accuracy = (getattr(record, f"{part}_{measure}") for measure in ("error", "accuracy"))
+        if error is not None or accuracy is not None:
+            return score_text(accuracy, error, False)
+    return ""

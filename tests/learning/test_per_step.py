@@ -69,11 +69,11 @@ def test_padding_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("training", "arrays", "says"),
     [
-        ({"rule": "eprop"}, {}, 'has a class per step, which rule = "bptt" takes alone'),
-        ({"loss": "ce_rate"}, {}, 'with loss = "cross_entropy"'),
-        ({"checkpoint": 2}, {}, "checkpoint = 0"),
-        ({}, {"y": np.zeros((24, 2))}, "has real targets; recipes train on classes so far"),
-        ({"rule": "fptt"}, {"y": np.arange(24) % 3, "lengths": np.full(24, 2)}, "has lengths"),
+        ({"loss": "ce_rate"}, {}, 'has a class per step; loss = "ce_rate" takes one per sample'),
+        ({"checkpoint": 2}, {}, "has targets per step, which are looked at step by step; checkpoint = 0"),
+        ({}, {"y": np.zeros((24, 2))}, 'has real targets; loss = "cross_entropy" is not for these, take loss = "mse"'),
+        ({"loss": "mse"}, {}, 'has classes; loss = "mse" is not for these'),
+        ({"checkpoint": 2}, {"y": np.arange(24) % 3, "lengths": np.full(24, 2)}, "has lengths"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, training: dict, arrays: dict, says: str) -> None:

@@ -9,25 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.recipe_text import recipe_text
-from tclif_neuro.data import Batches, Task, load_task
+from tclif_neuro.data import Batches, Part, Task, load_task
+from tclif_neuro.data.sequences import time_first
 from tclif_neuro.errors import TclifWarning
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.learning.training.optimiser import make_optimiser
-from tclif_neuro.learning.training.run import RULES
+from tclif_neuro.learning.training.run import rule_for
 from tclif_neuro.learning.training.weights import with_class_weights
 from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import save
 from tclif_neuro.nir import save_nir
 from tclif_neuro.quantization import LossReport, prepare_qat, quantize, report
+from tclif_neuro.score import per_step
 
 CALIBRATION = 256  # training samples that set the scales
 SAMPLES = 256  # test samples that the loss is measured on
@@ -89,15 +92,14 @@ def convert_run(
     """Convert the model in the run folder `trained`, and measure that on the task's test set."""
     model, recipe = load_trained(trained)
     task = load_task(recipe.task, data_dir=options.data_dir)
-    calibration = _time_first(task.x_train, CALIBRATION)
+    calibration, _, lengths = _first(task.train, CALIBRATION)
     if options.qat_epochs:
-        model = _finetune(model, recipe, task, calibration, options, tell)
+        model = _finetune(model, recipe, task, options, tell)
     if options.nir is not None:
         save_nir(model, options.nir)
     plan: dict[str, Any] = {} if options.qat_epochs else {"weight_bits": options.weight_bits, "stock": options.stock}
-    net = quantize(model, calibration, classes=task.classes, recipe=recipe_text(recipe), **plan)
-    x, y = _time_first(task.x_test, options.samples), torch.from_numpy(task.y_test[: options.samples])
-    return net, report(model, net, x, y)
+    net = quantize(model, calibration, lengths=lengths, classes=task.classes, recipe=recipe_text(recipe), **plan)
+    return net, report(model, net, *_first(task.test, options.samples))
 
 
 @contextmanager
@@ -122,26 +124,33 @@ def _why_not_loihi(net: QuantizedNetwork) -> str:
     return ""
 
 
-def _time_first(x: object, samples: int) -> Tensor:
-    return torch.as_tensor(x)[:samples].transpose(0, 1).contiguous()
+def _first(part: Part, samples: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The first samples of a part: x [T, B, M], their targets, time first, and their lengths, if they have any."""
+    first = np.arange(min(samples, len(part)))
+    x, y = torch.from_numpy(time_first(part.x.batch(first))), torch.from_numpy(part.y[first])
+    lengths = None if part.lengths is None else torch.from_numpy(part.lengths[first])
+    return x, y.transpose(0, 1) if per_step(part.y) else y, lengths
 
 
 def _finetune(
-    model: nn.Sequential, recipe: Recipe, task: Task, calibration: Tensor, options: ExportOptions, tell: Tell | None
+    model: nn.Sequential, recipe: Recipe, task: Task, options: ExportOptions, tell: Tell | None
 ) -> nn.Sequential:
     """Go on training on the grid of the integers, at a tenth of the recipe's learning rate."""
     training, epochs = recipe.training, options.qat_epochs
-    qat = prepare_qat(model, calibration, stock=options.stock, weight_bits=options.weight_bits).train()
-    generator = torch.Generator().manual_seed(training.seed)
-    batches = Batches(task.train, training.batch_size)
+    calibration, _, lengths = _first(task.train, CALIBRATION)
+    bits = options.weight_bits
+    qat = prepare_qat(model, calibration, lengths=lengths, stock=options.stock, weight_bits=bits).train()
     fine = training.model_copy(update={"lr": QAT_LR * training.lr, "weight_decay": 0.0})
     optimiser = make_optimiser(qat.parameters(), fine)
+    generator = torch.Generator().manual_seed(training.seed)
+    batches = Batches(task.train, training.batch_size)
+    rule = rule_for(training, batches)
     weighted = with_class_weights(training, batches.y, task.classes)
     for epoch in range(epochs):
         for batch, (x, y) in enumerate(batches.shuffled(generator), 1):
             x = augmented(x, training.augment, generator)
             noise = training.input_noise * torch.randn(x.shape, generator=generator)
-            RULES[training.rule](qat, optimiser, x + noise, y, weighted)
+            rule(qat, optimiser, x + noise, y, weighted)
             if tell is not None:
                 tell(epoch * len(batches) + batch, epochs * len(batches))
     return qat.eval()

@@ -18,15 +18,17 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True, kw_only=True)
 class SeedsResult:
-    """One recipe trained with several seeds: a run for each, and their test accuracy.
+    """One recipe trained with several seeds: a run for each, and their test accuracy, or of real targets error.
 
     spread: the standard deviation between the runs (n - 1), None of one run.
     """
 
     seeds: tuple[int, ...]
     runs: tuple[TrainResult, ...]
-    mean_test_accuracy: float
+    mean_test_accuracy: float | None
     spread_test_accuracy: float | None
+    mean_test_error: float | None
+    spread_test_error: float | None
 
 
 def train_recipe(
@@ -79,12 +81,15 @@ def train_seeds(
         )
         for seed in seeds
     )
-    accuracies = [run.test_accuracy for run in runs]
+    accuracies = [run.test_accuracy for run in runs if run.test_accuracy is not None]
+    errors = [run.test_error for run in runs if run.test_error is not None]
     return SeedsResult(
         seeds=tuple(seeds),
         runs=runs,
-        mean_test_accuracy=statistics.mean(accuracies),
+        mean_test_accuracy=statistics.mean(accuracies) if accuracies else None,
         spread_test_accuracy=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        mean_test_error=statistics.mean(errors) if errors else None,
+        spread_test_error=statistics.stdev(errors) if len(errors) > 1 else None,
     )
 
 

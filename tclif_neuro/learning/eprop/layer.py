@@ -123,7 +123,7 @@ class EligibleLayer:
             sources.append(self._x.new_ones(*self._x.shape[:-1], 1))
         return sources
 
-    def take(self, steps: int) -> None:
+    def take(self, steps: float) -> None:
         """Add the gradients of the mean loss of `steps` steps to .grad, and begin anew."""
         self._table = None
         for afferents in self.afferents:

@@ -35,10 +35,14 @@ CHUNK_VALUES = 2**20  # of the largest array of a chunk, 4 MB; half as many cost
 
 
 class EPropResult(NamedTuple):
-    """loss: the mean over steps that had a target. potential: the readout's after the last step, [B, C]."""
+    """loss: the mean over steps that had a target. potential: the readout's after the last step, [B, C].
+
+    outputs: after every step, [T, B, C], if they were to be kept.
+    """
 
     loss: float
     potential: Tensor
+    outputs: Tensor | None = None
 
 
 class EPropLearner:
@@ -46,7 +50,8 @@ class EPropLearner:
 
     model: an `nn.Sequential` of Linear and spiking layers in turns, and a Readout. Gradients are added to .grad.
     update: called whenever that of the mean loss per step is there, every `options.update_every` steps and at the end
-    of a sample: an optimiser's `step`; .grad is cleared after it. None: read and clear .grad after each sample.
+    of a sample: an optimiser's `step`; .grad is cleared after it. None: read and clear .grad after each sample. Steps
+    whose target is none, such as padding, do not count; without any other there is no update.
 
     Raises `GradientError` where a gradient is not finite, before it is used.
     Raises `TclifError` on a model of another kind.
@@ -72,7 +77,8 @@ class EPropLearner:
 
     def begin(self, batch: int) -> None:
         """Begin a sample of each of `batch` streams: from rest, nothing accumulated."""
-        self._batch, self._t, self._since, self._loss, self._targets = batch, 0, 0, 0.0, 0
+        self._batch, self._t, self._since, self._counted, self._loss, self._targets = batch, 0, 0, 0.0, 0.0, 0.0
+        self._kept: list[Tensor] | None = None
         for part in self._parts:
             part.reset(batch)
 
@@ -101,11 +107,12 @@ class EPropLearner:
         """End the sample: update by what has accumulated since the last update."""
         if self._since:
             self._apply()
-        return EPropResult(self._loss / max(1, self._targets), self.readout.potential)
+        kept = torch.cat(self._kept) if self._kept else None
+        return EPropResult(self._loss / (self._targets or 1.0), self.readout.potential, kept)
 
-    def sequence(self, x: Tensor | Iterable[Tensor], target: Tensor) -> EPropResult:
+    def sequence(self, x: Tensor | Iterable[Tensor], target: Tensor, *, keep: bool = False) -> EPropResult:
         """A whole sample of each stream: x [T, B, M], or an iterable of its chunks [K, B, M]. target: as in `step`, or
-        for a tensor x one a step."""
+        for a tensor x one a step. keep: the potential after every step."""
         parts = [x] if isinstance(x, Tensor) else x
         begun = False
         for part in parts:
@@ -113,6 +120,7 @@ class EPropLearner:
                 if part.ndim != 3:
                     raise TclifError(f"e-prop: input [T, B, M] expected, got {list(part.shape)}")
                 self.begin(part.shape[1])
+                self._kept = [] if keep else None
                 begun = True
             self.chunk(part, target)
         if not begun:
@@ -136,8 +144,11 @@ class EPropLearner:
             factor = self.layers[i].learn(signal)
         self._t += len(x)
         self._since += len(x)
+        self._counted += len(x) if found is None else found.steps
+        if self._kept is not None:
+            self._kept.append(self.readout.sequence)
         if found is not None:
-            self._loss, self._targets = self._loss + found.loss, self._targets + len(x)
+            self._loss, self._targets = self._loss + found.loss, self._targets + found.steps
         if self._since == self.options.update_every:
             self._apply()
 
@@ -148,9 +159,11 @@ class EPropLearner:
         return self.readout.back(error) if above is None else self.layers[i + 1].back(above)
 
     def _apply(self) -> None:
+        counted, self._since, self._counted = self._counted, 0, 0.0
+        if not counted:  # no step had a target, and there is nothing to learn
+            return
         for part in self._parts:
-            part.take(self._since)
-        self._since = 0
+            part.take(counted)
         if self._update is not None:
             with torch.enable_grad():
                 self._update()

@@ -54,10 +54,14 @@ class EPropOptions:
 
 
 class Errors(NamedTuple):
-    """Of K steps: dE_t/dV[t] [K, B, C], and the sum over steps of the loss E_t, a mean over samples."""
+    """Of K steps: dE_t/dV[t] [K, B, C], and the sum over steps of the loss E_t, a mean over samples.
+
+    steps: how many of them had a target, on the mean over samples.
+    """
 
     error: Tensor
     loss: float
+    steps: float
 
 
 def step_errors(potential: Tensor, target: Tensor, options: EPropOptions) -> Errors:
@@ -66,15 +70,18 @@ def step_errors(potential: Tensor, target: Tensor, options: EPropOptions) -> Err
         cross_entropy:  E_t = -mean_b sum_k y_k log softmax(V[t])_k          dE_t/dV = (softmax(V[t]) - y) / B
         mean_square:    E_t =  mean_b sum_k (V_k[t] - y_k)^2 / 2             dE_t/dV = (V[t] - y) / B
 
-    potential: [K, B, C]. target: classes [B] or [K, B], or y itself as floats [B, C] or [K, B, C].
+    potential: [K, B, C]. target: classes [B] or [K, B], or y itself as floats [B, C] or [K, B, C]. A step with a
+    negative class, and an output whose y is NaN, have no target, and no error.
     """
     y = _distribution(target, potential, options.label_smoothing).expand_as(potential)
-    batch = potential.shape[1]
+    known = ~y.isnan()
+    batch, steps = potential.shape[1], float(known.any(-1).sum()) / potential.shape[1]
+    y = torch.where(known, y, potential if options.loss == "mean_square" else 0.0)
     if options.loss == "mean_square":
         difference = potential - y
-        return Errors(difference / batch, 0.5 * (difference**2).sum().item() / batch)
+        return Errors(difference / batch, 0.5 * (difference**2).sum().item() / batch, steps)
     log = torch.log_softmax(potential, -1)
-    return Errors((log.exp() * y.sum(-1, keepdim=True) - y) / batch, -(y * log).sum().item() / batch)
+    return Errors((log.exp() * y.sum(-1, keepdim=True) - y) / batch, -(y * log).sum().item() / batch, steps)
 
 
 def _distribution(target: Tensor, like: Tensor, smoothing: float) -> Tensor:
@@ -87,9 +94,11 @@ def _distribution(target: Tensor, like: Tensor, smoothing: float) -> Tensor:
         return target.to(like.dtype)
     if target.shape not in ((batch,), (steps, batch)):
         raise TclifError(f"e-prop: classes {[batch]} or {[steps, batch]} expected, got {list(target.shape)}")
-    if int(target.min()) < 0 or int(target.max()) >= outputs:
+    labelled = target >= 0
+    if int(target.max()) >= outputs or not (target.ndim == 2 or labelled.all()):
         raise TclifError(f"e-prop: classes {int(target.min())} ... {int(target.max())} with {outputs} outputs")
-    return nn.functional.one_hot(target.long(), outputs).to(like.dtype) * (1 - smoothing) + smoothing / outputs
+    wanted = nn.functional.one_hot(target.long().clamp(min=0), outputs).to(like.dtype)
+    return torch.where(labelled[..., None], wanted * (1 - smoothing) + smoothing / outputs, torch.nan)
 
 
 def integrate(x: Tensor, decay: float, carried: Tensor) -> Tensor:
@@ -137,7 +146,7 @@ class ReadoutTrace:
         x, step = x.as_subclass(Tensor), self.options.potential == "step"
         decay = 0.0 if step else self.readout.decay
         potential = integrate(current, self.readout.decay, self.potential)
-        self.potential = potential[-1]
+        self.sequence, self.potential = potential, potential[-1]
         age = integrate(x.new_ones(len(x)), decay, self._age)
         found = None
         if target is not None:
@@ -156,7 +165,7 @@ class ReadoutTrace:
         """The learning signal of the last hidden layer, W^T error at the same step: [K, B, N]."""
         return error @ self.readout.weight
 
-    def take(self, steps: int) -> None:
+    def take(self, steps: float) -> None:
         """Add the gradient of the mean loss of `steps` steps to .grad, and begin anew."""
         for parameter, grad in ((self.readout.weight, self.grad), (self.readout.bias, self.bias_grad)):
             if parameter is not None:

@@ -121,8 +121,9 @@ class TrainingSection(Section):
     """The weight of each class in the loss, in the order of the classes. For "bptt" and "fptt"."""
     logits: Literal["sum", "mean"] = "sum"
     """The loss sees the readout's potential, or that potential averaged over the steps."""
-    loss: Literal["cross_entropy", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
-    """"cross_entropy" is of the final potential; the others are of the potential after every step."""
+    loss: Literal["cross_entropy", "mse", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
+    """"cross_entropy" and, for real targets, "mse" are of the final potential, or of each step that has a target; the
+    others are of classes, and of the potential after every step."""
     checkpoint: Annotated[int, Field(ge=0)] = 0
     """Store states every that many steps and recompute the others, in less memory; 0: store all."""
     validation: Share = 0.0
@@ -146,7 +147,7 @@ class TrainingSection(Section):
 
     @model_validator(mode="after")
     def _understood_by_the_rule(self) -> TrainingSection:
-        over_time = self.loss != "cross_entropy"
+        over_time = self.loss not in ("cross_entropy", "mse")
         of_bptt = {
             f'loss = "{self.loss}"': over_time,
             f"rates.weight = {self.rates.weight:g}": self.rates.weight > 0,
@@ -157,7 +158,9 @@ class TrainingSection(Section):
             raise ValueError(f'{asked[0]} is for rule = "bptt"; the rule is "{self.rule}"')
         if self.checkpoint and len(asked) > 1:
             raise ValueError(f"{asked[-1]} goes without {asked[0]}, which looks at every step")
-        if over_time and (self.label_smoothing or self.logits == "mean"):
+        if self.loss == "mse" and self.rule == "eprop" and self.eprop.potential == "step":
+            raise ValueError('loss = "mse" is of the running potential; eprop.potential = "running"')
+        if self.loss != "cross_entropy" and (self.label_smoothing or self.logits == "mean"):
             raise ValueError(f'loss = "{self.loss}" has neither label_smoothing nor logits = "mean"')
         return self
 

@@ -14,9 +14,11 @@ from tclif_neuro.data.task import UNLABELLED
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning import losses
 from tclif_neuro.learning.recipe.training import RatesSection, TrainingSection
+from tclif_neuro.learning.rules.targets import at_end, lengths_of, per_step, scored
 from tclif_neuro.neurons.checkpointed import checkpointed
 from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.neurons.outputs import outputs
 
 
 class TrainingError(TclifError):
@@ -24,10 +26,13 @@ class TrainingError(TclifError):
 
 
 class BatchResult(NamedTuple):
-    """What a batch gave before its update: the mean loss, and of `labelled` samples or steps, how many were right."""
+    """What a batch gave before its update: the mean loss, and of `labelled` samples or steps, how many were right.
+
+    Of real targets, `correct` is the sum of the squared errors and `labelled` the number of values.
+    """
 
     loss: float
-    correct: int
+    correct: float
     labelled: int
 
 
@@ -40,25 +45,23 @@ def bptt_step(
 ) -> BatchResult:
     """One update by `training.loss` of the readout's potential, plus what firing rates out of bounds cost.
 
-    x: [T, B, M]. y: [B], or [T, B], a class per step, `UNLABELLED` where there is none. Raises `TrainingError`, with
-    the weights as they were, if the loss or its gradient is not finite.
+    x: [T, B, M]. y: see `targets`. What comes after a sample's last target changes nothing. Raises `TrainingError`,
+    with the weights as they were, if the loss or its gradient is not finite.
     """
     watched: AbstractContextManager[list[Tensor]] = spikes_of(model) if training.rates.weight else nullcontext([])
+    lengths = lengths_of(y) if per_step(y) else None
+    if lengths is not None:
+        x, y = x[: lengths.max()], y[: lengths.max()]
     with watched as spikes:
-        loss, logits = _loss(model, x, y, training) if y.ndim == 1 else _loss_per_step(model, x, y, training)
-    loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates) for s in spikes)
+        loss, logits = _loss(model, x, y, training) if lengths is None else _loss_per_step(model, x, y, training)
+    loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates, lengths) for s in spikes)
     optimiser.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip or math.inf)
     if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
         raise TrainingError(f"the loss is {loss.item():g} and its gradient has the norm {norm.item():g}")
     optimiser.step()
-    return BatchResult(loss.item(), *right_of(logits, y))
-
-
-def right_of(logits: Tensor, y: Tensor) -> tuple[int, int]:
-    """How many were classified rightly, of how many with a label. logits: [..., K], y: [...]."""
-    return int((logits.argmax(-1) == y).sum()), int((y != UNLABELLED).sum())
+    return BatchResult(loss.item(), *scored(logits, y))
 
 
 # Losses of the potential after every step, [T, B, out].
@@ -67,17 +70,27 @@ OVER_TIME = {"ce_rate": losses.ce_rate, "ce_membrane": losses.ce_membrane, "mse_
 
 def _loss(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
     """The loss, and the potential at the end of the sample, [B, out], which is what is classified by."""
-    if training.loss == "cross_entropy":
+    if training.loss in ("cross_entropy", "mse"):
         logits = checkpointed(model, x, every=training.checkpoint) if training.checkpoint else model(x)
+        if training.loss == "mse":
+            return _mean_square(logits, y), logits
         scale = logit_scale(model, len(x)) if training.logits == "mean" else 1.0
         return cross_entropy(scale * logits, y, training), logits
-    potential = potentials(model, x)
+    potential = outputs(model, x)
     return OVER_TIME[training.loss](potential, y), potential[-1]
 
 
 def _loss_per_step(model: nn.Sequential, x: Tensor, y: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
-    """The cross-entropy of the potential after each step that has a label, mean over these; and the potential."""
-    potential = potentials(model, x)
+    """The loss of the potential after each step that has a target, mean over these; and the potential.
+
+    A loss over time is of samples with one target each, at their end.
+    """
+    lengths = lengths_of(y)
+    potential = outputs(model, x, lengths)
+    if training.loss == "mse":
+        return _mean_square(potential, y), potential
+    if training.loss in OVER_TIME:
+        return OVER_TIME[training.loss](potential, at_end(y), lengths), potential
     logits = potential
     if training.logits == "mean":
         weights = torch.tensor([logit_scale(model, t) for t in range(1, len(x) + 1)], dtype=potential.dtype)
@@ -96,16 +109,14 @@ def cross_entropy(logits: Tensor, y: Tensor, training: TrainingSection) -> Tenso
     )
 
 
-def potentials(model: nn.Sequential, x: Tensor) -> Tensor:
-    """The readout's potential after every step, [T, B, out]."""
-    *hidden, _ = model
-    for module in hidden:
-        x = module(x)
-    return _readout(model).sequence(x)
+def _mean_square(potential: Tensor, y: Tensor) -> Tensor:
+    """The mean square of potential minus target over all values that there are."""
+    known = ~y.isnan()
+    return nn.functional.mse_loss(potential[known], y[known])
 
 
-def _out_of_bounds(spikes: Tensor, rates: RatesSection) -> Tensor:
-    return losses.rate_above(spikes, rates.upper) + losses.rate_below(spikes, rates.lower)
+def _out_of_bounds(spikes: Tensor, rates: RatesSection, lengths: Tensor | None) -> Tensor:
+    return losses.rate_above(spikes, rates.upper, lengths) + losses.rate_below(spikes, rates.lower, lengths)
 
 
 @contextmanager

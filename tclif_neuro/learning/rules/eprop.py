@@ -11,15 +11,23 @@ from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions, GradientError
 from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
+from tclif_neuro.learning.rules.targets import lengths_of, per_step, scored, spread
 
 
 def eprop_step(
-    model: nn.Sequential, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, training: TrainingSection
+    model: nn.Sequential,
+    optimiser: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    training: TrainingSection,
+    *,
+    ends: bool = False,
 ) -> BatchResult:
     """One batch by e-prop: one update, or one every `training.eprop.update_every` steps.
 
-    x: [T, B, M], y: [B]. Raises `TrainingError` if a loss or a gradient is not finite, with the weights as they were
-    before the update at hand.
+    x: [T, B, M]. y: see `targets`. ends: a target per step is each sample's own, at its end; it is learnt from at all
+    of its steps. Raises `TrainingError` if a loss or a gradient is not finite, with the weights as they were before the
+    update at hand.
     """
 
     def update() -> None:
@@ -29,13 +37,18 @@ def eprop_step(
         optimiser.step()
 
     optimiser.zero_grad()
+    wanted = y
+    if per_step(y):
+        longest = lengths_of(y).max()
+        x, y = x[:longest], y[:longest]
+        wanted = spread(y) if ends else y
     try:
-        result = EPropLearner(model, update, options(training)).sequence(x, y)
+        result = EPropLearner(model, update, options(training)).sequence(x, wanted, keep=per_step(y))
     except GradientError as error:
         raise TrainingError(str(error)) from error
     if not math.isfinite(result.loss):
         raise TrainingError(f"the loss is {result.loss:g}")
-    return BatchResult(result.loss, int((result.potential.argmax(1) == y).sum()), len(y))
+    return BatchResult(result.loss, *scored(result.potential if result.outputs is None else result.outputs, y))
 
 
 def options(training: TrainingSection) -> EPropOptions:
@@ -44,7 +57,7 @@ def options(training: TrainingSection) -> EPropOptions:
     return EPropOptions(
         feedback=section.feedback,
         potential=section.potential,
-        loss=section.loss,
+        loss="mean_square" if training.loss == "mse" else section.loss,
         mean=training.logits == "mean",
         label_smoothing=training.label_smoothing,
         update_every=section.update_every,

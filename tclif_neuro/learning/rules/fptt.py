@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.learning.recipe.training import FPTTSection, TrainingSection
-from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError, cross_entropy
+from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
+from tclif_neuro.learning.rules.targets import has_target, lengths_of, per_step, scored, spread
 from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout
 
@@ -22,35 +23,64 @@ MEAN, DUAL = "fptt_mean", "fptt_lambda"
 
 
 def fptt_step(
-    model: nn.Sequential, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, training: TrainingSection
+    model: nn.Sequential,
+    optimiser: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    training: TrainingSection,
+    *,
+    ends: bool = False,
 ) -> BatchResult:
     """One batch, an update every K steps and at the last: the graph never spans more than K steps, whatever T is.
 
         loss = (t/T) l_t(W) + alpha/2 |W - Wm|^2 - <lam, W>
 
-    l_t: the cross-entropy of the readout's potential after step t. x: [T, B, M], y: [B]. The result is of the last
-    step. `optimiser`: any that needs no closure. Raises `TrainingError` if a loss or gradient is not finite; the
-    weights are then as after the update before.
+    l_t: the cross-entropy, or mean square error, of the readout's potential after step t, T a sample's own length.
+    x: [T, B, M], y: see `targets`; a step at which no sample has a target makes no update. ends: as of `eprop_step`.
+    The loss of the result is that of the last update. `optimiser`: any that needs no closure. Raises `TrainingError` if
+    a loss or gradient is not finite; the weights are then as after the update before.
     """
-    modules, steps = [module for _, module in links(model)], len(x)
+    modules = [module for _, module in links(model)]
     readout = modules[-1]
     if not isinstance(readout, Readout):
         raise TrainingError(f"the model ends with a {type(readout).__name__}; a Readout is needed")
+    every, lengths = per_step(y), lengths_of(y) if per_step(y) else torch.full((x.shape[1],), len(x))
+    steps, wanted = int(lengths.max()), spread(y) if every and ends else y
     states: list[Any] = [None] * len(modules)
-    loss, weight = math.nan, 0.0
-    for t, row in enumerate(x, 1):
+    loss, weight, said = math.nan, 0.0, []
+    for t, row in enumerate(x[:steps], 1):
         potential = _forward(modules, row, states, t - 1)
+        if every:
+            said.append(potential.detach())
         weight = readout.decay * weight + 1
         if t % training.fptt.update_every and t < steps:
             continue
-        logits = potential / weight if training.logits == "mean" else potential
-        loss_t = cross_entropy(logits, y, training)
-        loss = loss_t.item()
-        optimiser.zero_grad()
-        (t / steps * loss_t).backward()
-        _update(list(model.parameters()), optimiser, training, f"step {t} of {steps}: the loss is {loss:g}")
+        target = wanted[t - 1] if every else wanted
+        if has_target(target).any():
+            logits = potential / weight if training.logits == "mean" else potential
+            loss_t, weighted = _step_loss(logits, target, t / lengths, training)
+            loss = loss_t.item()
+            optimiser.zero_grad()
+            weighted.backward()
+            _update(list(model.parameters()), optimiser, training, f"step {t} of {steps}: the loss is {loss:g}")
         states = [_detached(state) for state in states]
-    return BatchResult(loss, int((potential.argmax(1) == y).sum()), len(y))
+    answers = torch.stack(said) if every else potential
+    return BatchResult(loss, *scored(answers, y[:steps] if every else y))
+
+
+def _step_loss(logits: Tensor, y: Tensor, progress: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
+    """The mean loss of the samples that have a target at this step, and the same with each one's `progress` t/T."""
+    known = has_target(y)
+    if training.loss == "mse":
+        there = ~y[known].isnan()
+        square = torch.where(there, logits[known] - y[known], 0.0).square()
+        each, total = square.sum(-1) / there.sum(-1), there.any(-1).sum()
+    else:
+        weight = logits.new_tensor(training.class_weights) if training.class_weights else logits.new_ones(len(logits.T))
+        options = {"weight": weight, "label_smoothing": training.label_smoothing}
+        each = nn.functional.cross_entropy(logits[known], y[known], reduction="none", **options)
+        total = weight[y[known]].sum()
+    return each.sum() / total, (progress[known] * each).sum() / total
 
 
 def _forward(modules: list[nn.Module], x: Tensor, states: list[Any], t: int) -> Tensor:

@@ -17,6 +17,7 @@ class EpochRecord:
     """One epoch.
 
     epoch: from 1. lr: of the epoch. loss, train_accuracy: over its batches, as they were trained on (noise, dropout).
+    Of real targets there are errors in place of accuracies: root mean squares.
     validation_accuracy, test_accuracy: after it; the test set is looked at only where no validation set chooses the
     weights. seconds: the epoch took.
     """
@@ -24,9 +25,12 @@ class EpochRecord:
     epoch: int
     lr: float
     loss: float
-    train_accuracy: float
-    validation_accuracy: float | None
-    test_accuracy: float | None
+    train_accuracy: float | None = None
+    validation_accuracy: float | None = None
+    test_accuracy: float | None = None
+    train_error: float | None = None
+    validation_error: float | None = None
+    test_error: float | None = None
     seconds: float
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,10 @@ from tclif_neuro.data.split import split
 from tclif_neuro.learning.recipe.model import build_model
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.recipe.training import TrainingSection
-from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step, potentials, right_of
+from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step
 from tclif_neuro.learning.rules.eprop import eprop_step
 from tclif_neuro.learning.rules.fptt import fptt_step
+from tclif_neuro.learning.rules.targets import per_step, scored
 from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
 from tclif_neuro.learning.training.log import EpochRecord
@@ -27,9 +30,11 @@ from tclif_neuro.learning.training.optimiser import make_optimiser, restore_stat
 from tclif_neuro.learning.training.schedule import learning_rate
 from tclif_neuro.learning.training.start import start_from
 from tclif_neuro.learning.training.weights import with_class_weights
+from tclif_neuro.neurons.outputs import outputs
 from tclif_neuro.text import cut
 
 RULES: dict[str, RuleStep] = {"bptt": bptt_step, "eprop": eprop_step, "fptt": fptt_step}
+ONLINE = {"eprop": eprop_step, "fptt": fptt_step}  # learn from every step, also where a sample has one target
 EVALUATION_BATCH, EVALUATION_NUMBERS = 256, 2**20  # samples, and inputs of all their steps, at a time
 _RECORD = TypeAdapter(EpochRecord)
 
@@ -58,17 +63,29 @@ def in_order(part: Part) -> Batches:
     return Batches(part, max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // (steps * inputs))))
 
 
-def evaluate(model: nn.Sequential, batches: Batches) -> float:
-    """The share of samples, or of labelled steps, that `model` classifies rightly in evaluation mode.
+def rule_for(training: TrainingSection, batches: Batches) -> RuleStep:
+    """The rule of a recipe, for the targets of `batches`."""
+    if batches.ends and training.rule in ONLINE:
+        return partial(ONLINE[training.rule], ends=True)
+    return RULES[training.rule]
 
-    The mode is then as it was.
+
+def evaluate(model: nn.Sequential, batches: Batches) -> float:
+    """How right `model` is in evaluation mode, which is then as it was.
+
+    Of classes, the share of samples, or of labelled steps, that are; of real targets, the root mean square error.
     """
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        counts = [right_of(model(x) if y.ndim == 1 else potentials(model, x), y) for x, y in batches]
+        counts = [scored(outputs(model, x) if per_step(y) else model(x), y) for x, y in batches]
     model.train(was_training)
-    return sum(right for right, _ in counts) / max(1, sum(labelled for _, labelled in counts))
+    return _measure(*map(sum, zip(*counts, strict=True)), values=batches.y.is_floating_point())
+
+
+def _measure(total: float, count: float, *, values: bool) -> float:
+    """From sums of `scored`: accuracy, or root mean square error."""
+    return math.sqrt(total / max(1, count)) if values else total / max(1, count)
 
 
 class Run:
@@ -109,14 +126,17 @@ class Run:
         """Train on every batch once, and measure. Raises `TrainingError` if the loss or a gradient is not finite."""
         start, number = time.perf_counter(), len(self.log) + 1
         loss, accuracy = self._train(number, report)
+        measured = {
+            "train": accuracy,
+            "validation": None if self.validation is None else evaluate(self.model, self.validation),
+            "test": evaluate(self.model, self.test) if self.validation is None else None,
+        }
         record = EpochRecord(
             epoch=number,
             lr=self.optimiser.param_groups[0]["lr"],
             loss=loss,
-            train_accuracy=accuracy,
-            validation_accuracy=None if self.validation is None else evaluate(self.model, self.validation),
-            test_accuracy=evaluate(self.model, self.test) if self.validation is None else None,
             seconds=time.perf_counter() - start,
+            **{f"{part}_{self.measure}": value for part, value in measured.items()},
         )
         self._keep_best(record)
         self.log.append(record)
@@ -124,7 +144,8 @@ class Run:
         return record
 
     def _train(self, number: int, report: Report) -> tuple[float, float]:
-        training, samples, labelled, loss, correct = self.training, 0, 0, 0.0, 0
+        training, samples, labelled, loss, correct = self.training, 0, 0, 0.0, 0.0
+        rule = rule_for(training, self.train)
         self.model.train()
         for batch, (x, y) in enumerate(self.train.shuffled(self.generator), 1):
             self._set_learning_rate((number - 1) * len(self.train) + batch - 1)
@@ -132,7 +153,7 @@ class Run:
             if training.input_noise:
                 x = x + training.input_noise * torch.randn(x.shape, generator=self.generator)
             try:
-                result = RULES[training.rule](self.model, self.optimiser, x, y, training)
+                result = rule(self.model, self.optimiser, x, y, training)
             except TrainingError as error:
                 raise self._diverged(f"epoch {number}, batch {batch}: {error}") from None
             samples, loss = samples + x.shape[1], loss + result.loss * x.shape[1]
@@ -142,7 +163,7 @@ class Run:
         for name, parameter in self.model.named_parameters():
             if not torch.isfinite(parameter).all():
                 raise self._diverged(f"epoch {number}: the parameter {name} is no longer finite")
-        return loss / samples, correct / max(1, labelled)
+        return loss / samples, _measure(correct, labelled, values=self.task.kind == "values")
 
     def _set_learning_rate(self, update: int) -> None:
         lr = learning_rate(self.recipe.training, update, len(self.train))
@@ -159,15 +180,21 @@ class Run:
         return Progress(epoch=epoch, epochs=epochs, batch=batch, batches=batches, loss=loss, record=record)
 
     def _keep_best(self, record: EpochRecord) -> None:
-        accuracy = record.validation_accuracy
-        if accuracy is None:
+        if self.validation is None:
             return
-        if self.best is None or accuracy > self._best_accuracy():
+        if self.best is None or self._goodness(record) > self._goodness(self.log[self.best_epoch - 1]):
             self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
             self.best_epoch = record.epoch
 
-    def _best_accuracy(self) -> float:
-        return self.log[self.best_epoch - 1].validation_accuracy or 0.0
+    @property
+    def measure(self) -> str:
+        """What the task is judged by: "accuracy" or "error"."""
+        return "error" if self.task.kind == "values" else "accuracy"
+
+    def _goodness(self, record: EpochRecord) -> float:
+        if self.task.kind == "values":
+            return -math.inf if record.validation_error is None else -record.validation_error
+        return record.validation_accuracy or 0.0
 
     def checkpoint(self) -> Checkpoint:
         """The run as it is between two epochs."""
@@ -201,18 +228,19 @@ class Run:
 
 def _check_trainable(task: Task, training: TrainingSection) -> None:
     """Raise `TrainingError` for targets that the rule, or the loss, has no use for."""
-    if task.kind == "values":
-        raise TrainingError(f"{task.name}: has real targets; recipes train on classes so far")
-    if task.kind == "class" and all(part.lengths is None for _, part in task.parts()):
-        return
-    if training.augment.shift:
+    values = task.kind == "values"
+    if values != (training.loss == "mse"):
+        has, take = ("real targets", 'loss = "mse"') if values else ("classes", "another loss")
+        raise TrainingError(f'{task.name}: has {has}; loss = "{training.loss}" is not for these, take {take}')
+    every_step = task.kind == "class per step" or (values and task.y_train.ndim == 3)
+    ragged = any(part.lengths is not None for _, part in task.parts())
+    if every_step and training.loss not in ("cross_entropy", "mse"):
+        raise TrainingError(f'{task.name}: has a class per step; loss = "{training.loss}" takes one per sample')
+    if (every_step or ragged) and training.augment.shift:
         raise TrainingError(f"{task.name}: training.augment.shift would move samples away from their labels; use 0")
-    what = "lengths" if task.kind == "class" else "a class per step"
-    plain = training.loss == "cross_entropy" and not training.checkpoint
-    if training.rule != "bptt" or not plain:
-        raise TrainingError(
-            f'{task.name}: has {what}, which rule = "bptt" takes alone, with loss = "cross_entropy" and checkpoint = 0'
-        )
+    if (every_step or ragged) and training.checkpoint:
+        what = "targets per step" if every_step else "lengths"
+        raise TrainingError(f"{task.name}: has {what}, which are looked at step by step; checkpoint = 0")
 
 
 def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batches | None]:

@@ -34,15 +34,19 @@ class TrainResult:
     """What came out of training.
 
     epoch: whose weights were kept: the last, or with `training.validation` the best on the validation set. The
-    accuracies are theirs, without noise or dropout; the test set chose nothing. test_set: which samples it
+    accuracies are theirs, without noise or dropout; the test set chose nothing. Of real targets there are errors in
+    their place, root mean squares. test_set: which samples it
     was, and from where. seconds: of all epochs, resumed or not.
     """
 
     epoch: int
     epochs: int
-    train_accuracy: float
-    validation_accuracy: float | None
-    test_accuracy: float
+    train_accuracy: float | None = None
+    validation_accuracy: float | None = None
+    test_accuracy: float | None = None
+    train_error: float | None = None
+    validation_error: float | None = None
+    test_error: float | None = None
     test_set: str
     parameters: int
     seconds: float
@@ -139,13 +143,16 @@ def _result(run: Run, path: Path) -> TrainResult:
     if run.best is not None:
         load_state(path, run.model, run.best)
     epoch = run.best_epoch or len(run.log)
-    training_set = in_order(run.task.train)
+    training_set, measure = in_order(run.task.train), run.measure
+    measured = {
+        f"train_{measure}": evaluate(run.model, training_set),
+        f"validation_{measure}": getattr(run.log[epoch - 1], f"validation_{measure}"),
+        f"test_{measure}": evaluate(run.model, run.test),
+    }
     return TrainResult(
         epoch=epoch,
         epochs=len(run.log),
-        train_accuracy=evaluate(run.model, training_set),
-        validation_accuracy=run.log[epoch - 1].validation_accuracy,
-        test_accuracy=evaluate(run.model, run.test),
+        **measured,
         test_set=run.task.test.source,
         parameters=sum(p.numel() for p in run.model.parameters()),
         seconds=sum(record.seconds for record in run.log),
