@@ -77,8 +77,8 @@ def _step_loss(logits: Tensor, y: Tensor, progress: Tensor, training: TrainingSe
         each, total = square.sum(-1) / there.sum(-1), there.any(-1).sum()
     else:
         weight = logits.new_tensor(training.class_weights) if training.class_weights else logits.new_ones(len(logits.T))
-        options = {"weight": weight, "label_smoothing": training.label_smoothing}
-        each = nn.functional.cross_entropy(logits[known], y[known], reduction="none", **options)
+        smoothing = training.label_smoothing
+        each = nn.functional.cross_entropy(logits[known], y[known], weight, reduction="none", label_smoothing=smoothing)
         total = weight[y[known]].sum()
     return each.sum() / total, (progress[known] * each).sum() / total
 
