@@ -25,9 +25,11 @@ from tclif_neuro.cli.options import (
     DataDir,
     DataFile,
     EstimateEnergy,
+    FirstSamples,
     Json,
     LearnBackend,
     NetFile,
+    Resume,
     RunFolder,
     RunOut,
     TaskName,
@@ -60,7 +62,7 @@ def _tclif(
 def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The training recipe.", show_default=False)],
     out: RunOut = None,
-    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
+    resume: Resume = True,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's.", show_default=False)
     ] = None,
@@ -117,7 +119,7 @@ def learn(
         Path, typer.Argument(metavar="RECIPE.toml", help="The recipe of on-chip learning.", show_default=False)
     ],
     out: RunOut = None,
-    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")] = True,
+    resume: Resume = True,
     backend: Annotated[
         LearnBackend, typer.Option(help="lava: learn only the first samples, in both, and compare; writes nothing.")
     ] = LearnBackend.simulator,
@@ -227,7 +229,7 @@ def compare(
     trained: RunFolder = None,
     task: TaskName = None,
     data: DataFile = None,
-    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 16,
+    samples: FirstSamples = 16,
     lava: Annotated[bool, typer.Option("--lava/--no-lava", help="Run Lava too, if it is installed.")] = True,
     energy: EstimateEnergy = False,
     timeout: Timeout = None,

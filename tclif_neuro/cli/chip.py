@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, TaskName, Timeout
+from tclif_neuro.cli.options import DataDir, DataFile, FirstSamples, Json, NetFile, TaskName, Timeout
 
 SLURM_TIMEOUT = 900.0  # seconds, for a run through a cluster
 
@@ -93,7 +93,7 @@ def deploy(
     node: Annotated[str, typer.Option(metavar="N", help="Of the cluster, instead of a partition.")] = "",
     host: Annotated[str, typer.Option(metavar="IP", help="Of a board on Ethernet.")] = "",
     chip: Annotated[str, typer.Option(metavar="GENERATION", help="N2A2, N3B2, N3B3, N3C1 or N3D1.")] = "N3B3",
-    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 4,
+    samples: FirstSamples = 4,
     ncmodel: NcModel = "",
     profile: Annotated[bool, typer.Option("--profile", help="Measure power and time, on a board.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Everything but the run.")] = False,

@@ -34,6 +34,8 @@ RunFolder = Annotated[
 RunOut = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
 ]
+Resume = Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")]
+FirstSamples = Annotated[int, typer.Option("--samples", min=1, metavar="N", help="Only the first N.")]
 TaskName = Annotated[
     str | None,
     typer.Option(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data import DataError, Task, load_task
+from tclif_neuro.data.sequences import time_first
 from tclif_neuro.data.toml import toml_text
 from tclif_neuro.onchip.tasks.recipe import AllSection, CueSection, DriftSection, LearnRecipe, NewClassSection
 
@@ -103,18 +104,14 @@ def _shuffled(indices: Sequence[Any] | npt.NDArray[Any], passes: int, rng: np.ra
     return [rng.permutation(np.asarray(indices)) for _ in range(passes)]
 
 
-def _time_first(x: Floats) -> Floats:
-    return np.ascontiguousarray(x.transpose(1, 0, 2))
-
-
 def _plain(data: Task, passes: int, rng: np.random.Generator) -> Stream:
     order = np.concatenate(_shuffled(np.arange(len(data.y_train)), passes, rng))
     return Stream(
-        x=_time_first(data.x_train),
+        x=time_first(data.x_train),
         y=data.y_train,
         order=order,
         phases=(Phase(name="all", samples=len(order)),),
-        tests={"test": (_time_first(data.x_test), data.y_test)},
+        tests={"test": (time_first(data.x_test), data.y_test)},
         classes=data.classes,
         size=len(data.y_train),
     )
@@ -130,13 +127,13 @@ def _new_class(data: Task, task: NewClassSection, passes: int, rng: np.random.Ge
         replayed = rng.choice(old, round(task.replay * len(new)))
         after.append(rng.permutation(np.concatenate([new, replayed])))
     known = data.y_test < first_new
-    x = _time_first(data.x_test)
+    x = time_first(data.x_test)
     phases = (
         *([Phase(name="old", samples=len(old) * passes)] if passes else []),
         Phase(name="new", samples=sum(map(len, after)), hidden=not task.freeze),
     )
     return Stream(
-        x=_time_first(data.x_train),
+        x=time_first(data.x_train),
         y=data.y_train,
         order=np.concatenate([*before, *after]),
         phases=phases,
@@ -151,7 +148,7 @@ def _drift(data: Task, task: DriftSection, passes: int, rng: np.random.Generator
     permuted = np.random.default_rng([DRAWN, task.seed]).permutation(data.inputs)
     n = len(data.y_train)
     before, after = _shuffled(np.arange(n), passes, rng), _shuffled(np.arange(n, 2 * n), task.passes, rng)
-    x, x_test = _time_first(data.x_train), _time_first(data.x_test)
+    x, x_test = time_first(data.x_train), time_first(data.x_test)
     return Stream(
         x=np.concatenate([x, x[..., permuted]], axis=1),
         y=np.concatenate([data.y_train, data.y_train]),
