@@ -16,6 +16,8 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 SAMPLES = 3
 
 DIGESTS: dict[str, str] = {
+    "ecg-lif.net": "f7ffbfaca2f347bbba0c95ea22f70c8332e69276b3d935b1a609f669d5bb1ede",
+    "ecg-tclif.net": "94318c0c399682ae146b19c941edbbd17bd8565a6b36fc26c06a290aba435aaa",
     "digits-pixels.net": "de78a3cd1af6edc3f1e4632be0a2e5c5b6367f6d16a858b6c01cff10546dd607",
     "digits-rows-lattice.net": "46bd600d26baeeea5ac2911687d4eb019434779ad85c6e79e1fa4fa5f2c6d387",
     "digits-rows-online.net": "18c6028135637d237889e727c957b2f7db83eb0c27be2eb7d5d56e853b0a2fc5",

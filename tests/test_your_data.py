@@ -56,7 +56,7 @@ def test_the_page_runs_without_lava(tmp_path, monkeypatch):
 def test_the_page_runs_in_lava(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = steps(PAGE.read_text())
-    needed = ("make.py", "tclif.toml", "python make.py", "train tclif.toml", "export")
+    needed = ("make.py", "tclif.toml", "python make.py", "train tclif.toml", "export runs/tclif")
     commands = [step for step in page if in_lava(step[3])]
     assert len(commands) == 2
     for file, contents, program, arguments in page:

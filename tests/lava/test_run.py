@@ -1,5 +1,6 @@
 """Lava gives the reference's spikes and states, to the bit, whatever the network."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tclif_neuro as tn
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError, Run, encode
 from tclif_neuro.lava import guarded, run
@@ -25,6 +27,7 @@ from tclif_neuro.network import (
 from tests.strategies import inputs, networks
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
+MODELS = Path(__file__).resolve().parent.parent.parent / "models"
 
 BINARY, GRADED, SIGNED = InputCoding(), InputCoding(bits=8), InputCoding(bits=8, signed=True)
 
@@ -194,3 +197,12 @@ def test_nothing_is_printed_and_nothing_is_left(capfd, processes):
 def test_an_input_that_does_not_fit_is_refused_before_lava_starts(processes):
     with pytest.raises(InputError, match="3 channels, the network has 4"):
         run(busy(np.random.default_rng(1), 4), np.zeros((2, 1, 3)))
+
+
+def test_padding_changes_no_bit():
+    net = dataclasses.replace(tn.load(MODELS / "digits-rows.net"), steps=0)
+    x, lengths = np.random.default_rng(0).random((8, 3, net.inputs)), [8, 5, 2]
+    padded = np.concatenate([x, np.full((20, 3, net.inputs), np.nan)])
+    plain, long = (tn.run(net, samples, "lava", lengths=lengths) for samples in (x, padded))
+    alone = [tn.run(net, x[:end, i : i + 1], "reference").logits[0] for i, end in enumerate(lengths)]
+    assert (plain.logits == long.logits).all() and (plain.logits == alone).all()
