@@ -48,7 +48,7 @@ class ArraysError(TclifError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What an .npz file held. facts: its JSON, {} if it had none."""
+    """The contents of an .npz file. facts: its JSON, {} if it had none."""
 
     arrays: dict[str, Array]
     facts: dict[str, Any]

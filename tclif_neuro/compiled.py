@@ -149,7 +149,7 @@ class _Kept:
 
 @lru_cache(maxsize=1)
 def folder() -> Path | None:
-    """Where compiled code is kept: the first of the module's places that this user alone can write, else None."""
+    """Return the folder of compiled code: the first of the module's places that only this user can write, else None."""
     for place in _places():
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -70,13 +70,13 @@ def _replace(target: str, content: memoryview) -> None:
 
 
 def _prefix(target: str) -> str:
-    """What the temporary files of `target` begin with, of writers whose process numbers mean here what they say."""
+    """Return the prefix of the temporary files of `target`, for writers whose process numbers are valid here."""
     folder, name = os.path.split(target)
     return os.path.join(folder, f".{name}.{_place()}.")
 
 
 def _place() -> str:
-    """Where process numbers hold: the host, and its container; both may share a folder with others."""
+    """Return the scope of process numbers: the host, and its container; both may share a folder with others."""
     namespace = 0
     with suppress(OSError):
         namespace = os.stat("/proc/self/ns/pid").st_ino

@@ -1,6 +1,6 @@
-"""What an unmodified lava-dl computes: which layers it computes as we do, and how they are written for it.
+"""The computations of an unmodified lava-dl: which layers it computes as we do, and how they are written for it.
 
-netx (lava-dl 0.6.0) reads one matrix of integers a layer, chooses an exponent and a number of bits for it, and Lava's
+netx (lava-dl 0.6.0) reads one matrix of integers per layer, chooses an exponent and a number of bits for it, and Lava's
 `Dense` then clips and truncates; for some matrices this changes the weights. `why_not_exact` follows it step by step.
 """
 
@@ -42,7 +42,7 @@ def stock_bias(layer: Layer) -> Ints | None:
 
 
 def why_not_stock(layer: Layer, coding: InputCoding | None) -> str:
-    """Why lava-dl cannot compute `layer` exactly as we do; "" if it can.
+    """Return why lava-dl cannot compute `layer` exactly as we do; "" if it can.
 
     coding: how the network's input is coded, of the first layer; None of the others.
     """
@@ -59,7 +59,9 @@ def why_not_stock(layer: Layer, coding: InputCoding | None) -> str:
 
 
 def why_not_exact(weights: list[Ints], input_max: int = 1) -> str:
-    """Why lava-dl would compute with other weights than these, one matrix or the input's and the recurrent; "" if not.
+    """Return why lava-dl would compute with other weights than these; "" if not.
+
+    weights: one matrix, or the input's and the recurrent.
 
     input_max: the largest magnitude of an input.
     """
@@ -84,13 +86,13 @@ def why_not_exact(weights: list[Ints], input_max: int = 1) -> str:
 
 
 def _left_shift(low: int, high: int, signed: bool) -> int:
-    """How far netx shifts the weights up to fill 8 bits; the result of the synapse is shifted back."""
+    """Return how far netx shifts the weights up to fill 8 bits; the result of the synapse is shifted back."""
     if signed:
         return floor(log2(min(127 / high if high else inf, -128 / low))) + 1
     return floor(log2(-256 / low if low < 0 else 255 / high))
 
 
 def _common_zeros(weights: list[Ints]) -> int:
-    """How many low bits are zero in all weights: netx reserves no bits for them."""
+    """Return how many low bits are zero in all weights: netx reserves no bits for them."""
     bits = int(np.bitwise_or.reduce(np.concatenate([np.abs(w).ravel() for w in weights])))
     return (bits & -bits).bit_length() - 1

@@ -154,12 +154,12 @@ class TCLIFNeuron(_Content):
 
     @property
     def gamma(self) -> int:
-        """What a spike takes from the dendrite, in state units."""
+        """The amount that a spike takes from the dendrite, in state units."""
         return self.gamma_mant << ACT_SHIFT
 
     @property
     def adaptive(self) -> bool:
-        """Whether the decays follow a schedule."""
+        """True if the decays follow a schedule."""
         return len(self.a1) > 1
 
 
@@ -244,7 +244,7 @@ class Layer(_Content):
 
 @dataclass(frozen=True, kw_only=True)
 class InputCoding:
-    """How a float input becomes the network's input: `round(x scale)`, clipped to [low, high].
+    """The conversion of a float input to the network's input: `round(x scale)`, clipped to [low, high].
 
     bits: 0 for binary spikes {0, 1}, 8 for graded spikes of 8 bits (in [0, 255], or in [-128, 127] if signed).
     """

@@ -1,4 +1,4 @@
-"""How right answers are: the share of classes that are, or the root mean square error of values.
+"""The measure of right answers: the share of classes that are right, or the root mean square error of values.
 
 Targets are those of a task: classes, negative where a step has none, or real values, NaN where there is none.
 """
@@ -29,7 +29,7 @@ class Score:
 
 
 def per_step(targets: Array) -> bool:
-    """Whether targets, time first, are of every step: classes [T, B], or values [T, B, K]."""
+    """Return whether there are targets, time first, for every step: classes [T, B], or values [T, B, K]."""
     return targets.ndim == (3 if targets.dtype.kind == "f" else 2)
 
 

@@ -15,7 +15,7 @@ _MAX_DIGITS = 4  # of a number of threads
 
 
 def count() -> int:
-    """How many threads to use: OMP_NUM_THREADS if it is set, else the cores that this process may run on."""
+    """Return the number of threads to use: OMP_NUM_THREADS if set, else the cores that this process may run on."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isascii() and asked.isdecimal() and len(asked) <= _MAX_DIGITS:
         return max(1, int(asked))

@@ -77,7 +77,7 @@ NcModel = Annotated[
 
 
 class DeployTarget(str, Enum):
-    """What to run on."""
+    """The platform to run on."""
 
     cpu = "cpu"
     loihi2 = "loihi2"

@@ -12,7 +12,7 @@ from tclif_neuro.cli.options import Json
 
 
 class Reset(str, Enum):
-    """How a LIF of the file is reset."""
+    """The way in which a LIF of the file is reset."""
 
     zero = "zero"
     delayed = "delayed"

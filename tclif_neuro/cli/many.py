@@ -12,7 +12,7 @@ from tclif_neuro.cli.options import DataDir, Json
 
 
 class StudyExecutor(str, Enum):
-    """Where jobs run."""
+    """The executor that runs the jobs."""
 
     processes = "processes"
     slurm = "slurm"

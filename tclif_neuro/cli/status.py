@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and on one line what the user has to know about it."""
+"""The end of a command: its exit status, and on one line what the user has to know about it."""
 
 from __future__ import annotations
 

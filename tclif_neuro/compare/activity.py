@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 
 
 class Trace(Protocol):
-    """What is read of a float layer: `neurons.trace.LayerTrace`, without needing torch here."""
+    """The part of a float layer's trace that is read: `neurons.trace.LayerTrace`, without needing torch here."""
 
     @property
     def spikes(self) -> Any:

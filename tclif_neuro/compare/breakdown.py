@@ -1,4 +1,4 @@
-"""Where right and wrong answers lie: of which class, taken for which, and of which group. Pure functions of arrays."""
+"""Right and wrong answers by class, by the class they were taken for, and by group. Pure functions of arrays."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def _layer(layer: Layer, events: float, spikes: float, graded: bool) -> LayerEne
 
 
 def _decaying(neuron: TCLIFNeuron | LIFNeuron) -> int:
-    """How many of the two states are multiplied by a decay that is neither 0 nor 1."""
+    """Return how many of the two states are multiplied by a decay that is neither 0 nor 1."""
     if isinstance(neuron, LIFNeuron):
         return sum(0 < decay < DECAY_ONE for decay in (neuron.i_decay, neuron.v_decay))
     return sum(_multiplies(table) for table in (neuron.a1, neuron.a2))
@@ -141,5 +141,5 @@ def _multiplies(table: npt.NDArray[Any]) -> bool:
 
 
 def _passive(neuron: TCLIFNeuron) -> bool:
-    """Whether the dendrite only hands its input on: a LIF, written as two compartments."""
+    """Return whether the dendrite only passes its input on: a LIF, written as two compartments."""
     return not (np.any(neuron.a1) or np.any(neuron.b1) or np.any(neuron.gamma_mant))

@@ -80,7 +80,7 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Whether no difference was found."""
+        """True if no difference was found."""
         return self.first is None
 
 
@@ -127,7 +127,7 @@ def compare_float(
 
 
 def answers(run: Run, targets: Array | None) -> Array:
-    """What a run says where there are targets: at the end [B, K], or after each step [T, B, K] if these are per step.
+    """Return the outputs to compare with targets: at the end [B, K], or after each step [T, B, K] if they are per step.
 
     The integers themselves for classes; real targets are compared with the units of the float model.
     """
@@ -138,7 +138,7 @@ def answers(run: Run, targets: Array | None) -> Array:
 
 
 def score_of(run: Run, targets: npt.ArrayLike | None) -> Score:
-    """How right a run is; an empty `Score` without targets."""
+    """Return the score of a run; an empty `Score` without targets."""
     if targets is None:
         return Score()
     wanted = np.asarray(targets)

@@ -1,4 +1,4 @@
-"""What was read from recordings once, kept on the disk as rows of bytes and memory-mapped from there.
+"""A cache of recordings that were read once, kept on the disk as rows of bytes and memory-mapped from there.
 
 A row is a sample; with the rows is kept which share of what was recorded is not in them.
 """
@@ -71,7 +71,7 @@ def files_identity(root: Path, names: Iterable[str]) -> str:
 
 
 def _stored(path: Path, shape: tuple[int, int]) -> tuple[Array, float] | None:
-    """What the cache holds, and the share that is not in it; None if it is not what is asked for: made again."""
+    """Return what the cache holds and the share not in it; None if it is not what is asked for: it is made again."""
     try:
         words = np.load(path, mmap_mode="r", allow_pickle=False)
         dropped = json.loads(path.with_suffix(".json").read_text())["late"]

@@ -30,7 +30,7 @@ class Recording(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """How events become steps: `steps` T over `duration` seconds; `count`: "binary" or "sum" (at most 255)."""
+    """The binning of events into steps: `steps` T over `duration` seconds; `count`: "binary" or "sum" (at most 255)."""
 
     steps: int
     duration: float

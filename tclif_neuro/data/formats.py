@@ -16,7 +16,7 @@ SUFFIXES = (".npz", ".h5", ".hdf5")
 
 
 def is_path(name: str) -> bool:
-    """Whether the name of a task is that of a file or folder: by its suffix, or because there is a / in it."""
+    """Return whether the name of a task is that of a file or folder: by its suffix, or because there is a / in it."""
     return name.lower().endswith(SUFFIXES) or "/" in name or "\\" in name or name.startswith(("~", "."))
 
 

@@ -17,7 +17,7 @@ SHOWN = 5  # examples in a message
 
 
 def kind_of(what: str, y: Array, steps: int) -> Kind:
-    """What the targets of a file are, by their type and shape alone. Raises `DataError` if they are nothing known.
+    """Return the kind of a file's targets, by their type and shape alone. Raises `DataError` if it is not known.
 
     [n] integers or text: a class per sample. [n, T] integers, or [n, T, K] of 0 and 1: a class per step.
     [n, K] or [n, T, K] of real numbers: values.

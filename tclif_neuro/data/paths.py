@@ -1,4 +1,4 @@
-"""Where the files of a task are: beside its recipe, where one stands, or among the data sets."""
+"""The places of a task's files: beside its recipe, in the working directory, or among the data sets."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def find(name: str, folder: str | None = None, data_dir: Path | None = None) -> 
 
 
 def data_folder(data_dir: Path | None) -> Path:
-    """Where data sets are: `data_dir`, else $TCLIF_DATA, else the cache folder."""
+    """Return the folder of the data sets: `data_dir`, else $TCLIF_DATA, else the cache folder."""
     if data_dir is not None:
         return data_dir
     return Path(os.environ["TCLIF_DATA"]) if os.environ.get("TCLIF_DATA") else cache_folder()
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: $TCLIF_CACHE, else `tclif-neuro` in $XDG_CACHE_HOME or ~/.cache."""
+    """Return the folder for what can be made again: $TCLIF_CACHE, else `tclif-neuro` in $XDG_CACHE_HOME or ~/.cache."""
     if os.environ.get("TCLIF_CACHE"):
         return Path(os.environ["TCLIF_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tclif-neuro"

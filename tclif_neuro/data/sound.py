@@ -56,7 +56,7 @@ def _plain(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def steps_of(spec: SoundSpec, duration: float) -> int:
-    """How many steps `duration` seconds have. Raises `DataError` for too many."""
+    """Return the number of steps in `duration` seconds. Raises `DataError` if there are too many."""
     steps = max(1.0, np.ceil(round(duration / spec.step, 6)))
     if steps > MAX_STEPS:
         raise DataError(f"sound: {duration:g} s are {steps:g} steps; at most {MAX_STEPS}: task.sound.step, .duration")

@@ -1,4 +1,4 @@
-"""What a model is trained on: sequences, and what each of them is to become; checked once when the object is made."""
+"""The data a model is trained on: sequences and the target of each, checked once when the object is made."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Part:
         return replace(self, x=self.x.part(samples), source=source, **kept)
 
     def targets(self) -> Targets:
-        """What a model is to say, step by step where a sample's own end or every step counts.
+        """Return the outputs expected of a model, step by step where a sample's own end or every step counts.
 
         `y` itself; but of targets per sample with lengths, [n, T] or [n, T, K], the target at the sample's last own
         step, and `UNLABELLED` or NaN elsewhere.
@@ -58,7 +58,7 @@ class Part:
 
     @property
     def at_the_end(self) -> bool:
-        """Whether `targets` are of each sample's last own step alone."""
+        """True if `targets` are of each sample's last own step alone."""
         return self.lengths is not None and self.y.ndim == (1 if self.y.dtype.kind in "iu" else 2)
 
 
@@ -203,7 +203,7 @@ def _check_range(what: str, y: npt.NDArray[Any], classes: int) -> None:
 
 
 def check_lengths(what: str, lengths: npt.NDArray[Any] | None, shape: tuple[int, int, int]) -> Labels | None:
-    """How many steps of each sample are its own, as int64 [n] in [1, T]. Raises `DataError` naming `what`."""
+    """Return how many steps of each sample are its own, as int64 [n] in [1, T]. Raises `DataError` naming `what`."""
     if lengths is None:
         return None
     n, steps, _ = shape

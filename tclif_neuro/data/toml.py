@@ -138,7 +138,7 @@ def _is_model(kind: Any) -> bool:
 
 
 def _is_table(kind: Any) -> bool:
-    """Whether it is a model, or a union of them."""
+    """Return whether `kind` is a model, or a union of models."""
     return _is_model(kind) or any(map(_is_model, _members(kind)))
 
 

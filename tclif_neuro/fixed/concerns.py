@@ -26,7 +26,7 @@ def warn(net: QuantizedNetwork, run: Run) -> Run:
 
 
 def concerns(net: QuantizedNetwork, run: Run) -> tuple[str, ...]:
-    """What was lost in a run of whole samples, a sentence each; () for nothing worth a word."""
+    """Return the losses in a run of whole samples, a sentence each; () if none is worth mentioning."""
     saturations = [layer.saturations for layer in run.layers]
     return (*_outside(net.input, run.outside), *_silent(net, run), *_saturated(net, saturations, run.steps))
 

@@ -53,7 +53,7 @@ def _int32(x: float) -> float:
 
 @overload(_int32)
 def _int32_as(x: Any) -> Callable[..., Any]:
-    """Where float32 is used, nothing ever wraps: `FLOAT32_INPUT` is far below 2^31."""
+    """Leave float32 as it is, since nothing in it ever wraps: `FLOAT32_INPUT` is far below 2^31."""
 
     def same(x: Any) -> Any:
         return x

@@ -62,7 +62,7 @@ def stretch(_typing: Any, array: Any, _begin: Any, _size: Any) -> Any:
 
 @intrinsic
 def popcount(_typing: Any, _bits: Any) -> Any:
-    """How many bits of `bits` are set."""
+    """Count the bits of `bits` that are set."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])

@@ -121,7 +121,7 @@ def _weights(synapses: Synapses, input_max: int) -> _Weights:
 
 
 def _fits_float32(layer: Layer, matrices: list[_Weights]) -> bool:
-    """Whether float32 holds this layer's sums and its input (`FLOAT32_INPUT`), whatever spikes."""
+    """Return whether float32 holds this layer's sums and its input (`FLOAT32_INPUT`), whatever spikes."""
     driven = int(np.abs(layer.bias).max())
     driven += sum((int(np.ceil(m.largest_sum * m.scale)) + 1) << ACT_SHIFT for m in matrices)
     return max(driven, *(m.largest_sum for m in matrices)) <= FLOAT32_INPUT

@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def synaptic_input(synapses: Synapses, spikes: npt.NDArray[Any]) -> Ints:
-    """What a Lava `Dense` delivers for `spikes` [..., M]: `shift(weight @ s, exponent)`, int64 [..., N]."""
+    """Return the output of a Lava `Dense` for `spikes` [..., M]: `shift(weight @ s, exponent)`, int64 [..., N]."""
     total = spikes.astype(np.int64) @ synapses.weight.T.astype(np.int64)
     return total << synapses.exponent if synapses.exponent >= 0 else total >> -synapses.exponent
 

@@ -311,7 +311,7 @@ def hold(states: npt.NDArray[Any], lengths: npt.NDArray[np.int64] | None) -> Non
 
 
 def _count_outside(coding: InputCoding, x: Array) -> tuple[int, int, int]:
-    """How many of the values `x` the coding cannot hold: below, above and between its values (see `Outside`)."""
+    """Count the values of `x` that the coding cannot hold: below, above and between its values (see `Outside`)."""
     (low, high), edge = coding.range, 0.5 if coding.bits else ROUNDING
     whole = x.dtype.kind in "biu" and coding.scale == 1
     least, most = float(x.min()) * coding.scale, float(x.max()) * coding.scale

@@ -126,7 +126,7 @@ class Simulator:
 
     @property
     def batch(self) -> int:
-        """How many samples run side by side; its state has room for these and no others."""
+        """The number of samples that run side by side; the simulator's state has room for these and no others."""
         return self._batch
 
     def reset(self) -> None:

@@ -41,8 +41,8 @@ def run(
 
     lengths: [B], the steps of each sample that are its own (None: all). In the others the network goes on, on zeros,
     and what it does then is not recorded.
-    record: keep every step's spikes and states. timeout: seconds (default: 60 s and 5 ms a step and process). progress:
-    called with the steps done and the steps of the run.
+    record: keep every step's spikes and states. timeout: seconds (default: 60 s and 5 ms per step and process).
+    progress: called with the steps done and the steps of the run.
 
     Raises `LavaMissing`; `InputError` and `FormatError` for an input that does not fit; `LavaError` if Lava fails.
     """

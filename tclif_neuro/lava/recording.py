@@ -1,7 +1,7 @@
-"""What one layer did while it ran in Lava, kept by its ProcessModel and written when the last step is done.
+"""The recording of one layer that ran in Lava, kept by its ProcessModel and written when the last step is done.
 
-A number costs 25 us to read from a Lava Var, a process 0.16 ms a step, and a Monitor that overruns its buffer hangs. So
-the neurons keep their own record, in their own process, and write it as one file. Knows NumPy alone.
+A number costs 25 us to read from a Lava Var, a process 0.16 ms per step, and a Monitor that overruns its buffer hangs.
+So the neurons keep their own record, in their own process, and write it as one file. Knows NumPy alone.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def sample_step(time_step: int, interval: int | None, offset: int) -> int:
 
 
 def recording_path(folder: Path, layer: int) -> Path:
-    """Where in `folder` the recording of layer `layer` is."""
+    """Return the path in `folder` of the recording of layer `layer`."""
     return folder / f"layer{layer}.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingRequest:
-    """What to keep of a layer, and where to write it.
+    """A request to record a layer: what to keep, and where to write it.
 
     first_step: the run's step in which the first sample begins. steps, samples: the length of a sample, and how many
     follow each other without a gap. sequences: keep every step's spikes and states, not just counts and final states.

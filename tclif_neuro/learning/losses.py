@@ -118,7 +118,7 @@ def mse_membrane(
 
 
 def rate_above(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> Tensor:
-    """What a layer fires too much: `max(0, r - bound)^2`, r the mean rate of all its neurons, mean over the batch.
+    """Penalise a layer that fires too much: `max(0, r - bound)^2`, r its neurons' mean rate, mean over the batch.
 
     Of the population: a neuron may fire much if others fire little. Add it to a loss with a weight of your own.
     """
@@ -128,7 +128,7 @@ def rate_above(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> T
 
 
 def rate_below(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> Tensor:
-    """What single neurons fire too little: `max(0, bound - r_i)^2`, r_i the rate of one, mean over all and batch."""
+    """Penalise neurons that fire too little: `max(0, bound - r_i)^2`, r_i the rate of one, mean over all and batch."""
     if lengths is not None:
         return _by_length(lambda own, _: rate_below(own, bound), spikes, lengths, lengths)
     return (bound - spikes.mean(0)).clamp(min=0).square().mean()

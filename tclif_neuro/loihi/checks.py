@@ -1,4 +1,4 @@
-"""What stands between a network and a chip: findings, each with its limit, its kind and what to do."""
+"""The obstacles between a network and a chip: findings, each with its limit, its kind and what to do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of a network.
+    """A question asked of a network.
 
     samples: float inputs [T, B, M] to measure on, or None. ncmodel: whether a microcode model of the neuron is at hand.
     one_run: whether several samples share a run without a pause.

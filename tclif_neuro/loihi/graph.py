@@ -105,16 +105,16 @@ class Edge:
 
     @property
     def diagonal(self) -> bool:
-        """Whether every neuron has one synapse, from its namesake."""
+        """True if every neuron has one synapse, from its namesake."""
         return bool(self.weight.ndim == 1)
 
     @property
     def synapses(self) -> int:
-        """How many synapses it takes, those of every target counted, zeros not."""
+        """The number of synapses it takes, those of every target counted, zeros not."""
         return int(np.count_nonzero(self.weight)) * len(self.targets)
 
     def deliver(self, sent: Ints) -> Ints:
-        """What arrives of `sent` [B, M], int64 [B, N], wrapped to 32 bits as in Lava."""
+        """Return what arrives of `sent` [B, M], int64 [B, N], wrapped to 32 bits as in Lava."""
         total = int32(self.product(sent))
         return int32(total << self.exponent) if self.exponent > 0 else total >> -self.exponent
 
@@ -155,16 +155,17 @@ class Graph:
 
     @property
     def source(self) -> Node:
-        """Where the input comes in."""
+        """The node where the input comes in."""
         return next(node for node in self.nodes if node.kind == "source")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GraphRun:
-    """What the observed nodes sent, [steps, B, size] each; every neuron's last states; how often 24 bits were left.
+    """The record of a run.
 
-    final: (u, v) of a LIF, (dendrite, soma) of a TC-LIF. left: for each node, how often a sigma went beyond 24 bits or
-    a state out of its range.
+    sent: what the observed nodes sent, [steps, B, size] each. final: every neuron's last states, (u, v) of a LIF,
+    (dendrite, soma) of a TC-LIF. left: for each node, how often a sigma went beyond 24 bits or a state out of its
+    range.
     """
 
     sent: dict[str, npt.NDArray[np.int32]]
@@ -174,7 +175,7 @@ class GraphRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What Lava's processes do where a chip might do something else; conformance vectors try others.
+    """The rules of Lava's processes where a chip might do something else; conformance vectors try others.
 
     deliver: an edge and what its source sent -> what arrives. delay: the steps that takes. lif: the neuron's step;
     delayed, immediate: TC-LIF's, by its reset. sigma: what becomes of a sum. sends_always: whether a sigma also sends

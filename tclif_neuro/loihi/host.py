@@ -1,4 +1,4 @@
-"""What is installed and reachable for a run on a board; found without importing anything of Lava.
+"""Checks of what is installed and reachable for a run on a board, without importing anything of Lava.
 
 A run on hardware is started by Intel's driver from a Python on the login node, which reads its environment: `SLURM`,
 `PARTITION` or `BOARD`, `LOIHI_GEN` for a cluster, `NOSLURM`, `NXSDKHOST`, `HOST_BINARY`, `LOIHI_GEN` for a board on
@@ -48,13 +48,13 @@ class SlurmNode:
 
     @property
     def ready(self) -> bool:
-        """Whether a job could be put there, now or after those that run."""
+        """True if a job could be put there, now or after those that run."""
         return self.answers and self.state in READY
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where to run: a partition or a node of a cluster, or a board's address; and the chip's generation."""
+    """A place to run: a partition or a node of a cluster, or a board's address; and the chip's generation."""
 
     partition: str = ""
     node: str = ""
@@ -70,7 +70,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class HostReport:
-    """What a run on hardware needs: each package and whether it is there; what else is missing, a line each."""
+    """The needs of a run on hardware: each package and whether it is there; what else is missing, one line each."""
 
     packages: dict[str, bool]
     missing: tuple[str, ...]
@@ -98,7 +98,10 @@ def check_ncmodel(name: str) -> None:
 
 
 def missing_ncmodel(name: str) -> tuple[str, ...]:
-    """What a microcode model of TC-LIF lacks, a line each, by its name and files alone; "": no model was named."""
+    """Return what a microcode model of TC-LIF lacks, one line each, by its name and files alone.
+
+    "": no model was named.
+    """
     if not name:
         what = "microcode of TC-LIF, whose tools are INRC's; name a class that you wrote"
         return (f"missing: --ncmodel package.module:Class: {what}",)
@@ -107,7 +110,10 @@ def missing_ncmodel(name: str) -> tuple[str, ...]:
 
 
 def is_installed(module: str) -> bool:
-    """Whether `module` is on the path, by its files alone: `find_spec` of a submodule would import its parents."""
+    """Return whether `module` is on the path, by its files alone.
+
+    `find_spec` of a submodule would import its parents.
+    """
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or not rest:
@@ -118,7 +124,7 @@ def is_installed(module: str) -> bool:
 
 
 def environment(target: Target, board: Literal["slurm", "ethernet"] = "slurm") -> dict[str, str]:
-    """What the child process that runs the driver gets beside its environment; this process's is left alone."""
+    """Return what the child process that runs the driver gets beside its environment; this process's is left alone."""
     if board == "ethernet" or target.host:
         return {"NOSLURM": "1", "NXSDKHOST": target.host, "HOST_BINARY": DRIVER, "LOIHI_GEN": target.chip}
     place = {"BOARD": target.node} if target.node else {"PARTITION": target.partition}

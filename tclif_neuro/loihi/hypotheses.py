@@ -1,4 +1,7 @@
-"""What a chip might do where Lava's CPU models decide one way: each a `Rules` that a conformance vector tries."""
+"""Possible behaviours of a chip where Lava's CPU models decide one way.
+
+Each is a `Rules` that a conformance vector tries.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a Loihi 2 chip, each figure once, with its kind and source.
+"""The known figures of a Loihi 2 chip, each once, with its kind and source.
 
 Kinds: P published by Intel, C public source code, O printed by Intel's closed compiler in public notebooks, I inferred
 by us from O, M measured by us, E an estimate, F a fact of the network. A check that rests on I or E warns, it does not

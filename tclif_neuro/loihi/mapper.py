@@ -1,4 +1,4 @@
-"""Which cores a network could lie on: a lower estimate of how many, since the compiler that decides is closed.
+"""The cores a network could lie on: a lower estimate of their number, since the compiler that decides is closed.
 
 Every layer is split evenly over the smallest number of cores that each hold their part; layers never share a core.
 """
@@ -52,7 +52,7 @@ class LayerPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where every layer could lie on `board`; `cores` counts none of a layer that fits nowhere."""
+    """A place on `board` for every layer; `cores` counts none of a layer that fits nowhere."""
 
     board: Board
     path: Path
@@ -65,7 +65,7 @@ class Placement:
 
     @property
     def fits(self) -> bool:
-        """Whether every layer found a place, and the board has as many cores."""
+        """True if every layer found a place, and the board has as many cores."""
         return all(layer.parts for layer in self.layers) and self.cores <= self.board.all_cores
 
 
@@ -99,7 +99,7 @@ def fewest_cores(neurons: int, populations: tuple[Population, ...]) -> int | Non
 
 
 def part_use(populations: tuple[Population, ...], neurons: int) -> CoreUse:
-    """What a core holds that has `neurons` of each population."""
+    """Return the use of a core that holds `neurons` of each population."""
     return reduce(add, (core_use(population, neurons) for population in populations))
 
 
@@ -131,7 +131,7 @@ def layer_population(net: QuantizedNetwork, i: int, path: Path) -> Population:
 
 
 def _groups(layer: Layer) -> int:
-    """How many different sets of coefficients the layer's neurons have (E: that each takes a group)."""
+    """Return how many different sets of coefficients the layer's neurons have (E: that each takes a group)."""
     neuron = layer.neuron
     if not isinstance(neuron, TCLIFNeuron):
         return 1

@@ -1,4 +1,4 @@
-"""What a part of a layer takes of a core: the compiler's bookkeeping, inferred from what it prints.
+"""The share of a core that a part of a layer takes: the compiler's bookkeeping, inferred from what it prints.
 
 A word has 64 bits. An input axon's synapses to n neurons of a core take `ceil((n (bits + 12) + 4) / 64)` words, fitted
 to 15 printed figures of which it meets 14; neurons, input axons and axon map entries take 3/4 word each, a group 1.3.
@@ -45,7 +45,7 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class CoreUse:
-    """What a core has to hold: neurons, groups, input axons, words of synapses, axon map entries, words in all."""
+    """The contents of a core: neurons, groups, input axons, words of synapses, axon map entries, words in all."""
 
     neurons: int
     groups: int
@@ -71,7 +71,7 @@ class CoreUse:
 
     @property
     def fits(self) -> bool:
-        """Whether it is within every limit."""
+        """True if it is within every limit."""
         return self.tightest()[1] <= 1
 
     def __add__(self, other: CoreUse) -> CoreUse:
@@ -88,7 +88,7 @@ def axon_words(neurons: int, bits: int) -> int:
 
 
 def core_use(population: Population, neurons: int) -> CoreUse:
-    """What a core holds that has `neurons` of the population's neurons."""
+    """Return the use of a core that holds `neurons` of the population's neurons."""
     axons = sum(neurons if a.diagonal else a.inputs for a in population.afferents)
     synapses = sum(
         neurons * axon_words(1, a.bits) if a.diagonal else a.inputs * axon_words(neurons, a.bits)

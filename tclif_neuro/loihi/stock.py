@@ -56,7 +56,7 @@ class StockError(TclifError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class StockLoss:
-    """What a layer's stock form costs.
+    """The cost of a layer's stock form.
 
     threshold: in its state units. bits_dropped: by which its states are coarser than the network's. coarse: by which
     the LIF's input is coarser still. drift: the relative change of an amplitude over a sample. synapses: of the layer.
@@ -85,22 +85,22 @@ class ChipNetwork:
     adapter_steps: int = 0
 
     def is_expanded(self, layer: int) -> bool:
-        """Whether the layer is made of three nodes per neuron: dendrites, somas, and what fires a step later."""
+        """Return whether the layer is made of three nodes per neuron: dendrites, somas, and what fires a step later."""
         return any(loss.layer == layer for loss in self.loss)
 
     @property
     def processes(self) -> int:
-        """How many of Lava's processes it takes."""
+        """The number of Lava's processes it takes."""
         return len(self.graph.nodes) + len(self.graph.edges)
 
     @property
     def synapses(self) -> int:
-        """How many synapses it takes."""
+        """The number of synapses it takes."""
         return sum(edge.synapses for edge in self.graph.edges)
 
 
 def is_stock(layer: Layer) -> bool:
-    """Whether `layer` is of two-compartment neurons, which take three nodes; a LIF takes one."""
+    """Return whether `layer` is of two-compartment neurons, which take three nodes; a LIF takes one."""
     return isinstance(layer.neuron, TCLIFNeuron)
 
 
@@ -266,7 +266,7 @@ class _Builder:
         return {name: np.rint(value * 2**FRACTION_BITS).astype(np.int64) for name, value in exact.items()}
 
     def drift(self) -> float:
-        """How far an amplitude is off at the end of its memory, or of the sample: sqrt(det M / (a1 a2))^steps - 1.
+        """Return an amplitude's error at the end of its memory, or of the sample: sqrt(det M / (a1 a2))^steps - 1.
 
         Raises `StockError` from `DRIFT` on.
         """
@@ -324,7 +324,10 @@ class _Builder:
         return [self.input(down, upstream, bits), *self.bias(down, tick), *edges]
 
     def resets(self, scale: float) -> tuple[Floats, Floats]:
-        """What a spike adds to dendrite and soma, [N], or [N, N] with the recurrent weights, in units of 1/scale."""
+        """Return what a spike adds to dendrite and soma, in units of 1/scale.
+
+        [N] each, or [N, N] with the recurrent weights.
+        """
         k = self.a1 + self.b1 * self.b2
         recurrent = self.layer.recurrent
         if recurrent is None:

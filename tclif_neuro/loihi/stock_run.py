@@ -45,7 +45,7 @@ def observed(network: ChipNetwork) -> tuple[str, ...]:
 
 
 def as_run(network: ChipNetwork, encoded: Encoded, got: GraphRun, record: bool) -> Run:
-    """What the nodes sent, as the activity of layers."""
+    """Return what the nodes sent, as the activity of layers."""
     steps = len(encoded.values)
     layers = [_layer_run(network, i, got, steps, record) for i in range(len(network.net.layers))]
     return Run.of(network.net, encoded, layers)
@@ -57,7 +57,7 @@ def sent_spikes(network: ChipNetwork, got: GraphRun, steps: int) -> tuple[npt.ND
 
 
 def same_run(network: ChipNetwork, one: GraphRun, other: GraphRun) -> bool:
-    """Whether everything observed and every last state is equal."""
+    """Return whether everything observed and every last state is equal."""
     sent = all(np.array_equal(one.sent[name], other.sent[name]) for name in observed(network))
     return sent and all(np.array_equal(one.final[name], other.final[name]) for name in one.final)
 

@@ -65,6 +65,6 @@ def fraction_terms(parts: Ints, coarser: int = 0) -> list[Term]:
 
 
 def _common_zeros(size: Ints) -> int:
-    """How many low bits are zero in all of `size`, 0 for zeros."""
+    """Return how many low bits are zero in all of `size`, 0 for zeros."""
     bits = int(np.bitwise_or.reduce(size.ravel()))
     return max((bits & -bits).bit_length() - 1, 0)

@@ -125,7 +125,7 @@ class _Walk:
 
 
 def _is_text(dtype: np.dtype[Any]) -> bool:
-    """Whether h5py's object `dtype` stands for a text of variable length; else it is a reference or a sequence."""
+    """Return whether h5py's object `dtype` is for text of variable length; else it is a reference or a sequence."""
     return h5py.check_string_dtype(dtype) is not None
 
 

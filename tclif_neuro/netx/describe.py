@@ -1,4 +1,4 @@
-"""What is in a .net file or a network, as numbers to be printed: made for `tclif inspect`."""
+"""The contents of a .net file or a network, as numbers to be printed: made for `tclif inspect`."""
 
 from __future__ import annotations
 

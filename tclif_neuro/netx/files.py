@@ -34,6 +34,6 @@ def write_bytes(path: StrPath, data: bytes) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, on one line of printable ASCII: a hostile file has no say over the terminal."""
+    """Return the reason for an error, on one line of printable ASCII: a hostile file has no say over the terminal."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ascii(text.splitlines()[0][:200])[1:-1]

@@ -24,7 +24,7 @@ INPUT = {"input bits": "inputBits", "input scale": "inputScale", "input": "input
 
 @dataclass(frozen=True, kw_only=True)
 class NetFile:
-    """What a file held: its format and version (of a stock file `STOCK_FORMAT` and 0), and the network."""
+    """The contents of a file: its format and version (of a stock file `STOCK_FORMAT` and 0), and the network."""
 
     format: str
     version: int

@@ -91,7 +91,7 @@ def _check_supported(sections: list[Section]) -> None:
 
 
 def _unsupported(section: Section) -> Iterator[str]:
-    """What of a layer is not supported, in a word or two."""
+    """Yield each unsupported feature of a layer, in a word or two."""
     kind = section.text("type")
     if kind not in PLAIN:
         yield kind
@@ -225,7 +225,7 @@ def _readout(fields: dict[str, int], biased: bool) -> dict[str, int]:
 
 
 def _cuba(section: Section) -> dict[str, int]:
-    """What `LIFNeuron` takes."""
+    """Return the arguments that `LIFNeuron` takes."""
     kind = section.text("neuron/type")
     if kind not in (names.CUBA, names.LOIHI):
         raise section.fail("neuron/type", f"{kind!r} is not supported; {names.CUBA} is")

@@ -49,7 +49,10 @@ def links(model: nn.Module) -> list[Link]:
 
 
 def computes(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether `module` is of `kind` and computes what `kind` does (a subclass with another `forward` does not)."""
+    """Return whether `module` is of `kind` and computes what `kind` does.
+
+    A subclass with another `forward` does not.
+    """
     return isinstance(module, kind) and type(module).forward is kind.forward and "forward" not in vars(module)
 
 

@@ -1,4 +1,4 @@
-"""What a layer computes with besides its parameters: kept in its state dict, compared on loading, shown by `print`."""
+"""A layer's constants besides its parameters: kept in its state dict, compared on loading, shown by `print`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Constants(nn.Module):
         ]
 
     def extra_repr(self) -> str:
-        """What the module shows anyway, and its constants."""
+        """Return what the module shows anyway, and its constants."""
         shown = [f"{name}={getattr(self, name)!r}" for name in self.constants]
         return ", ".join([super().extra_repr(), *shown] if super().extra_repr() else shown)
 

@@ -35,7 +35,7 @@ def make_weights(module: nn.Module) -> None:
 
 
 def foreign_hooks(module: nn.Module) -> bool:
-    """Whether `module` has hooks of its forward pass besides those: what they do is not known."""
+    """Return whether `module` has other hooks of its forward pass than `made_by_hooks`'s: what they do is not known."""
     makers = made_by_hooks(module)
     return bool(module._forward_hooks) or any(key not in makers for key in module._forward_pre_hooks)
 

@@ -80,7 +80,7 @@ class Reached(NamedTuple):
 
 
 def tasks(batch: int, size: int) -> int:
-    """How many blocks a batch of layers of `size` neurons is cut into."""
+    """Return the number of blocks that a batch of layers of `size` neurons is cut into."""
     return -(-batch // max(1, BLOCK // size))
 
 

@@ -1,4 +1,4 @@
-"""What all layers of spiking neurons share, and what those of two compartments do."""
+"""The base of all layers of spiking neurons, and that of the layers of two compartments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tclif_neuro.neurons.within import scan_within, within
 
 
 class SpikingLayer(Constants, nn.Module):
-    """What all layers share: N neurons, a threshold, a surrogate, the gradient through the reset, recurrent weights.
+    """The base of all layers: N neurons, a threshold, a surrogate, the gradient through the reset, recurrent weights.
 
     recurrent: all-to-all from the last step's spikes, `I[t] = x[t] + R S[t-1]`, no bias (the `Linear` before has one).
     float32 on the CPU runs compiled; other types, as under autocast to bfloat16, and other devices take the plain loop

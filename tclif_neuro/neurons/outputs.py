@@ -1,4 +1,4 @@
-"""What a model that ends in a readout says, at the end of each sample or after every step."""
+"""The outputs of a model that ends in a readout, at the end of each sample or after every step."""
 
 from __future__ import annotations
 

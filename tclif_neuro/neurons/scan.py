@@ -32,7 +32,10 @@ KEEP = 2**26  # bytes of a current up to which it is kept for backward: making i
 
 
 def compiled(x: Tensor) -> bool:
-    """Whether sequences like `x` run compiled; see `TCLIF_SCAN` above. Raises `TclifError` on another value of it."""
+    """Return whether sequences like `x` run compiled; see `TCLIF_SCAN` above.
+
+    Raises `TclifError` on another value of it.
+    """
     choice = os.environ.get("TCLIF_SCAN", "auto")
     if choice not in ("auto", "reference", "compiled"):
         raise TclifError(f"TCLIF_SCAN: {choice!r} is none of auto, reference, compiled")

@@ -29,7 +29,7 @@ SMALL = 16  # narrower products are left dense
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Which entries of a [rows, M] matrix are spikes: in row r the columns `index[start[r] : start[r + 1]]`."""
+    """The spikes in a [rows, M] matrix: in row r the columns `index[start[r] : start[r + 1]]`."""
 
     index: Tensor
     start: Tensor
@@ -44,7 +44,7 @@ class Events:
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self.start) - 1
 
     @classmethod
@@ -74,7 +74,7 @@ class Events:
 
     @property
     def few(self) -> bool:
-        """Whether products with them are faster from the events than dense."""
+        """True if products with them are faster from the events than dense."""
         return self.density <= DENSE_ABOVE
 
 
@@ -218,7 +218,7 @@ class Current(Tensor):
 
     @classmethod
     def recipe(cls, current: Tensor) -> Made | None:
-        """How `current` was made, if that is known and it has not been changed in place since."""
+        """Return how `current` was made, if that is known and it has not been changed in place since."""
         if not isinstance(current, cls) or current.is_inference():
             return None
         return current._made if current._marked == current._version else None
@@ -272,7 +272,7 @@ class Spikes(Tensor):
 
 
 def _worth_it(x: Tensor, weight: Any, bias: Any) -> bool:
-    """Whether `x W^T + b` is to be made of events. What does not fit is left to torch, which says so."""
+    """Return whether `x W^T + b` is to be made of events. What does not fit is left to torch, which says so."""
     if not isinstance(x, Spikes) or not _unchanged(x) or not isinstance(weight, Tensor):
         return False
     fits = weight.ndim == 2 and weight.shape[1] == x.shape[-1] and (bias is None or bias.shape == weight.shape[:1])
@@ -281,12 +281,12 @@ def _worth_it(x: Tensor, weight: Any, bias: Any) -> bool:
 
 
 def _version(x: Tensor) -> int:
-    """How often `x` was changed in place; tensors of `torch.inference_mode()` do not count."""
+    """Return how often `x` was changed in place; tensors of `torch.inference_mode()` do not count."""
     return -1 if x.is_inference() else x._version
 
 
 def _unchanged(x: Spikes) -> bool:
-    """Whether `x` surely holds spikes still; where changes are not counted, it is looked at."""
+    """Return whether `x` surely holds spikes still; where changes are not counted, it is looked at."""
     if x.is_inference():
         plain = x.as_subclass(Tensor)
         return bool(((plain == 0) | (plain == 1)).all())

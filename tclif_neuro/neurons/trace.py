@@ -1,4 +1,4 @@
-"""What a float network does inside: every layer's spikes and states on a batch."""
+"""The activity inside a float network: every layer's spikes and states on a batch."""
 
 from __future__ import annotations
 

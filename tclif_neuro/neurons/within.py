@@ -38,7 +38,7 @@ def held(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 class Scanned(Protocol):
-    """What has a state: a layer of neurons, or a readout."""
+    """A module with a state: a layer of neurons, or a readout."""
 
     def scan(self, x: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
         """T steps of a stream."""

@@ -1,4 +1,4 @@
-"""Which nodes of a flat graph are one layer's neurons: read from the edges, never from names or metadata."""
+"""The nodes of a flat graph that are one layer's neurons: read from the edges, never from names or metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we write beside a layer's nodes so that it comes back as it was; read as a claim, not as the truth.
+"""The metadata written beside a layer's nodes so that it comes back as it was; read as a claim, not as the truth.
 
 NIR forbids to rely on metadata. The nodes decide: a claim is believed if the neurons that it describes, composed
 again, are the nodes in the file, number by number. Otherwise the neurons are read from the nodes alone.
@@ -41,7 +41,7 @@ TYPES: dict[str, type] = {"reset": str, "vth": float, "gamma": float, "decay": f
 
 
 def claim_of(neuron: Neurons, dt: float, dtype: str) -> dict[str, Any]:
-    """What is said of a layer: its kind, constants and tensors; `dtype` is the model's, `read` when a readout is."""
+    """Return a layer's claim: its kind, constants and tensors; `dtype` is the model's, `read` when a readout is."""
     kind = next(name for name in CONSTANTS if name in {base.__name__ for base in type(neuron).__mro__})
     said: dict[str, Any] = {"kind": kind, "dt": dt, "dtype": dtype}
     said |= {name: TYPES[name](getattr(neuron, name)) for name in CONSTANTS[kind]}

@@ -130,7 +130,7 @@ def _cuba(values: Values, role: str, reset: Reset) -> Decoded:
 
 
 def _rest(values: Values, role: str) -> Array:
-    """What a potential is reset to, [N]: 0, or the v_leak from which it starts."""
+    """Return the value that a potential is reset to, [N]: 0, or the v_leak from which it starts."""
     given = values.cell.nodes[role].values
     reset, leak = (values.get(role, name) if name in given else np.zeros(values.size) for name in ("v_reset", "v_leak"))
     wrong = (reset != leak) & reset.any()

@@ -180,7 +180,7 @@ class _Chain:
         return [_with_weights(nn.Linear(weight.shape[1], n), weight, bias), layer.neuron]
 
     def _neurons(self, cell: Cell, size: int) -> Decoded:
-        """What was claimed of the layer, if that is what the nodes say; otherwise what they say."""
+        """Return the layer's neurons as claimed, if that is what the nodes say; otherwise as the nodes say."""
         claim = self.graph.nodes[cell.head].claim
         neuron: Neurons | None = believed(claim, cell.nodes, size, False, self.dt)
         if neuron is None:

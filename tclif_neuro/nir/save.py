@@ -30,7 +30,7 @@ PRECISIONS = {"float32": np.float32, "float64": np.float64}
 
 @dataclass(frozen=True, kw_only=True)
 class NIRExport:
-    """What was written. exact: whether the file says the network exactly (in real numbers), or approximately.
+    """The result of an export. exact: whether the file gives the network exactly (in real numbers) or approximately.
 
     spikes, differ: of a network of integers on the input that was given, the spikes of the integers, and in how many
     places those of the file differ; None without an input, and of a model.

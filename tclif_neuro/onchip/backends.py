@@ -84,7 +84,7 @@ def potentials(setup: LearningSetup, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 def _learner(setup: LearningSetup, backend: str) -> Callable[..., LearningRun]:
-    """What learns `setup` in `backend`."""
+    """Return the function that learns `setup` in `backend`."""
     table = _EXACT if setup.variant == "exact" else _ENGINE
     if backend not in table:
         raise InputError(

@@ -93,7 +93,7 @@ def _shares(neuron: TCLIFNeuron) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _Goal:
-    """What the readout should do: [T] for the right class, one value for the others; whether it does so already."""
+    """The goal of the readout: [T] for the right class, one value for the others; whether it is met already."""
 
     target: Ints
     others: int
@@ -113,7 +113,7 @@ def _fitted(setup: LearningSetup, run: LearningRun, y: Ints, asked: int) -> Lear
 
 
 def _goal(potential: Ints, y: Ints, asked: int) -> _Goal:
-    """Where the readout, whose potentials [T, S, K] these are, should go."""
+    """Return where the readout, whose potentials [T, S, K] these are, should go."""
     steps, samples, outputs = potential.shape
     right = potential[:, np.arange(samples), y]
     if (potential[-1].argmax(axis=1) == y).mean() >= KNOWS / outputs and outputs > KNOWS:

@@ -1,4 +1,7 @@
-"""What of a learning setup Loihi 2's stock silicon could run, and what would need microcode or is none of its own."""
+"""The parts of a learning setup, by what could run them.
+
+Each is one that Loihi 2's stock silicon could run, one that would need microcode, or none of the chip's own.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def concerns(
     x: Tensor,
     lengths: Tensor | None = None,
 ) -> tuple[str, ...]:
-    """What `net` lost of the model that was parsed into `stages`, on the calibration `x` [T, B, M], a sentence each."""
+    """Return what `net` lost of the model parsed into `stages`, on the calibration `x` [T, B, M], a sentence each."""
     with unsaid():
         whole = replace(net, steps=0)
         run = simulate(whole, x.numpy(), lengths=lengths)

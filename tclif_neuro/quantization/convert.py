@@ -97,7 +97,7 @@ def _layer(stage: Stage, plan: LayerPlan) -> Layer:
 
 
 def _bound(plan: LayerPlan, layer: Layer) -> str:
-    """What kept a layer's scale too small for its weights."""
+    """Return the reason that a layer's scale is too small for its weights, as text."""
     if plan.limit == "current":
         return f"what its {layer.inputs} inputs can deliver together must fit in the current's 24 bits"
     return f"the scale is bounded by: {plan.limit}"

@@ -43,7 +43,7 @@ class Grid:
         return self.mantissas(x) * self.unit
 
     def clipped(self, x: Tensor) -> Tensor:
-        """Where `x` lies beyond the range by more than half a step."""
+        """Return a mask of the values of `x` that lie beyond the range by more than half a step."""
         return (self.values(x) - x.double()).abs() > self.unit * self.step * 0.5000001
 
 

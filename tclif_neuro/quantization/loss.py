@@ -1,4 +1,4 @@
-"""What a conversion lost: the float model and the network of integers on the same input, layer by layer."""
+"""The loss of a conversion: the float model and the network of integers on the same input, layer by layer."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _both(
 
 
 def _answers(model: nn.Module, x: Tensor, own: Tensor | None, steps: bool) -> npt.NDArray[Any]:
-    """What `model` itself says at the end [B, K], or after each step [T, B, K]; without a readout its spikes so far."""
+    """Return `model`'s outputs at the end [B, K], or after each step [T, B, K]; without a readout its spikes so far."""
     like = next(model.parameters())
     x = x.to(like.device, like.dtype)
     with evaluating(model):

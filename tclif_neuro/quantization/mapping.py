@@ -1,4 +1,4 @@
-"""Which integer neuron a float neuron becomes, at a given scale.
+"""The integer neuron that a float neuron becomes, at a given scale.
 
 | float                        | integer                                                                             |
 |------------------------------|-------------------------------------------------------------------------------------|
@@ -82,7 +82,7 @@ def coefficients(stage: Stage, neuron: TwoCompartment) -> tuple[Ints, Ints, Ints
 
 
 def _useful_rows(a1: Ints, a2: Ints) -> int:
-    """How many rows there are up to the first of the identical last ones."""
+    """Return the number of rows up to the first of the identical last ones."""
     changes = np.flatnonzero((a1 != a1[-1]).any(axis=1) | (a2 != a2[-1]).any(axis=1))
     return int(changes[-1]) + 2 if len(changes) else 1
 

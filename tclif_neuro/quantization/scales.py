@@ -59,7 +59,7 @@ class LayerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to quantize.
+    """The options of quantization.
 
     stock: for an unmodified lava-dl: weight exponents 0, bias exponents 6, stock neurons only; an analogue input is
     coded more coarsely where the weights would have no bits left.
@@ -81,7 +81,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """What a matrix is multiplied with: integers `x scale`.
+    """The signal that a matrix is multiplied with: integers `x scale`.
 
     largest: the largest magnitude that the code can hold; the 32 bits of the sum bear all of them. occurring: the
     largest of the calibration; the current's 24 bits bear all of these.
@@ -113,7 +113,7 @@ class Planner:
 
     @property
     def stock_neuron(self) -> bool:
-        """Whether the layer becomes a stock LIF, whose current wraps around."""
+        """True if the layer becomes a stock LIF, whose current wraps around."""
         neuron = self.stage.neuron
         return isinstance(neuron, Readout) or neuron.reset == "zero"
 

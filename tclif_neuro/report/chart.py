@@ -59,7 +59,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def _said(chart: Chart) -> str:
-    """What a reader who cannot see the chart is told."""
+    """Return the text for a reader who cannot see the chart."""
     last = {c.name: [y for y in c.y if math.isfinite(y)][-1:] for c in chart.curves}
     ends = [f"{name} ends at {share(y) if chart.share else number(y)}" for name, found in last.items() for y in found]
     return f"{chart.title} over {chart.x_label}; " + ", ".join(ends)

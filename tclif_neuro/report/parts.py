@@ -1,4 +1,4 @@
-"""What a page is made of, as numbers and words."""
+"""The parts of a page, as numbers and words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of Loihi 2: findings, the map of the cores as tables and as a picture."""
+"""The display of results for Loihi 2: findings, the map of the cores as tables and as a picture."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _estimates(result: MapResult) -> Sheet:
 
 
 def _placed(result: DeployResult) -> list[tuple[str, str]]:
-    """How many processes became which model, and where."""
+    """Return how many processes became which model, and where."""
     rows = []
     for on_host, place in ((False, "on cores"), (True, "on the host's CPU")):
         models = Counter(choice.model for choice in result.placement if choice.on_host == on_host)
@@ -134,7 +134,7 @@ def _placed(result: DeployResult) -> list[tuple[str, str]]:
 
 
 def deploy_parts(result: DeployResult) -> list[Sheet | str]:
-    """What was run, and how it compares."""
+    """Return what was run and how it compares."""
     rows = [
         ("path", result.path),
         ("cores, at least", str(result.cores)),

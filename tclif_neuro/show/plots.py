@@ -215,7 +215,7 @@ def class_colours(sample: Sample, logits: Array) -> list[str]:
 
 
 def draw_legend(axes: Axes, sample: Sample) -> None:
-    """What the marks mean."""
+    """Draw a legend of what the marks mean."""
 
     def line(colour: str, **style: Any) -> Line2D:
         return Line2D([], [], color=colour, **style)

@@ -1,4 +1,4 @@
-"""What is shown of each command's result: tables of words, made of the results alone."""
+"""The display of each command's result: tables of words, made of the results alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def train_sheet(result: TrainResult) -> Sheet:
-    """What training gave."""
+    """Return the result of training."""
     rows = [
         ("epoch kept", f"{result.epoch} of {result.epochs}"),
         ("training accuracy", share(result.train_accuracy)),
@@ -38,7 +38,7 @@ def train_sheet(result: TrainResult) -> Sheet:
 
 
 def seeds_sheet(result: SeedsResult) -> Sheet:
-    """What each seed gave, and the mean and spread of all."""
+    """Return the result of each seed, and the mean and spread of all."""
     values = result.mean_test_error is not None
     measure = "error" if values else "accuracy"
     mean, spread = (getattr(result, f"{what}_test_{measure}") for what in ("mean", "spread"))
@@ -65,14 +65,14 @@ def seeds_sheet(result: SeedsResult) -> Sheet:
 
 
 def export_parts(result: ExportResult) -> list[Sheet | str]:
-    """What a conversion lost, and where it is."""
+    """Return the loss of a conversion, and where the file is."""
     why = result.why_not_loihi
     loihi = f"Loihi 2's stock neurons: {f'not this network: {why}' if why else 'can be this network'}"
     return [loss_sheet(result.report), loihi, f"wrote {result.file}"]
 
 
 def loss_sheet(report: LossReport) -> Sheet:
-    """What a conversion lost, layer by layer."""
+    """Return the loss of a conversion, layer by layer."""
     columns = (
         "layer",
         "neurons",
@@ -121,14 +121,14 @@ def loss_verdict(report: LossReport) -> str:
 
 
 def run_parts(result: RunResult) -> list[Sheet | str]:
-    """What a run gave, of which class and group, and its energy where that was asked for."""
+    """Return the result of a run, by class and group, and its energy where that was asked for."""
     energy = [] if result.energy is None else [energy_sheet(result.energy, [layer.kind for layer in result.layers])]
     parts = [] if result.breakdown is None else breakdown_sheets(result.breakdown)
     return [run_sheet(result), *parts, *energy]
 
 
 def run_sheet(result: RunResult) -> Sheet:
-    """What a run gave, layer by layer."""
+    """Return the result of a run, layer by layer."""
     title = (
         f"{result.file.name} on {result.samples} samples of {result.source} ({_steps(result)}), {result.backend}: "
         f"{score_text(result.accuracy, result.error, result.per_step)}, "
@@ -149,7 +149,7 @@ def run_sheet(result: RunResult) -> Sheet:
 
 
 def _steps(result: RunResult) -> str:
-    """How many steps the samples have."""
+    """Return the number of steps in the samples, as text."""
     least, most = result.lengths
     return f"{most} steps" if least == most else f"{least} to {most} steps"
 
@@ -186,7 +186,7 @@ def compare_parts(result: CompareResult) -> list[Sheet | str]:
 
 
 def plot_parts(result: PlotResult) -> list[Sheet | str]:
-    """What was drawn."""
+    """Return a line on what was drawn."""
     truth = "" if result.label is None else f", truly {result.label}"
     return [
         f"wrote {result.figure}: sample {result.sample} of {result.source}, predicts {result.prediction}{truth}; "
@@ -195,7 +195,7 @@ def plot_parts(result: PlotResult) -> list[Sheet | str]:
 
 
 def inspect_parts(summary: NetSummary) -> list[Sheet | str]:
-    """What is in a .net file: its facts, and its layers side by side."""
+    """Return the contents of a .net file: its facts, and its layers side by side."""
     return [_facts(summary), _layers(summary)]
 
 
@@ -226,7 +226,7 @@ def _layers(summary: NetSummary) -> Sheet:
 
 
 def _layer(layer: LayerSummary) -> dict[str, str]:
-    """What there is to say of a layer, by name."""
+    """Return the facts of a layer, by name."""
     found = {
         "neuron": layer.neuron,
         "neurons": number(layer.neurons),

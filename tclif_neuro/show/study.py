@@ -45,7 +45,7 @@ def study_sheet(summary: Summary) -> Sheet:
 
 
 def setting(row: Row) -> str:
-    """What tells the row from others."""
+    """Return the settings that distinguish the row from others."""
     short = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in row.settings.items()}
     return ", ".join(f"{key} = {value}" for key, value in short.items()) or "the recipe"
 

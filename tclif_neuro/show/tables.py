@@ -62,7 +62,7 @@ def share(value: float | None) -> str:
 
 
 def score_text(accuracy: float | None, error: float | None, per_step: bool) -> str:
-    """How right a run is, in one phrase."""
+    """Return the score of a run, in one phrase."""
     each = " per step" if per_step else ""
     return f"error{each} {number(error)}" if error is not None else f"accuracy{each} {share(accuracy)}"
 
@@ -101,7 +101,7 @@ def pair(left: float | None, right: float | None) -> str:
 
 
 def verdict(result: Comparison) -> str:
-    """What was found, in one phrase."""
+    """Return the finding of a comparison, in one phrase."""
     where = f"{result.samples} samples of {result.steps} steps"
     if result.exact:
         return f"{'equal to the bit' if result.identical else 'they DIFFER'} on {where}"
@@ -110,7 +110,7 @@ def verdict(result: Comparison) -> str:
 
 
 def difference_text(difference: Difference, left: str, right: str) -> str:
-    """Where two runs first part, and both values there."""
+    """Describe where two runs first differ, and both values there."""
     when = "over the sample" if difference.step is None else f"at step {difference.step}"
     what = "input" if difference.layer < 0 else f"layer {difference.layer}"
     unit = "channel" if difference.layer < 0 else "neuron"

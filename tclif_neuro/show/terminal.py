@@ -120,11 +120,11 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def executor(self, name: str) -> Tell:
-        """What is told how much of a run is done."""
+        """Return a callback that is told how much of a run is done."""
         return lambda done, total: self._update(name, done, total)
 
     def training(self) -> Report:
-        """What is told of every batch and epoch."""
+        """Return a callback that is told of every batch and epoch."""
         accuracy = ""
 
         def report(now: Trained) -> None:
@@ -140,7 +140,7 @@ class Bars:
         return report
 
     def learning(self) -> LearnReport:
-        """What is told how much of a task is learnt online."""
+        """Return a callback that is told how much of a task is learnt online."""
         accuracy = ""
 
         def report(now: LearnProgress) -> None:

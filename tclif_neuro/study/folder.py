@@ -62,12 +62,12 @@ class Folder:
             raise StudyError(f"{path}: is not a study: {explain(error, Study)}") from None
 
     def result(self, job: Job) -> Result | None:
-        """What came out of `job`; None if it is not done."""
+        """Return the result of `job`; None if it is not done."""
         found = self._of(job, RESULT)
         return None if found is None else found["result"]
 
     def error(self, job: Job) -> str | None:
-        """Why `job` failed when it was last tried."""
+        """Return the reason that `job` failed when it was last tried; None if there is none."""
         found = self._of(job, ERROR)
         return None if found is None else str(found["result"])
 
@@ -131,7 +131,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _check_same(path: Path, there: Study, here: Study) -> None:
-    """What jobs have in common must be the same; the grid, the seeds and the number of trials may grow."""
+    """Check that what jobs have in common is the same; the grid, the seeds and the number of trials may grow."""
 
     def common(study: Study) -> dict[str, Any]:
         data = study.model_dump(mode="json", include={"recipe": True, "spec": {"search": True, "evaluate": True}})

@@ -17,7 +17,7 @@ TRAIN, SEARCH = "tclif_neuro.study.work:train_job", "tclif_neuro.study.work:sear
 
 @dataclass(frozen=True, kw_only=True)
 class How:
-    """Where jobs run. workers: how many at a time. partition: of the cluster; empty: its default."""
+    """The place where jobs run. workers: how many at a time. partition: of the cluster; empty: its default."""
 
     executor: Literal["processes", "slurm"] = "processes"
     workers: int = 2
@@ -26,7 +26,7 @@ class How:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a study stands. failed: a line per job that has no result, with the reason."""
+    """The state of a study. failed: a line per job that has no result, with the reason."""
 
     folder: Path
     jobs: int

@@ -33,14 +33,14 @@ class Trial:
         self.trials = _trials(self.search, folder, number)
 
     def settings(self) -> Settings:
-        """What to try, by dotted key."""
+        """Return the settings to try, by dotted key."""
         if not self.asked.exists():
             optuna_trial = self.trials.ask({key: _distribution(r) for key, r in self.search.keys.items()})
             write_json(self.asked, {"number": optuna_trial.number, "settings": optuna_trial.params})
         return dict(read_json(self.asked)["settings"])
 
     def tell(self, accuracy: float) -> None:
-        """How good it was."""
+        """Record how good the trial was."""
         self.trials.tell(read_json(self.asked)["number"], accuracy, skip_if_finished=True)
 
 

@@ -33,7 +33,7 @@ class Task:
         return do(find(self.work), job, Folder(self.folder))
 
     def checkpoint(self, job: Job) -> Any:
-        """What submitit puts into the queue again when the time is out: the same, which resumes its training."""
+        """Return the job that submitit queues again when the time is out: the same one, which resumes its training."""
         return submitit().helpers.DelayedSubmission(self, job)
 
 

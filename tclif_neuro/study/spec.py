@@ -45,7 +45,7 @@ class StudyError(TclifError, ValueError):
 
 
 class RangeSection(Section):
-    """What a search may choose from: whole or real numbers in [low, high], or `choices`."""
+    """The values that a search may choose from: whole or real numbers in [low, high], or `choices`."""
 
     low: float | int | None = None
     """Lowest value."""

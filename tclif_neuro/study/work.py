@@ -1,4 +1,4 @@
-"""What a job does: train its recipe in its folder, and measure."""
+"""The work of a job: train its recipe in its folder, and measure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def search_job(job: Job, folder: Folder) -> Result:
 
 
 def trained(study: Study, settings: Settings, place: Path) -> Result:
-    """What training came to. rates: of each spiking layer, spikes per neuron and step, on the test set."""
+    """Train, and return the result. rates: of each spiking layer, spikes per neuron and step, on the test set."""
     recipe = study.changed(settings)
     result = train(recipe, place, data_dir=study.data_dir)
     return {

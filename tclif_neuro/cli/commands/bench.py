@@ -15,7 +15,7 @@ LAST_WORDS = 120.0  # seconds: interrupted, it still writes what it has measured
 
 @dataclass(frozen=True, kw_only=True)
 class BenchResult:
-    """Where the tables, the figures behind them and the plots are."""
+    """The files that the benchmark wrote: the tables, the figures behind them and the plots."""
 
     tables: Path
     figures: Path

@@ -17,7 +17,7 @@ from tclif_neuro.netx import load
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorResult:
-    """How one executor did. accuracy, error: as of `tclif run`. spikes_per_sample: of all layers."""
+    """The performance of one executor. accuracy, error: as of `tclif run`. spikes_per_sample: of all layers."""
 
     name: str
     accuracy: float | None

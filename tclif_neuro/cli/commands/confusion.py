@@ -16,7 +16,7 @@ from tclif_neuro.show.tables import share
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusionResult:
-    """What was drawn, and the numbers in it."""
+    """The figure drawn, and the numbers in it."""
 
     figure: Path
     source: str

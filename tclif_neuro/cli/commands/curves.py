@@ -13,7 +13,7 @@ from tclif_neuro.show.curves import curves_figure
 
 @dataclass(frozen=True, kw_only=True)
 class CurvesResult:
-    """What was drawn: how many epochs, and the one whose weights are kept."""
+    """The figure drawn: the number of epochs, and the one whose weights are kept."""
 
     figure: Path
     run: Path

@@ -45,7 +45,7 @@ class DataSummary:
 
 
 def describe_data(name: str, data_dir: Path | None = None) -> DataSummary:
-    """What `load_task` makes of a name or path. Raises `DataError`."""
+    """Return a summary of the task that `load_task` makes of a name or path. Raises `DataError`."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", TclifWarning)
         folder = name not in TASKS and not is_path(name) and Path(name).is_dir()
@@ -87,7 +87,7 @@ def _summary(key: str, part: Part, task: Task) -> PartSummary:
 
 
 def _odd(parts: tuple[PartSummary, ...], task: Task) -> list[str]:
-    """What would not stop a training, and should be known before it."""
+    """Return the oddities that would not stop a training, but should be known before it."""
     train = parts[0]
     odd = []
     margin = 0.1 * (train.high - train.low)
@@ -115,7 +115,7 @@ def _commonest(part: PartSummary) -> str:
 
 
 def data_parts(summary: DataSummary) -> list[Sheet | str]:
-    """What is shown of it."""
+    """Return the parts of the summary to show."""
     rows = [
         ("targets", f"a {summary.kind}" if summary.kind != "values" else "real values"),
         ("a sample", f"{summary.steps} steps of {summary.inputs} inputs"),

@@ -24,7 +24,7 @@ SAMPLES, SHORT_SAMPLES = 24, 4  # on which the executors are compared
 
 
 class Narrator(Protocol):
-    """Who tells the user what is going on."""
+    """A narrator that tells the user what is going on."""
 
     def say(self, text: str) -> None:
         """A sentence about what comes next."""
@@ -33,10 +33,10 @@ class Narrator(Protocol):
         """A result."""
 
     def training(self) -> Report:
-        """What is told of the training's progress."""
+        """Return the function that is told of the training's progress."""
 
     def executor(self, name: str) -> Tell:
-        """What is told of an executor's progress."""
+        """Return the function that is told of an executor's progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class DemoResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the steps warned of, each once."""
+        """The warnings of the steps, each once."""
         return tuple(dict.fromkeys((*self.export.warnings, *self.compare.warnings, *self.plot.warnings)))
 
 

@@ -70,7 +70,9 @@ class DeployOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployResult:
-    """What was done. identical: whether Lava gave the bits of the path's reference; None if nothing was run.
+    """The outcome of a deployment.
+
+    identical: whether Lava gave the bits of the path's reference; None if nothing was run.
 
     coincidence: of all spikes in either, the share in both, of the path and the network of integers, layer by layer.
     environment: what the driver would get, on a board. adapter_steps: how late an adapter makes a message, either way.
@@ -166,7 +168,7 @@ def _execute(network: ChipNetwork, batch: Batch, options: DeployOptions, tell: T
 
 
 def _compared(network: ChipNetwork, batch: Batch, done: HardwareRun | None, reference: Run) -> dict[str, Any]:
-    """Whether the bits are the path's; on its own neurons, also the network's. Accuracy, coinciding spikes."""
+    """Return whether the bits are the path's, on its own neurons also the network's; accuracy, coinciding spikes."""
     if done is None:
         return {"identical": None, "accuracy": None, "coincidence": ()}
     encoded = encode(network.net, batch.x)

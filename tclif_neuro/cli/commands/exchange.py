@@ -22,7 +22,7 @@ CALIBRATION = 256  # samples that set the scales, and that the loss is measured 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportResult:
-    """What was written, and what the conversion to integers lost on the samples that set its scales."""
+    """The file written, and the loss of the conversion to integers on the samples that set its scales."""
 
     file: Path
     report: LossReport
@@ -45,5 +45,5 @@ def import_file(
 
 
 def import_parts(result: ImportResult) -> list[Sheet | str]:
-    """What the conversion lost, and where it is."""
+    """Return the parts to show: the loss of the conversion, and where the file is."""
     return [loss_sheet(result.report), f"wrote {result.file}"]

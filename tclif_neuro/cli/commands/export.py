@@ -39,7 +39,7 @@ QAT_LR = 0.1  # of the recipe's learning rate
 
 @dataclass(frozen=True, kw_only=True)
 class ExportResult:
-    """What was written, and what the conversion lost.
+    """The file written, and the loss of the conversion.
 
     qat_epochs: of training on the integers' grid before it. why_not_loihi: why Loihi 2's stock neurons cannot be the
     network, "" if they can (`loihi.to_stock`).
@@ -54,7 +54,7 @@ class ExportResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """How to convert.
+    """The options of the conversion.
 
     weight_bits: of a weight's mantissa. stock: for Lava's own LIF. qat_epochs: of training on the integers' grid first.
     samples: how many of the test set the loss is measured on. data_dir: see `load_task`. nir: where the float model

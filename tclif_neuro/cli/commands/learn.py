@@ -25,7 +25,7 @@ NEAR_CHANCE = 1.5  # times chance: an accuracy below that is said to be
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedResult:
-    """What `tclif learn` gave. phases: the accuracy on each test set at the end of each phase, by their names.
+    """The result of `tclif learn`. phases: the accuracy on each test set at the end of each phase, by their names.
 
     chance: the accuracy of a guess. seconds: of this call, without what was learnt before it was resumed.
     """
@@ -42,7 +42,7 @@ class LearnedResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedResult:
-    """What Lava gave for the first samples. identical: whether weights, potentials and errors are the simulator's."""
+    """Lava's result for the first samples. identical: whether weights, potentials and errors are the simulator's."""
 
     task: str
     samples: int
@@ -120,7 +120,7 @@ def learned_parts(result: LearnedResult) -> list[Sheet | str]:
 
 
 def confirmed_parts(result: ConfirmedResult) -> list[Sheet | str]:
-    """Whether Lava learns the same."""
+    """Return the parts that say whether Lava learns the same."""
     what = f"{result.samples} samples of {result.task} learnt in Lava ({number(result.seconds)} s)"
     if result.identical:
         return [f"{what}: the simulator's weights, to the bit"]

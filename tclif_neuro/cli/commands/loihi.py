@@ -26,7 +26,7 @@ from tclif_neuro.netx import load
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What was found. errors: how many findings are errors. samples: measured on, 0 for none."""
+    """The findings of a check. errors: how many findings are errors. samples: measured on, 0 for none."""
 
     file: Path
     board: str
@@ -38,7 +38,7 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class MapResult:
-    """Where the network could lie; on samples, what it does, and estimates of time and energy per sample.
+    """A possible placement of the network; on samples, its activity, and estimates of time and energy per sample.
 
     stock: what the stock form of each two-compartment layer costs, on that path. arithmetic_uj: microjoules per sample
     of the arithmetic alone, in 45 nm (`compare.energy`).

@@ -23,8 +23,11 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 @dataclass(frozen=True, kw_only=True)
 class PlotResult:
-    """What was drawn, and where. label: None if it is not known, or not one for the sample. score: of the sample, where
-    its targets are per step, or values. input_clipped, warnings: as of `tclif run`."""
+    """The figure drawn, and its file.
+
+    label: None if it is not known, or not one for the sample. score: of the sample, where its targets are per step, or
+    values. input_clipped, warnings: as of `tclif run`.
+    """
 
     figure: Path
     source: str

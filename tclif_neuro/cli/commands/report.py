@@ -36,7 +36,7 @@ ESTIMATE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ReportResult:
-    """What was written. accuracy: of each subject, None without labels."""
+    """The report written. accuracy: of each subject, None without labels."""
 
     file: Path
     subjects: tuple[str, ...]
@@ -94,7 +94,7 @@ def _accuracy(subject: Subject) -> float | None:
 
 
 def _silent(subject: Subject) -> list[int]:
-    """How many neurons of each layer did not spike once, in any sample."""
+    """Return the number of neurons of each layer that did not spike once, in any sample."""
     return [int((layer.counts.sum(axis=0) == 0).sum()) for layer in subject.run.layers]
 
 

@@ -24,7 +24,7 @@ from tclif_neuro.netx import load
 
 @dataclass(frozen=True, kw_only=True)
 class LayerActivity:
-    """A layer's spikes a sample, its rate (spikes a neuron and step), and how often its states left their 24 bits."""
+    """The activity of a layer: spikes per sample, rate (spikes per neuron and step), how often states left 24 bits."""
 
     kind: str
     neurons: int
@@ -35,7 +35,7 @@ class LayerActivity:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What `tclif run` found.
+    """The result of `tclif run`.
 
     accuracy: the share of samples, or of the steps that have a label (per_step), classified rightly; None without
     labels. error: the root mean square error of real targets, in the units of the float model; errors: of each output.
@@ -146,7 +146,10 @@ def _predictions(run: Run, batch: Batch, own: npt.NDArray[np.int64]) -> list[Any
 
 
 def arrays(run: Run, labels: Any) -> dict[str, Any]:
-    """What `--record` keeps: sequences are [T, B, N], states [2, T, B, N], in the integers of the executor."""
+    """Return the arrays that `--record` keeps, in the integers of the executor.
+
+    Sequences are [T, B, N], states [2, T, B, N].
+    """
     kept = {"input": run.input, "logits": run.logits, "predictions": run.predictions}
     if labels is not None:
         kept["labels"] = labels

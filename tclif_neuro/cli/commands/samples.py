@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which samples: the test set of `task`, or the file `data`; of these the first `limit` (None: all).
+    """The choice of samples: the test set of `task`, or the file `data`; of these the first `limit` (None: all).
 
     Neither: the test set of the task that the network was trained on. data_dir: where MNIST is looked for.
     """
@@ -52,7 +52,7 @@ class Batch:
 
     @property
     def per_step(self) -> bool:
-        """Whether the targets are of every step."""
+        """True if there are targets for every step."""
         return self.y is not None and per_step(self.y)
 
     def part(self, start: int, stop: int) -> Batch:

@@ -22,7 +22,7 @@ EVALUATE = f"{__name__}:evaluate_slice"
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult(Outcome):
-    """How a study stands. table, figure: its files; an evaluation has no figure."""
+    """The state of a study. table, figure: its files; an evaluation has no figure."""
 
     table: Path
     figure: Path | None

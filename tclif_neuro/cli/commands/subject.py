@@ -1,4 +1,4 @@
-"""What a report is about: a network of integers on test samples, and what is known of how it came to be."""
+"""The subject of a report: a network of integers on test samples, and what is known of how it came to be."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class _File:
 
 
 def is_folder_of_recordings(path: Path) -> bool:
-    """Whether a folder has folders in it and no arrays."""
+    """Return whether a folder has folders in it and no arrays."""
     return path.is_dir() and not any(path.glob("*.npy")) and bool(_folders(path))
 
 
@@ -132,7 +132,7 @@ def _listed(root: Path, files: list[_File]) -> list[_File]:
 
 
 def _groups(root: Path, files: list[_File]) -> np.ndarray[tuple[int], np.dtype[np.str_]] | None:
-    """Who each recording is of: as groups.txt says, or as Speech Commands names its files; None: not known."""
+    """Return who each recording is of: as groups.txt says, or as Speech Commands names its files; None: not known."""
     path = root / "groups.txt"
     if path.exists():
         named = {line[0]: line[1] for line in _lines(path, 2)}

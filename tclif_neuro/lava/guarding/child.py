@@ -33,7 +33,7 @@ def _die_with(parent: int) -> None:
 
 
 def _in_forked(parent: int) -> None:
-    """What each of Lava's processes does first: none of this process's signal handlers, and its fate."""
+    """Set up a process that Lava forked: without this process's signal handlers, and sharing its fate."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _die_with(parent)

@@ -42,12 +42,12 @@ class LavaMissing(LavaError):
 
 
 def available() -> bool:
-    """Whether Lava can be imported."""
+    """Return whether Lava can be imported."""
     return not why_not_available()
 
 
 def why_not_available() -> str:
-    """Why Lava cannot be imported, "" if it can. Finding out imports nothing."""
+    """Return why Lava cannot be imported, "" if it can. Finding out imports nothing."""
     found = importlib.util.find_spec("lava")
     if found is not None and found.submodule_search_locations is None:
         return f"{found.origin} hides the package lava: give that file another name"
@@ -186,7 +186,7 @@ def _kill(pid: int) -> None:
 
 
 def _account(folder: Path, status: int, late: str) -> list[str]:
-    """Why it was given up, or else how it ended; what the child said; its output, where that has no traceback."""
+    """Return why the child was given up, or else how it ended; what it said; its output, if that has no traceback."""
     said = (folder / FAILURE).read_text() if (folder / FAILURE).exists() else ""
     if late and StoppedError.__name__ in said:
         said = ""

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be done: the function `task`, "module:function", on a folder, in a run of `steps` steps.
+    """A job for Lava: the function `task`, "module:function", on a folder, in a run of `steps` steps.
 
     seconds: allowed for the run, besides those for the start of Lava.
     """

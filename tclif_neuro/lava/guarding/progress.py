@@ -1,4 +1,4 @@
-"""How far a run has come: one number in a file, mapped by the process that counts and the one that watches."""
+"""The progress of a run: one number in a file, mapped by the process that counts and the one that watches."""
 
 from __future__ import annotations
 

@@ -92,7 +92,10 @@ def run_lava(
 
 
 def _raised(actors: list[Any], names: list[str], patience: float) -> list[str]:
-    """What `actors` raised. One that fails may still be writing it down: wait up to `patience` seconds for a first."""
+    """Return what `actors` raised.
+
+    One that fails may still be writing it down: wait up to `patience` seconds for a first.
+    """
     deadline = time.monotonic() + patience
     while True:
         raised = [(i, *actor.exception) for i, actor in enumerate(actors) if actor.exception]

@@ -22,7 +22,7 @@ from tclif_neuro.loihi.graph import MESSAGE_BITS, ONCE, Edge, Graph, Node
 
 
 class Adapters:
-    """What stands between the host and the graph: nothing, so that a message arrives as it is sent."""
+    """The adapters between the host and the graph: none, so that a message arrives as it is sent."""
 
     steps = 0
 
@@ -97,7 +97,7 @@ def build_graph(
 
 
 def observation_path(folder: Path, name: str) -> Path:
-    """Where in `folder` the output of the node `name` is."""
+    """Return the path in `folder` of the output of the node `name`."""
     return folder / f"{name}.int32"
 
 

@@ -123,12 +123,15 @@ def run_job(folder: Path) -> None:
 
 
 def axis(key: str) -> int:
-    """Where the samples are: sequences are [steps, B, N], final states [B, N]."""
+    """Return the axis of the samples: sequences are [steps, B, N], final states [B, N]."""
     return 1 if key.startswith("sent.") else 0
 
 
 def _sample(graph: Graph, signal: npt.NDArray[Any], job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What the observed nodes sent in one run on `signal` [T, M], and the last states; the choices go to a file."""
+    """Return the output of the observed nodes in one run on `signal` [T, M], and the last states.
+
+    The choices go to a file.
+    """
     from tclif_neuro.lava.guarding.runtime import run_lava
     from tclif_neuro.lava.hardware import build, profile
 

@@ -1,4 +1,4 @@
-"""What a run on Lava's models of the chip, or on a board, is asked for and gives; knows nothing of Lava."""
+"""The request for a run on Lava's models of the chip, or on a board, and its result; knows nothing of Lava."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where to run.
+    """The machine to run on.
 
     environment: of Intel's driver (`loihi.host.environment`), None for this CPU. ncmodel: "package.module:Class", a
     microcode model of TC-LIF, "" for none. profile: whether to measure with Lava's profilers. Both need a board.
@@ -36,7 +36,7 @@ class Machine:
 
     @property
     def on_chip(self) -> bool:
-        """Whether it is a board."""
+        """True if the machine is a board."""
         return self.environment is not None
 
 
@@ -45,7 +45,7 @@ CPU = Machine()
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HardwareRun:
-    """What the nodes sent, what ran where, and for how long.
+    """The output of the nodes, what ran where, and for how long.
 
     placement: one entry per process, as chosen for the first sample; those of the others are the same. seconds: of the
     child process, its start included. profile: by profiler and quantity, the mean over the run's steps of every sample.

@@ -34,7 +34,7 @@ def load_ncmodel(name: str) -> type[Any]:
 
 
 def faults_of(model: Any) -> Iterator[str]:
-    """What keeps `model` from being a microcode model of `TCLIF`, one thing at a time."""
+    """Yield what keeps `model` from being a microcode model of `TCLIF`, one thing at a time."""
     if not isinstance(model, type):
         yield "is no class"
         return

@@ -36,7 +36,7 @@ def run_job(folder: Path) -> None:
 
 
 def read_job(folder: Path, layers: int) -> tuple[LayerRun, ...]:
-    """What the run of `layers` layers in `folder` gave."""
+    """Return the result of the run of `layers` layers in `folder`."""
     return tuple(read_recording(recording_path(folder, i)) for i in range(layers))
 
 
@@ -46,5 +46,5 @@ def total_steps(net: QuantizedNetwork, steps: int, samples: int) -> int:
 
 
 def total_processes(net: QuantizedNetwork) -> int:
-    """How many processes of its own Lava starts for a run."""
+    """Return the number of processes that Lava itself starts for a run."""
     return 1 + sum(3 if layer.recurrent is not None else 2 for layer in net.layers)

@@ -1,4 +1,4 @@
-"""What learning on Lava's own engine gave, the variants `native` and `prefiltered`. Does not import Lava."""
+"""The result of learning on Lava's own engine, the variants `native` and `prefiltered`. Does not import Lava."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def total_steps(setup: LearningSetup, steps: int, samples: int) -> int:
 
 
 def read_run(folder: Path, setup: LearningSetup, targets: Ints, record: bool) -> LearningRun:
-    """What the run in `folder` gave. targets: [S, T, K]."""
+    """Return the result of the run in `folder`. targets: [S, T, K]."""
     samples, steps, _ = targets.shape
     connections = {matrix: read_arrays(connection_path(folder, matrix)) for matrix in matrices(setup.net)}
     layers = [read_arrays(layer_path(folder, i)) for i in range(len(setup.net.layers))]
@@ -44,7 +44,7 @@ def read_run(folder: Path, setup: LearningSetup, targets: Ints, record: bool) ->
 
 
 def _trace(index: int, found: dict[str, Ints], connections: dict[Matrix, dict[str, Ints]]) -> LayerTrace:
-    """What layer `index` did: its record [.., S, T, N] with time first."""
+    """Return the trace of layer `index`: its record [.., S, T, N] with time first."""
     states = found["states"].transpose(0, 2, 1, 3)
     weight = [arrays["weight"] for matrix, arrays in connections.items() if matrix.layer == index]
     return LayerTrace(

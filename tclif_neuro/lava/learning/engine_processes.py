@@ -54,7 +54,9 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRecord:
-    """What to keep of a layer, and where to write it: arrays as in `LayerTrace`, but the sample first, [S, T, N].
+    """A request to record a layer: what to keep, and where to write it.
+
+    The arrays are as in `LayerTrace`, but the sample first, [S, T, N].
 
     interval: the steps of the network that a sample of `steps` steps takes. every_step: keep spikes and what is posted
     too, not just the states.
@@ -189,7 +191,7 @@ class EngineNeurons(AbstractProcess):
 
 
 class _Posts(PyLoihiProcessModel):
-    """What both populations share: the ports to Lava's learning synapses, and the record."""
+    """The common part of both populations: the ports to Lava's learning synapses, and the record."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     s_out_bap: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool, precision=1)

@@ -1,4 +1,4 @@
-"""What learning by the exact rule in Lava gave. Does not import Lava."""
+"""The result of learning by the exact rule in Lava. Does not import Lava."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def total_steps(setup: LearningSetup, steps: int, samples: int) -> int:
 
 
 def read_run(folder: Path, setup: LearningSetup, targets: Ints, record: bool) -> LearningRun:
-    """What the run in `folder` gave. targets: [S, T, K]."""
+    """Return the result of the run in `folder`. targets: [S, T, K]."""
     samples, steps, _ = targets.shape
     states = read_recording(recording_path(folder, len(setup.net.layers) - 1)).states
     potential = states[1, :steps].astype(np.int64)
@@ -41,7 +41,7 @@ def read_run(folder: Path, setup: LearningSetup, targets: Ints, record: bool) ->
 def _trace(
     folder: Path, setup: LearningSetup, connections: dict[Matrix, dict[str, Ints]], layer: int, steps: int
 ) -> LayerTrace:
-    """What layer `layer` did in the steps of the samples."""
+    """Return the trace of layer `layer` in the steps of the samples."""
     run = read_recording(recording_path(folder, layer))
     samples, size = run.spikes.shape[1:]
     learning = [found for matrix, found in connections.items() if matrix.layer == layer]

@@ -1,4 +1,4 @@
-"""What learning connections and layers did while they ran in Lava: their files. NumPy alone."""
+"""Records of learning connections and layers, kept while they ran in Lava: their files. NumPy alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Array = npt.NDArray[Any]
 
 
 def connection_path(folder: Path, matrix: Matrix) -> Path:
-    """Where in `folder` the record of a connection that learns is."""
+    """Return the path in `folder` of the record of a connection that learns."""
     return folder / f"connection_{matrix.name}.npz"
 
 
 def layer_path(folder: Path, layer: int) -> Path:
-    """Where in `folder` the record of a layer beside Lava's own engine is."""
+    """Return the path in `folder` of the record of a layer beside Lava's own engine."""
     return folder / f"learning_layer_{layer}.npz"
 
 
@@ -31,14 +31,14 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """What `write_arrays` wrote."""
+    """Return the arrays that `write_arrays` wrote."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionRecord:
-    """What to keep of a connection that learns, and where to write it.
+    """A request to record a connection that learns: what to keep, and where to write it.
 
     steps, samples: the length of a sample, and how many there are. sequences: keep every step's traces and the weights
     after each sample, not just the last ones.

@@ -1,4 +1,4 @@
-"""Where the output of a network goes: a file, a row a step."""
+"""The sink for the output of a network: a file, one row per step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sink(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt", "floating_pt")
 class PySink(PyLoihiProcessModel):
-    """Writes a row a step."""
+    """Writes one row per step."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
 

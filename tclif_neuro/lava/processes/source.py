@@ -20,7 +20,7 @@ from tclif_neuro.lava.guarding.progress import counter
 
 
 class Source(AbstractProcess):
-    """Plays a sequence of spikes, one row a step, and is silent after its end.
+    """Plays a sequence of spikes, one row per step, and is silent after its end.
 
     Port: `s_out` [M]. signal: [steps, M] integers, binary or graded. progress: the folder whose step counter it
     advances (`lava.guarding.progress`), or None.
@@ -35,7 +35,7 @@ class Source(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt", "floating_pt")
 class PySource(PyLoihiProcessModel):
-    """Sends a row a step."""
+    """Sends one row per step."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=9)
 

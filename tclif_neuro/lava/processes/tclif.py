@@ -102,7 +102,7 @@ _REAL = step.bind(rebind, lambda x, k: x * k / DECAY_ONE, lambda x: x, lambda x:
 
 
 class _Model(PyLoihiProcessModel):
-    """What the two models share: the time within the sample, the reset, and one call of the step."""
+    """The common part of the two models: the time within the sample, the reset, and one call of the step."""
 
     STEPS: dict[str, Callable[..., Any]]  # by kind of reset
 

@@ -65,7 +65,7 @@ class Constants(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What a layer did in K steps.
+    """A layer's activity in K steps.
 
     spiked: each [K, B, N]; its soma is empty unless the reset needs it. Empty unless asked for: before, UD and US
     before each step [2, K, B, N], and dendrite, UD before a reset of the same step [K, B, N].
@@ -131,7 +131,7 @@ def _advance_plainly(current: Tensor, state: Tensor, c: Coefficients, recurrent:
 
 
 def movement(chunk: Chunk, last: Spiked, c: Coefficients) -> tuple[Moved, Spiked]:
-    """How the traces move in the chunk, and its last step; last: the step before it, each [1, B, N]."""
+    """Return how the traces move in the chunk, and its last step; last: the step before it, each [1, B, N]."""
     if not c.keep and c.reset != "zero":
         moved = transition(c, last)
     else:
@@ -241,7 +241,7 @@ def coefficient_gradient(
 
 
 def _samples(x: Tensor) -> tuple[int, int]:
-    """How many tasks the samples of x [K, B, N] are cut into, and how many samples a task has."""
+    """Return the number of tasks that the samples of x [K, B, N] are cut into, and the number of samples per task."""
     batch = x.shape[1]
     group = -(-batch // max(1, min(PARTS, x.numel() // TASK)))
     return -(-batch // group), group

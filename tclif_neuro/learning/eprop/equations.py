@@ -25,7 +25,7 @@ from tclif_neuro.neurons.surrogate import Surrogate
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Coefficients:
-    """What a layer computes with during a chunk of K steps.
+    """The coefficients a layer computes with during a chunk of K steps.
 
     a1, a2: [K, n], or [1, n] if constant; b1, b2: [n]; n is 1 (shared by the layer) or N. keep: whether the gradient
     passes through the reset.
@@ -69,7 +69,7 @@ class Coefficients:
 
     @property
     def per_input(self) -> bool:
-        """Whether e_ji is the same for every neuron j: nothing in its equation then belongs to one neuron alone.
+        """True if e_ji is the same for every neuron j: nothing in its equation then belongs to one neuron alone.
 
         So it is with a detached reset and coefficients shared by the layer. A reset to zero multiplies US by 1 - S,
         detached or not, so its traces always belong to a synapse.
@@ -79,7 +79,7 @@ class Coefficients:
 
 
 class Spiked(NamedTuple):
-    """What a neuron did at a step: psi = dS/dUS, the spikes S and the soma US before a reset of that step."""
+    """A neuron's activity at a step: psi = dS/dUS, the spikes S and the soma US before a reset of that step."""
 
     psi: Tensor
     spike: Tensor
@@ -114,7 +114,7 @@ def at(c: Tensor, t: int) -> Tensor:
 
 
 def transition(c: Coefficients, last: Spiked) -> tuple[Tensor, Tensor]:
-    """How e[t-1] enters d[t] and e[t]: `couple` and `decay`, from what the neurons did at step t-1.
+    """Return the factors of e[t-1] in d[t] and e[t], `couple` and `decay`, from the neurons' activity at step t-1.
 
         delayed:    couple = b1 - gamma psi                            decay = a2 - Vth psi
         immediate:  couple = b1 (1 - Vth psi) - a1 gamma psi           decay = a2 (1 - Vth psi)

@@ -115,7 +115,7 @@ class EligibleLayer:
         return (factor * self._k.c.b2) @ self.linear.weight
 
     def _sources(self) -> list[Tensor]:
-        """What the afferents carry, D [K, B, I] each: x[t], S[t-1], 1."""
+        """Return the signals of the afferents, D [K, B, I] each: x[t], S[t-1], 1."""
         sources = [self._x]
         if self.neurons.recurrent is not None:
             sources.append(passes.mark(torch.cat([self._before[None], self._chunk.spiked.spike[:-1]])))

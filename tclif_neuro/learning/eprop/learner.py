@@ -128,7 +128,7 @@ class EPropLearner:
         return self.end()
 
     def _steps(self) -> int:
-        """How many steps to take at once: no more than until the next update, and of bounded memory."""
+        """Return the number of steps to take at once: no more than until the next update, and of bounded memory."""
         steps = max(1, min(CHUNK_STEPS, CHUNK_VALUES // (self._batch * self._widest)))
         every = self.options.update_every
         return min(steps, every - self._since) if every else steps

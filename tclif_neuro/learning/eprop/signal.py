@@ -1,4 +1,4 @@
-"""Where the learning signal comes from: the loss of a step, the readout, and the way back to a hidden layer."""
+"""The sources of the learning signal: the loss of a step, the readout, and the way back to a hidden layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Potential = Literal["running", "step"]
 
 @dataclass(frozen=True, kw_only=True)
 class EPropOptions:
-    """How the learning signal is made, and how often the weights change.
+    """Options for how the learning signal is made, and how often the weights change.
 
     feedback: of the error, by the weights of the layers above ("symmetric") or to each hidden layer by a fixed random
     matrix ("random"). potential: what the loss of a step sees, the readout's potential V[t] so far ("running") or the

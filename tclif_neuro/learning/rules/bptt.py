@@ -26,7 +26,7 @@ class TrainingError(TclifError):
 
 
 class BatchResult(NamedTuple):
-    """What a batch gave before its update: the mean loss, and of `labelled` samples or steps, how many were right.
+    """The result of a batch before its update: the mean loss, and how many of `labelled` samples or steps were right.
 
     Of real targets, `correct` is the sum of the squared errors and `labelled` the number of values.
     """
@@ -140,5 +140,8 @@ def _readout(model: nn.Sequential) -> Readout:
 
 
 def logit_scale(model: nn.Sequential, steps: int) -> float:
-    """What makes the readout's potential a mean over time: one over the sum of the steps' weights, decay^(T-1-t)."""
+    """Return the factor that makes the readout's potential a mean over time.
+
+    It is one over the sum of the steps' weights, decay^(T-1-t).
+    """
     return 1.0 / sum(_readout(model).decay ** age for age in range(steps))

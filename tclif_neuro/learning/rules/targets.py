@@ -12,12 +12,12 @@ from tclif_neuro.data.task import UNLABELLED
 
 
 def per_step(y: Tensor) -> bool:
-    """Whether the targets are of every step."""
+    """Return whether the targets are of every step."""
     return y.ndim == (3 if y.is_floating_point() else 2)
 
 
 def has_target(y: Tensor) -> Tensor:
-    """Which samples, or steps of samples, have one: [B] or [T, B]."""
+    """Return a mask of the samples, or steps of samples, that have a target: [B] or [T, B]."""
     return ~y.isnan().all(-1) if y.is_floating_point() else y != UNLABELLED
 
 

@@ -57,7 +57,7 @@ class Checkpoint:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """The number of epochs done."""
         return len(self.log)
 
     @property
@@ -97,7 +97,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether a run has left a checkpoint in `folder`, be it one that can be read or not."""
+    """Return whether a run has left a checkpoint in `folder`, readable or not."""
     return (folder / NAME).exists() or (folder / OLD_NAME).exists()
 
 

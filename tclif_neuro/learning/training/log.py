@@ -1,4 +1,4 @@
-"""What training measured, epoch by epoch, in a CSV file and for TensorBoard."""
+"""The measurements of training, epoch by epoch, in a CSV file and for TensorBoard."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def make_optimiser(parameters: Iterable[nn.Parameter], training: TrainingSection
 
 
 def state_by_name(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimiser keeps of each parameter, by "number/name". Its options are the recipe's."""
+    """Return the optimiser's state for each parameter, by "number/name". Its options are the recipe's."""
     state = optimiser.state_dict()["state"]
     found = ((f"{number}/{name}", value) for number, kept in state.items() for name, value in kept.items())
     return {key: value for key, value in found if value is not None}  # SGD without momentum keeps a None

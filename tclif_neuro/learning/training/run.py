@@ -41,7 +41,7 @@ _RECORD = TypeAdapter(EpochRecord)
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where training is: after `batch` of `batches` in `epoch` of `epochs`, all from 1.
+    """The progress of training: after `batch` of `batches` in `epoch` of `epochs`, all from 1.
 
     loss: the mean so far in this epoch. record: the epoch's, once it is over.
     """
@@ -71,9 +71,9 @@ def rule_for(training: TrainingSection, batches: Batches) -> RuleStep:
 
 
 def evaluate(model: nn.Sequential, batches: Batches) -> float:
-    """How right `model` is in evaluation mode, which is then as it was.
+    """Return the score of `model` in evaluation mode; the model's mode is then as it was.
 
-    Of classes, the share of samples, or of labelled steps, that are; of real targets, the root mean square error.
+    Of classes, the share of samples, or of labelled steps, that are right; of real targets, the root mean square error.
     """
     was_training = model.training
     model.eval()
@@ -118,7 +118,7 @@ class Run:
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are over, or `patience` has run out."""
+        """True if all epochs are over, or `patience` has run out."""
         training, epochs = self.recipe.training, len(self.log)
         return epochs >= training.epochs or (0 < training.patience <= epochs - self.best_epoch)
 
@@ -188,7 +188,7 @@ class Run:
 
     @property
     def measure(self) -> str:
-        """What the task is judged by: "accuracy" or "error"."""
+        """The measure by which the task is judged: "accuracy" or "error"."""
         return "error" if self.task.kind == "values" else "accuracy"
 
     def _goodness(self, record: EpochRecord) -> float:

@@ -31,7 +31,7 @@ LOG = "log.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What came out of training.
+    """The result of training.
 
     epoch: whose weights were kept: the last, or with `training.validation` the best on the validation set. The
     accuracies are theirs, without noise or dropout; the test set chose nothing. Of real targets there are errors in

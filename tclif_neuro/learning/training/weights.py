@@ -1,4 +1,4 @@
-"""How much each class weighs in the loss: as the recipe says, or by how often it occurs."""
+"""The weight of each class in the loss: as the recipe says, or by how often the class occurs."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Float = Any
 
 
 def halved(payload: Int) -> Int:
-    """What a payload is as a trace: half of it, halves to the even (`np.round`)."""
+    """Return a payload as a trace: half of it, halves rounded to even (`np.round`)."""
     return (payload + ((payload >> 1) & 1)) >> 1
 
 
@@ -63,16 +63,16 @@ def impulse_parts(impulse: float) -> tuple[int, int]:
 
 
 def decay_factors(tau: tuple[float, ...]) -> npt.NDArray[np.float64]:
-    """What a step of the chip leaves of traces with time constants `tau`, 0 for a time constant of 0."""
+    """Return the part a step of the chip leaves of traces with time constants `tau`, 0 for a time constant of 0."""
     constants = np.array(tau)
     return np.where(constants == 0, 0.0, np.exp(-1 / np.where(constants == 0, 1, constants)))
 
 
 def generators(seed: int, matrix: int, epochs: int, steps: int) -> list[np.random.Generator]:
-    """Where matrix number `matrix` has its random numbers from, after `epochs` epochs of `steps` steps of the chip.
+    """Return the random generators of matrix number `matrix`, after `epochs` epochs of `steps` steps of the chip.
 
-    Of the weights, one an epoch; of the decay of x1 and x2, their impulses, the decay of y1 and y2, their impulses, two
-    a step. The numbers are those of a run that has not stopped.
+    Of the weights, one per epoch; of the decay of x1 and x2, their impulses, the decay of y1 and y2, their impulses,
+    two per step. The numbers are those of a run that has not stopped.
     """
     made = [np.random.default_rng([_STREAM, seed, matrix, kind]) for kind in range(5)]
     drawn = 2 * steps * epochs

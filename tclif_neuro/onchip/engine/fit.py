@@ -1,4 +1,4 @@
-"""What the stock learning engine's traces can make of the eligibility: exponentials fitted to its impulse response."""
+"""The fit of the stock learning engine's traces to the eligibility: exponentials fitted to its impulse response."""
 
 from __future__ import annotations
 

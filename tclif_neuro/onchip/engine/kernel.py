@@ -104,7 +104,7 @@ _rounded = inlined(engine.rounded)
 
 @njit
 def _send(p, m, matrix, x, t):
-    """What inputs `x` [inputs] of a matrix send in step `t`: themselves, or their eligibility in parts."""
+    """Send inputs `x` [inputs] of a matrix in step `t`: themselves, or their eligibility in parts."""
     inputs, sent = p.inputs[matrix], m.sent[matrix]
     if not p.filtered:
         for i in range(inputs):
@@ -124,7 +124,7 @@ def _send(p, m, matrix, x, t):
 
 @njit
 def _deliver(p, m, matrix):
-    """What the matrix gives to its neurons for what was sent, as a `Dense` has it."""
+    """Deliver what was sent to the neurons of the matrix, as a `Dense` does."""
     size, total, shift = p.size[matrix], m.total[matrix], p.exponent[matrix]
     total.fill(0)
     for i in range(p.inputs[matrix] * p.halves[matrix]):

@@ -115,7 +115,10 @@ def _check_state(setup: LearningSetup, state: EngineState) -> None:
 
 
 def halves(setup: LearningSetup, layer: int) -> int:
-    """How many weights an input has: a prefiltered trace has a positive and a negative part, but for the readout's."""
+    """Return the number of weights per input.
+
+    A prefiltered trace has a positive and a negative part, but for the readout's.
+    """
     return 2 if setup.variant == "prefiltered" and not setup.net.layers[layer].readout else 1
 
 
@@ -128,7 +131,7 @@ def first_weights(setup: LearningSetup) -> dict[Matrix, Array]:
 
 
 def state_of(setup: LearningSetup) -> EngineState:
-    """Where the engine is: where it stopped, or at its beginning."""
+    """Return the state of the engine: the one in which it stopped, or its first."""
     if setup.engine is not None:
         return setup.engine
     weights = first_weights(setup)
@@ -144,7 +147,7 @@ def after(setup: LearningSetup, weights: Weights, traces: Weights, *, steps: int
 
 
 def payload(e: Any, shift: int) -> Any:
-    """What a filter sends of its eligibility: `e / 2^shift`, rounded, clipped to +-254."""
+    """Return what a filter sends of its eligibility: `e / 2^shift`, rounded, clipped to +-254."""
     return narrow(e if shift >= 0 else e << -shift, max(0, shift), PAYLOAD_MAX)
 
 

@@ -84,7 +84,7 @@ def _own(setup: LearningSetup, weight: Ints, matrix: Matrix) -> Ints:
 
 
 def _layers(setup: LearningSetup, result: Record) -> tuple[LayerTrace, ...]:
-    """What was recorded of the hidden layer and of the readout, without its padding."""
+    """Return the record of the hidden layer and of the readout, without its padding."""
     states = [result.hidden, np.stack([np.zeros_like(result.potential), result.potential])]
     layers = []
     for index, (layer, state) in enumerate(zip(setup.net.layers, states, strict=True)):
@@ -146,7 +146,7 @@ def _of_each_matrix(setup: LearningSetup, rules: dict[Matrix, EngineRule]) -> di
 
 
 def _row(setup: LearningSetup, matrix: Matrix, rule: EngineRule) -> dict[str, Any]:
-    """What the program says of one matrix."""
+    """Return the program's entries for one matrix."""
     synapses = synapses_of(setup.net, matrix)
     size, inputs = synapses.weight.shape
     return {
@@ -179,7 +179,7 @@ def _terms(terms: Sequence[Term]) -> list[tuple[int, int, int]]:
 
 
 def _memory(setup: LearningSetup) -> Memory:
-    """Where the engine of `setup` is, and all else at rest."""
+    """Return the memory with the engine in the state of `setup`, and all else at rest."""
     state = state_of(setup)
     rows, width = (max(weight.shape[axis] for weight in state.weights.values()) for axis in (1, 0))
     weight, trace = np.zeros((MATRICES, rows, width), np.int32), np.zeros((MATRICES, 2, rows), np.int64)

@@ -68,7 +68,7 @@ class LearningLayer:
         return spikes
 
     def trace(self) -> LayerTrace:
-        """What the layer did in this sample."""
+        """Return what the layer did in this sample."""
         return LayerTrace(
             spikes=self.spikes,
             states=self.states,
@@ -93,7 +93,7 @@ class LearningLayer:
             self.losses = total((self.losses, posted))
 
     def learn(self, now: int, sample: int) -> None:
-        """What the connections do at the layer's step `now`, when y1 and y2 of step `now - 1 - D` have come."""
+        """Let the connections learn at the layer's step `now`, when y1 and y2 of step `now - 1 - D` have come."""
         step = now - 1 - self.delay
         if 0 <= step < self.steps:
             for connection in self.connections:
@@ -121,7 +121,7 @@ class Learner:
 
     @property
     def losses(self) -> Losses:
-        """What the limits took so far."""
+        """The losses to the limits so far."""
         parts = [layer.losses for layer in self.layers] + [connection.losses for connection in self.connections]
         return total([self.errors, *parts])
 

@@ -73,7 +73,7 @@ class LearningConnection:
         self.change = np.zeros(self.weight.shape if self.rule else (0, 0), np.int64)
 
     def deliver(self, x: Ints) -> Ints:
-        """What the input `x` [M] gives to the neurons, [N], as a Lava `Dense` has it."""
+        """Return what the input `x` [M] gives to the neurons, [N], as a Lava `Dense` does."""
         return rule.shifted(self.weight @ x, self.exponent)
 
     def remember(self, x: Ints, step: int) -> None:

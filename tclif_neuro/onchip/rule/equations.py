@@ -36,7 +36,7 @@ def eligibility(d: Int, e: Int, x: Int, a1: Int, a2: Int, b1: Int, b2: Int) -> t
 
 
 def error(potential: Int, target: Int, shift: int, limit: int) -> Int:
-    """What an error neuron sends: `potential - target`, narrowed."""
+    """Return what an error neuron sends: `potential - target`, narrowed."""
     return narrow(potential - target, shift, limit)
 
 
@@ -51,7 +51,7 @@ def shifted(x: Int, exponent: int) -> Int:
 
 
 def posted(psi: Int, signal: Int, shift: int, limit: int) -> tuple[Int, Int]:
-    """What a neuron posts to its synapses: `y1 = relu(psi L)`, `y2 = relu(-psi L)`, narrowed to [0, limit]."""
+    """Return what a neuron posts to its synapses: `y1 = relu(psi L)`, `y2 = relu(-psi L)`, narrowed to [0, limit]."""
     return both_signs(narrow(psi * signal, shift, limit))
 
 

@@ -1,4 +1,4 @@
-"""What the limits of the rule took: how many values reached a limit or were lost, of how many.
+"""The losses to the limits of the rule: how many values reached a limit or were lost, of how many.
 
 A count is [hits, of], under the name of its column in a log:
 
@@ -22,12 +22,12 @@ Losses = dict[str, tuple[int, int]]
 
 
 def count(name: str, hits: Ints, of: Ints) -> Losses:
-    """How many of `hits` are true, and of `of`."""
+    """Count how many of `hits` are true, and how many of `of`."""
     return {name: (int(np.count_nonzero(hits)), int(np.count_nonzero(of)))}
 
 
 def at_limit(name: str, values: Ints, limit: int) -> Losses:
-    """How many of `values` are +-limit, of those that are not 0."""
+    """Count how many of `values` are +-limit, of those that are not 0."""
     return count(name, np.abs(values) == limit, values)
 
 

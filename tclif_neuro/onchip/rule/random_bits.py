@@ -17,7 +17,7 @@ def mix(x: Int) -> Int:
 
 
 def key(seed: int, matrix: int, sample: int, step: int) -> int:
-    """What the bits of one update of one matrix depend on: each argument in [0, 2^32)."""
+    """Return the key that the bits of one update of one matrix depend on: each argument in [0, 2^32)."""
     return mix((mix((mix((mix(seed) + matrix) & MASK) + sample) & MASK) + step) & MASK)
 
 

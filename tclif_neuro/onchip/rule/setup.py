@@ -1,4 +1,4 @@
-"""How a network of integers learns: frozen, and checked against the limits of the chip when it is made.
+"""A setup for learning in a network of integers: frozen, and checked against the chip's limits when it is made.
 
 Lava checks none of these limits: it takes an epoch (`update_every`) of 100 steps or a trace of 2^17 without a word.
 """
@@ -42,7 +42,7 @@ Variant = Literal["exact", "native", "prefiltered"]
 
 @dataclass(frozen=True, kw_only=True)
 class Plasticity:
-    """How one layer learns: the powers of two in its rule.
+    """The powers of two in the learning rule of one layer.
 
     rate_shift: k, `dw = 2^-k sum of trace (y2 - y1)`, in steps of the weight. trace_shift: a trace in state units is
     divided by 2^trace_shift before it is clipped to its bits. signal_shift: the same for psi L (hidden layers).
@@ -80,7 +80,7 @@ class Plasticity:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EngineState:
-    """Where a learning engine stopped.
+    """The state in which a learning engine stopped.
 
     weights: mantissas of each matrix, [N, M], odd ones too; of a prefiltered hidden layer [N, 2 M], for the positive
     and the negative part of each input's trace. traces: x1, x2 of each, [2, M] or [2, 2 M]. epochs: of the engine, so
@@ -220,7 +220,7 @@ class LearningSetup:
         return 2**self.trace_bits - 1
 
     def rule(self, matrix: Matrix) -> Plasticity | None:
-        """How the synapses of a matrix learn, None if they do not."""
+        """Return the rule by which the synapses of a matrix learn, None if they do not."""
         found = self.plasticity[matrix.layer]
         return found.of_recurrent if found is not None and matrix.recurrent else found
 
@@ -251,7 +251,7 @@ class LearningSetup:
         return target
 
     def error(self, potential: Ints, target: Ints) -> Ints:
-        """What the error neurons send: `potential - target`, narrowed."""
+        """Return what the error neurons send: `potential - target`, narrowed."""
         return equations.error(potential, target, self.error_shift, self.trace_max)
 
     @property

@@ -64,7 +64,7 @@ def load_moment(path: Path, session: Session) -> Moment:
 
 
 class _Kept(BaseModel):
-    """What a checkpoint tells of a moment besides the networks."""
+    """A checkpoint's record of a moment, besides the networks."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""What is measured while learning, and the CSV file of it."""
+"""The measurements made while learning, and their CSV file."""
 
 from __future__ import annotations
 

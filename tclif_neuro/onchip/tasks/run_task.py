@@ -27,7 +27,7 @@ LOG, NET = "log.csv", "learnt.net"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LearnResult:
-    """What came out of learning.
+    """The result of learning.
 
     setup: to go on with; its network has the last weights. rows: the records, one every `test_every` samples and at the
     ends of phases. ends: after how many samples each phase was over, by its name. seconds: of this call, without what
@@ -41,7 +41,7 @@ class LearnResult:
 
     @property
     def samples(self) -> int:
-        """How many samples were learnt."""
+        """The number of samples learnt."""
         return int(self.rows[-1]["sample"] or 0)
 
     @property

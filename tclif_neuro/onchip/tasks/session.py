@@ -36,14 +36,17 @@ class Moment:
 
     @property
     def since(self) -> int:
-        """How many samples were learnt since the last record."""
+        """The number of samples learnt since the last record."""
         return self.position - (int(self.rows[-1]["sample"] or 0) if self.rows else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnProgress:
-    """Where learning is: after `sample` of `samples`. phase: its name. online: the share of the samples since the last
-    record that were known before they were learnt. row: the record, if there is one at this sample."""
+    """The progress of learning: after `sample` of `samples`.
+
+    phase: its name. online: the share of the samples since the last record that were known before they were learnt.
+    row: the record, if there is one at this sample.
+    """
 
     sample: int
     samples: int
@@ -70,7 +73,7 @@ class Session:
         return replace(begun, rows=(self._row(begun),))
 
     def setup(self, position: int, net: QuantizedNetwork) -> LearningSetup:
-        """How sample number `position`, from 0, is learnt by `net`."""
+        """Return the setup in which `net` learns sample number `position`, from 0."""
         done = position // self.stream.size
         slower = sum(done >= passes for passes in self._slower)
         chosen = in_phase(self.first, hidden=self.stream.phase(position).hidden, slower=slower)
@@ -94,7 +97,7 @@ class Session:
         return replace(after, measured=after.net, correct=0, error=0, losses={}, rows=(*moment.rows, self._row(after)))
 
     def is_checkpoint(self, position: int) -> bool:
-        """Whether everything is kept at `position`."""
+        """Return whether everything is kept at `position`."""
         return position % self.recipe.learning.checkpoint_every == 0 or position == self.samples
 
     def _next(self, position: int) -> int:

@@ -1,4 +1,4 @@
-"""What is learnt online: samples in the order in which they come, in phases, and test sets to be followed."""
+"""The stream learnt online: samples in the order in which they come, in phases, and test sets to be followed."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ class Stream:
 
 
 def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
-    """What the recipe's task shows, drawn from its seeds alone. data_dir: see `load_task`. Raises `DataError`."""
+    """Return the stream of the recipe's task, drawn from its seeds alone.
+
+    data_dir: see `load_task`. Raises `DataError`.
+    """
     task, passes = recipe.task, recipe.learning.passes
     rng = np.random.default_rng([DRAWN, recipe.learning.seed])
     if isinstance(task, CueSection):
@@ -89,7 +92,7 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
 
 
 def _of_data(data: Task, recipe: LearnRecipe, rng: np.random.Generator) -> Stream:
-    """What a task on a data set shows."""
+    """Return the stream of a task on a data set."""
     task, passes = recipe.task, recipe.learning.passes
     if isinstance(task, AllSection):
         return _plain(data, passes, rng)
