@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the Debian packages that some tests start: SLURM (tests/loihi/test_slurm.py) and Chromium (tests/report); as
+# Install the Debian packages that some tests start: SLURM (tests/loihi/test_slurm.py) and Chromium (tests/page); as
 # root, once. Where this cannot be done, those tests are skipped with a reason; with TCLIF_REQUIRE_BROWSER=1 a missing
 # Chromium is an error.
 set -euo pipefail

@@ -37,6 +37,13 @@ def test_every_exported_name_is_listed_and_there():
         _ = tn.TCLF
 
 
+def test_no_room_hides_a_name_once_it_is_imported():
+    """Importing tclif_neuro.NAME makes `tn.NAME` that module."""
+    rooms = {path.stem for path in Path(tn.__file__).parent.iterdir() if path.is_dir() or path.suffix == ".py"}
+    for name in set(tn.__all__) & rooms:
+        assert getattr(tn, name).__name__ == f"tclif_neuro.{name}"
+
+
 @pytest.mark.parametrize("kind", [tn.TCLIF, tn.RelaxedTCLIF, tn.AdaptiveTCLIF, tn.LIF, tn.LiquidLIF])
 def test_a_layer_prints_what_it_was_made_with(kind):
     text = str(kind(7, recurrent=True, vth=0.25, reset_grad="detach"))

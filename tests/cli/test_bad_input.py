@@ -47,7 +47,7 @@ def too_large(array):
         ("layer/2/bias", lambda a: a[:-1]),
         ("layer/1/neuron/type", lambda a: np.array([b"HODGKIN"])),
         ("layer/1/neuron/vThMant", lambda a: 2**17),
-        ("layer/1/neuron/beta1", lambda a: -a),
+        ("layer/1/neuron/beta1", lambda a: a + 4097 + 4096),
         ("tclif/inputScale", lambda a: np.float64("nan")),
         ("tclif/steps", lambda a: -1),
         ("layer/1/type", lambda a: np.array([b"conv"])),

@@ -20,8 +20,8 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.network import QuantizedNetwork
-from tclif_neuro.report.page import render
-from tclif_neuro.report.parts import Chart, Curve, Listing, Page, Part, Raster, Section
+from tclif_neuro.page.page import render
+from tclif_neuro.page.parts import Chart, Curve, Listing, Page, Part, Raster, Section
 from tclif_neuro.show.sheets import loss_sheet
 from tclif_neuro.show.tables import Sheet, number, share
 from tclif_neuro.text import cut

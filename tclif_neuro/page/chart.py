@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from tclif_neuro.report.markup import Html, element, joined
-from tclif_neuro.report.parts import Chart, Curve
+from tclif_neuro.page.markup import Html, element, joined
+from tclif_neuro.page.parts import Chart, Curve
 from tclif_neuro.show.tables import number, share
 
 WIDTH, HEIGHT = 460, 220

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.image import imread
 
-from tclif_neuro.report.chart import chart_svg, ticks
-from tclif_neuro.report.markup import element, text
-from tclif_neuro.report.page import render
-from tclif_neuro.report.parts import Chart, Curve, Listing, Page, Raster, Section
-from tclif_neuro.report.raster import png
+from tclif_neuro.page.chart import chart_svg, ticks
+from tclif_neuro.page.markup import element, text
+from tclif_neuro.page.page import render
+from tclif_neuro.page.parts import Chart, Curve, Listing, Page, Raster, Section
+from tclif_neuro.page.raster import png
 from tclif_neuro.show.tables import Sheet
-from tests.report.browser import look, needs_browser, share_of
+from tests.page.browser import look, needs_browser, share_of
 
 EVIL = "</script><script>alert(1)</script><img src=http://example.org/x onerror=alert(2)>\x1b[2J\u202e'\"&"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from tclif_neuro.report.chart import chart_figure
-from tclif_neuro.report.markup import Html, element, joined, lines
-from tclif_neuro.report.parts import Chart, Listing, Page, Part, Raster, Section
-from tclif_neuro.report.raster import raster_figure
+from tclif_neuro.page.chart import chart_figure
+from tclif_neuro.page.markup import Html, element, joined, lines
+from tclif_neuro.page.parts import Chart, Listing, Page, Part, Raster, Section
+from tclif_neuro.page.raster import raster_figure
 from tclif_neuro.show.tables import Sheet, plain
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -39,7 +39,7 @@ def render(page: Page) -> bytes:
 
 def style_sheet() -> Html:
     """The style sheet that all pages share."""
-    return Html(files("tclif_neuro.report").joinpath("style.css").read_text("utf-8"))
+    return Html(files("tclif_neuro.page").joinpath("style.css").read_text("utf-8"))
 
 
 def _numbers(page: Page) -> Html:

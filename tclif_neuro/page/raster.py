@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.report.markup import Html, element
-from tclif_neuro.report.parts import Raster
+from tclif_neuro.page.markup import Html, element
+from tclif_neuro.page.parts import Raster
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREYSCALE = 0
