@@ -123,7 +123,7 @@ class Planner:
         neuron = self.stage.neuron
         if not isinstance(neuron, TwoCompartment):
             return CURRENT_MAX
-        return max(1, int(CURRENT_MAX * (1 - float(neuron.coefficients(1)[0].max()))))
+        return max(1, int(CURRENT_MAX * (1 - float(neuron.coefficients(1)[0].detach().max()))))
 
     def plan(self) -> LayerPlan:
         """The largest f within all limits, and the best grids there."""
