@@ -43,7 +43,7 @@ def run_all(tmp_path_factory):
             encoded = [encode(net, x) for net, x in cases]
             for i, (net, _) in enumerate(cases):
                 (folder / f"job{i:02}").mkdir()
-                write_job(folder / f"job{i:02}", net, encoded[i].values, record=True)
+                write_job(folder / f"job{i:02}", net, encoded[i], record=True)
             guarded("lava_tasks:jobs", folder, timeout=200)
             layers = [read_job(folder / f"job{i:02}", len(net.layers)) for i, (net, _) in enumerate(cases)]
             return [Run.of(net, x, done) for (net, _), x, done in zip(cases, encoded, layers, strict=True)]
