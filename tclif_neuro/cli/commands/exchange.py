@@ -11,6 +11,7 @@ from torch import nn
 
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.data import load_samples
+from tclif_neuro.data.sequences import time_first
 from tclif_neuro.netx import save
 from tclif_neuro.nir import load_nir
 from tclif_neuro.quantization import LossReport, quantize, report
@@ -37,7 +38,7 @@ def import_file(
     first = model[0]
     assert isinstance(first, nn.Linear)
     x = load_samples(data, inputs=first.in_features).x[:CALIBRATION]
-    calibration = torch.from_numpy(x).transpose(0, 1).contiguous()
+    calibration = torch.from_numpy(time_first(x))
     net = quantize(model, calibration)
     loss = report(model, net, calibration)
     save(net, out)
