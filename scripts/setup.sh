@@ -85,7 +85,7 @@ install() { # venv extras
 
 ensure() { # venv version extras
     local stamp=$1/.tclif-stamp want
-    if want=$(identity "$1") && [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$want" ]; then
+    if want=$(identity "$1") && [[ $want == "python $2."* ]] && [ "$(head -n 1 "$stamp" 2>/dev/null)" = "$want" ]; then
         [ "$(tail -n 1 "$stamp")" = "$(fingerprint "$1" "$3")" ] && return
         say "$1: bringing it up to date"
         rm -f "$stamp"

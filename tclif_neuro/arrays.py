@@ -62,10 +62,14 @@ def write_arrays(path: StrPath, arrays: Mapping[str, Array], facts: Mapping[str,
     told = {} if facts is None else {FACTS: np.array(json.dumps(facts, allow_nan=False))}
 
     def write(file: BinaryIO) -> None:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+        try:
             for name, array in {**told, **arrays}.items():
                 with archive.open(zipfile.ZipInfo(f"{name}.npy", _EPOCH), "w", force_zip64=True) as record:
                     np.lib.format.write_array(record, np.asanyarray(array), allow_pickle=False)
+            archive.close()
+        finally:
+            archive.fp = None  # if interrupted, its clean-up would put an error in that one's place
 
     write_atomically(path, write)
 

@@ -209,6 +209,15 @@ def test_setup_makes_a_half_made_environment_anew(ready: Checkout, damage: str) 
 
 
 @builds_here
+def test_an_environment_of_another_python_is_not_brought_up_to_date(ready: Checkout) -> None:
+    script = ready.folder / "scripts" / "setup.sh"
+    script.write_text(script.read_text().replace(f" {VERSION} ", " 3.7 "))
+    done = ready.setup(ENVIRONMENTS[VERSION][0])
+    assert done.returncode == 1
+    assert "pyenv install 3.7" in done.stderr
+
+
+@builds_here
 def test_setup_brings_an_environment_up_to_date_in_place(ready: Checkout) -> None:
     venv = venv_of(ready)
     kept = venv / "kept"
