@@ -8,7 +8,8 @@ PY_CORE := .venv-core/bin/python
 WORKERS ?= 2
 UNIT = -m pytest -n $(WORKERS)
 
-.PHONY: help setup env demo test quick unit slow core demo-short selftest portable mutate lint types format bench peers lock clean distclean
+.PHONY: help setup env core-env demo test quick unit slow core demo-short selftest docs docs-serve portable mutate lint types format bench
+.PHONY: peers lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +19,9 @@ setup:  ## make both environments, .venv (3.10, with Lava) and .venv-core (3.13)
 
 env:  ## make .venv only
 	@scripts/setup.sh full
+
+core-env:
+	@scripts/setup.sh core
 
 demo: env  ## the whole way in one go: train, quantize, simulate, compare with Lava
 	.venv/bin/tclif demo
@@ -34,8 +38,16 @@ unit: env
 slow: env  ## the tests that start Lava or train
 	TCLIF_REQUIRE_LAVA=1 $(PY) -m pytest -m slow
 
-core: setup  ## the unit tests on 3.13, without Lava
+core: setup  ## the unit tests on 3.13, without Lava; and the site
 	$(PY_CORE) $(UNIT) -m "not slow and not lava"
+	TCLIF_REQUIRE_DOCS=1 $(PY_CORE) -m pytest tests/docs/test_site.py
+
+docs: core-env  ## the site, in build/site; a broken link is an error
+	$(PY_CORE) -m scripts.site
+	$(PY_CORE) -m zensical build --clean --strict
+
+docs-serve: docs  ## the same at http://localhost:8000
+	$(PY_CORE) -m http.server --bind 127.0.0.1 --directory build/site 8000
 
 selftest: env  ## every model and the conformance vectors on Lava's models of Loihi 2
 	deploy/cpu/selftest.sh
@@ -71,7 +83,7 @@ lock: env  ## choose constraints.txt anew, keeping the versions that still fit (
 	scripts/lock.sh
 
 clean:  ## remove caches and what runs leave behind
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site out runs
+	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site out runs
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too

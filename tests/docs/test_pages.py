@@ -1,22 +1,15 @@
-"""The pages: every link leads somewhere, and every page is linked from the index."""
+"""The pages: every link leads somewhere, every page is linked from the index and has its place in the navigation."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from scripts import recipe_reference
+from scripts import recipe_reference, run_page, site
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("models/**/*.md"), *ROOT.glob("deploy/**/*.md")]
-)
-
-
-def links(page: Path) -> list[str]:
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
-    found = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^\]]+\]: (\S+)$", text, re.MULTILINE)
-    return [link for link in found if not link.startswith(("http://", "https://", "mailto:"))]
+ROOT = site.ROOT
+PAGES = site.pages()
+links = site.links
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -36,6 +29,27 @@ def test_every_page_of_the_documentation_is_in_its_index() -> None:
     assert set(ROOT.glob("docs/**/*.md")) - {index} <= linked
 
 
+def test_every_page_is_in_the_navigation_once() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    named = re.findall(r": (\S+\.md)$", nav, re.MULTILINE)
+    assert sorted(named) == sorted(str(page.relative_to(ROOT)) for page in PAGES)
+
+
+def test_a_list_begins_after_an_empty_line() -> None:
+    """GitHub makes a list of it anyhow, the site a paragraph with dashes in it."""
+    for page in PAGES:
+        text = site.CODE.sub("", page.read_text())
+        found = re.search(r"^(?![-*|>#]|\d+\. | |$)[^\n]*\n- [^\n]*", text, re.MULTILINE)
+        assert not found, f"{page.relative_to(ROOT)}: {found[0]}"
+
+
+def test_pictures_are_small_and_each_is_shown() -> None:
+    shown = {name for page in PAGES for name in run_page.pictures(page)}
+    kept = list(run_page.IMAGES.glob("*"))
+    assert {picture.name for picture in kept} == shown
+    assert all(picture.stat().st_size < 60_000 for picture in kept)
+
+
 def test_the_reference_of_recipes_is_that_of_the_models_that_check_them() -> None:
     assert recipe_reference.PAGE.read_text() == recipe_reference.page(), "python -m scripts.recipe_reference"
 
@@ -49,7 +63,12 @@ def test_the_new_names_of_modules_are_those_of_files() -> None:
         assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), name
 
 
-PROSE = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "models" / "README.md"]
+PROSE = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    *(page for room in ("tutorials", "how-to", "explanation") for page in ROOT.glob(f"docs/{room}/*.md")),
+    ROOT / "models" / "README.md",
+]
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
