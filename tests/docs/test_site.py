@@ -1,4 +1,4 @@
-"""The site is built as `make docs` does it: without a warning, without anything from elsewhere, and again by Material."""
+"""The site, built as `make docs` does: no warning, nothing from elsewhere; and by Material, the way back."""
 
 import importlib.util
 import os
