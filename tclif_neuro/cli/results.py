@@ -12,6 +12,14 @@ import typer
 from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, RunFolder, TaskName, indices
 
 
+class View(str, Enum):
+    """The view of a network that is drawn."""
+
+    sample = "sample"
+    phase = "phase"
+    traces = "traces"
+
+
 def plot(
     file: Annotated[
         Path,
@@ -24,6 +32,13 @@ def plot(
     confusion: Annotated[
         bool, typer.Option("--confusion", help="All samples: which class is taken for which.")
     ] = False,
+    view: Annotated[
+        View,
+        typer.Option(help="phase: dendrite against soma, with threshold and resets; traces: what e-prop keeps."),
+    ] = View.sample,
+    layer: Annotated[
+        int | None, typer.Option(min=0, metavar="L", help="Of phase and traces.", show_default="0")
+    ] = None,
     trained: RunFolder = None,
     task: TaskName = None,
     data: DataFile = None,
@@ -31,12 +46,18 @@ def plot(
         int | None, typer.Option(min=0, metavar="K", help="Index of the sample, from 0.", show_default="0")
     ] = None,
     neurons: Annotated[
-        str | None, typer.Option(metavar="I,J,...", help="Of every layer.", show_default="its busiest two")
+        str | None,
+        typer.Option(
+            metavar="I,J,...", help="Of every layer; of phase and traces, of layer L.", show_default="the busiest"
+        ),
     ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Draw one sample, the spikes of every layer and the compartments of some neurons; or a run's learning curves."""
+    """Draw one sample, the spikes of every layer and the compartments of some neurons; or a run's learning curves.
+
+    --view phase and --view traces draw single neurons of two compartments.
+    """
     from tclif_neuro.cli.commands import confusion as matrix
     from tclif_neuro.cli.commands import curves
     from tclif_neuro.cli.commands.plot import plot_file
@@ -45,19 +66,33 @@ def plot(
     from tclif_neuro.show.sheets import plot_parts
     from tclif_neuro.show.tables import share
 
-    of_a_sample = {"--sample": sample, "--neurons": neurons, "--run": trained}
+    inside = view is not View.sample
+    of_a_sample = {"--sample": sample, "--neurons": neurons, "--run": trained, "--view": inside or None}
     if file.is_dir():
-        _without({**of_a_sample, "--task": task, "--data": data, "--confusion": confusion or None}, "a run's curves")
+        others = {"--task": task, "--data": data, "--confusion": confusion or None, "--layer": layer}
+        _without({**of_a_sample, **others}, "a run's curves")
         drawn = curves.plot_curves(file, out)
         terminal.deliver(drawn, [f"wrote {drawn.figure}: {drawn.epochs} epochs, kept {drawn.kept}"], json)
         return
     choice = Choice(task=task, data=data, data_dir=data_dir)
     if confusion:
-        _without(of_a_sample, "--confusion, which is of all samples")
+        _without({**of_a_sample, "--layer": layer}, "--confusion, which is of all samples")
         found = matrix.plot_confusion(file, out, choice)
         said = f"wrote {found.figure}: {found.samples} samples of {found.source}, accuracy {share(found.accuracy)}"
         terminal.deliver(found, [said], json)
         return
+    if inside:
+        from tclif_neuro.cli.commands.inside import plot_inside
+
+        _without({"--run": trained}, f"--view {view.value}, which is of integers")
+        seen = plot_inside(
+            file, out, choice, view=view.value, layer=layer or 0, index=sample or 0, neurons=indices(neurons)
+        )
+        named = ", ".join(map(str, seen.neurons))
+        said = f"wrote {seen.figure}: neuron {named} of layer {seen.layer}, sample {seen.sample} of {seen.source}"
+        terminal.deliver(seen, [said], json)
+        return
+    _without({"--layer": layer}, "--view sample, which shows every layer")
     result = plot_file(file, out, choice, trained=trained, index=sample or 0, neurons=indices(neurons))
     terminal.deliver(result, plot_parts(result), json)
 

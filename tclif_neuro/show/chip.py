@@ -171,18 +171,29 @@ def _verdict(v: Verdict) -> str:
 
 def draw_placement(placement: Placement) -> Figure:
     """The chips with their cores as cells, each with its layer's number, coloured by the tightest limit."""
+    from matplotlib import rc_context
+
+    from tclif_neuro.show.plots import STYLE
+
+    with rc_context(STYLE):
+        return _chips(placement)
+
+
+def _chips(placement: Placement) -> Figure:
     from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     parts = [part for layer in placement.layers for part in layer.parts]
     chips = min(MAX_CHIPS, max((part.chip for part in parts), default=0) + 1)
     rows = -(-placement.board.cores // COLUMNS)
-    figure = Figure(figsize=(3.9 * chips + 1.2, 4.4), layout="constrained")
+    figure = Figure(figsize=(3.9 * chips + 1.6, 4.2), layout="constrained")
     axes = figure.subplots(1, chips, squeeze=False)[0]
     colours = colormaps["viridis_r"]
     for chip, axis in enumerate(axes):
         axis.set(xlim=(0, COLUMNS), ylim=(rows, 0), aspect="equal", xticks=[], yticks=[], title=f"chip {chip}")
+        axis.spines[:].set_visible(False)
         for core in range(placement.board.cores):
             axis.add_patch(Rectangle((core % COLUMNS, core // COLUMNS), 0.92, 0.92, fc="0.93"))
         for part in (part for part in parts if part.chip == chip):
@@ -191,11 +202,8 @@ def draw_placement(placement: Placement) -> Figure:
             axis.add_patch(Rectangle((x, y), 0.92, 0.92, fc=colours(used)))
             colour = "white" if used > 0.5 else "black"
             axis.text(x + 0.46, y + 0.46, str(part.layer), ha="center", va="center", fontsize=7, color=colour)
-    from matplotlib.cm import ScalarMappable
-
     bar = figure.colorbar(ScalarMappable(cmap=colours), ax=list(axes), shrink=0.8)
     bar.set_label("share of the tightest limit, by our estimate")
-    figure.suptitle(
-        f"at least {placement.cores} cores, path {placement.path}\na cell is a core, with its layer's number"
-    )
+    title = f"at least {placement.cores} cores, path {placement.path}; a cell is a core, with its layer's number"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
     return figure

@@ -133,3 +133,22 @@ def test_the_confusion_matrix_is_drawn_with_its_numbers(folder, samples, tmp_pat
     found = run("plot", folder / "tiny.net", "--confusion", "--data", folder / "grouped.npz", "-o", tmp_path / "c.png")
     assert (tmp_path / "c.png").stat().st_size > 1000
     assert np.sum(found["breakdown"]["confusion"]) == found["samples"] == 20
+
+
+def test_neurons_are_drawn_from_inside(folder, tmp_path):
+    found = run("plot", folder / "tiny.net", "--view", "phase", "-o", tmp_path / "phase.svg", "--neurons", "2,0")
+    assert (found["view"], found["layer"], found["neurons"]) == ("phase", 0, [2, 0])
+    found = run("plot", folder / "tiny.net", "--view", "traces", "-o", tmp_path / "traces.svg", "--sample", 3)
+    assert len(found["neurons"]) == 1 and found["sample"] == 3
+    assert all("<svg" in (tmp_path / f"{name}.svg").read_text() for name in ("phase", "traces"))
+    for options, message in (
+        (["--view", "phase", "--layer", 9], "layer 9: the network has layers 0 to"),
+        (["--view", "phase", "--layer", 1], "layer 1: is a LIF, which has one compartment"),
+        (["--view", "traces", "--neurons", "1,2"], "2 asked for, a figure of traces has room for 1"),
+        (["--view", "phase", "--neurons", "99"], "neuron 99"),
+        (["--view", "phase", "--run", folder / "run"], "does not go with --view phase"),
+        (["--view", "traces", "--confusion"], "does not go with --confusion"),
+        (["--layer", 1], "does not go with --view sample"),
+    ):
+        result = tclif("plot", folder / "tiny.net", *options, "-o", tmp_path / "none.png")
+        assert result.exit_code == 2 and message in result.stderr and not (tmp_path / "none.png").exists(), options
