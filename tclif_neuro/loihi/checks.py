@@ -49,13 +49,14 @@ class Finding:
 class Question:
     """A question asked of a network.
 
-    samples: float inputs [T, B, M] to measure on, or None. ncmodel: whether a microcode model of the neuron is at hand.
-    one_run: whether several samples share a run without a pause.
+    samples: float inputs [T, B, M] to measure on, or None; lengths: [B], the steps that are a sample's own. ncmodel:
+    whether a microcode model of the neuron is at hand. one_run: whether several samples share a run without a pause.
     """
 
     board: Board
     path: Path
     samples: npt.NDArray[Any] | None = None
+    lengths: npt.NDArray[Any] | None = None
     ncmodel: bool = False
     one_run: bool = False
 
@@ -65,12 +66,12 @@ def check(net: QuantizedNetwork, question: Question) -> tuple[Finding, ...]:
     stock, found = None, []
     if question.path == "stock":
         try:
-            stock = to_stock(net, question.samples)
+            stock = to_stock(net, question.samples, lengths=question.lengths)
         except StockError as error:
             found.append(_stock_refused(error))
     found += [*_formats(net, question), *_neurons(net, question), *_sums(net, question), *_running(net, question)]
     if question.samples is not None:
-        found += _saturations(net, question.samples, stock)
+        found += _saturations(net, question.samples, question.lengths, stock)
     if stock is not None or question.path != "stock":
         found += _places(place(net, question.board, question.path, stock))
     order = ("error", "warning", "note")
@@ -179,9 +180,11 @@ def _running(net: QuantizedNetwork, question: Question) -> Iterator[Finding]:
     yield _fact("tail-latency", "note", -1, "steps", text, "run that many steps longer")
 
 
-def _saturations(net: QuantizedNetwork, x: npt.NDArray[Any], stock: ChipNetwork | None) -> Iterator[Finding]:
+def _saturations(
+    net: QuantizedNetwork, x: npt.NDArray[Any], lengths: npt.NDArray[Any] | None, stock: ChipNetwork | None
+) -> Iterator[Finding]:
     """saturation, and sum-range where it is measured: states that left their bits on samples."""
-    run = simulate(net, x) if stock is None else run_stock(stock, x)
+    run = simulate(net, x, lengths=lengths) if stock is None else run_stock(stock, x, lengths=lengths)
     for i, layer in enumerate(run.layers):
         if layer.saturations > 0:
             stocked = stock is not None and is_stock(net.layers[i])

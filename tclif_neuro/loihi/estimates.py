@@ -28,11 +28,11 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
-    """Per sample: synaptic operations (a spike that meets a synapse), neuron updates, and steps."""
+    """Per sample: synaptic operations (a spike that meets a synapse), neuron updates, and its own steps."""
 
     synaptic: float
     updates: float
-    steps: int
+    steps: float
 
 
 def count_operations(net: QuantizedNetwork, run: Run) -> Operations:
@@ -40,10 +40,10 @@ def count_operations(net: QuantizedNetwork, run: Run) -> Operations:
 
     A synapse with a weight of zero counts as none; graded inputs count once per event.
     """
-    steps, batch = run.input.shape[:2]
+    batch = run.input.shape[1]
     synaptic = sum(_events(net, run, i) for i in range(len(net.layers)))
-    updates = steps * sum(layer.size for layer in net.layers)
-    return Operations(synaptic=synaptic / batch, updates=float(updates), steps=steps)
+    steps = run.steps / batch
+    return Operations(synaptic=synaptic / batch, updates=steps * sum(layer.size for layer in net.layers), steps=steps)
 
 
 def _events(net: QuantizedNetwork, run: Run, i: int) -> float:
@@ -52,8 +52,10 @@ def _events(net: QuantizedNetwork, run: Run, i: int) -> float:
     own = run.layers[i].spikes
     assert incoming is not None and own is not None
     events = float(np.count_nonzero(incoming, axis=(0, 1)) @ np.count_nonzero(layer.synapses.weight, axis=0))
-    if layer.recurrent is not None:  # what is sent in the last step arrives nowhere
-        events += float(np.count_nonzero(own[:-1], axis=(0, 1)) @ np.count_nonzero(layer.recurrent.weight, axis=0))
+    if layer.recurrent is not None:  # what is sent in a sample's last step arrives nowhere
+        ends = np.full(own.shape[1], len(own)) if run.lengths is None else run.lengths
+        arrives = np.count_nonzero(own, axis=(0, 1)) - own[ends - 1, np.arange(len(ends))].sum(0, dtype=np.int64)
+        events += float(arrives @ np.count_nonzero(layer.recurrent.weight, axis=0))
     return events
 
 

@@ -109,15 +109,21 @@ def output_name(layer: int) -> str:
     return f"{layer}.F"
 
 
-def to_stock(net: QuantizedNetwork, calibration: npt.ArrayLike | None = None, *, adapter_steps: int = 0) -> ChipNetwork:
-    """`net` on stock neurons. calibration: float inputs [T, B, M] that show how far the somas go.
+def to_stock(
+    net: QuantizedNetwork,
+    calibration: npt.ArrayLike | None = None,
+    *,
+    lengths: npt.ArrayLike | None = None,
+    adapter_steps: int = 0,
+) -> ChipNetwork:
+    """`net` on stock neurons. calibration: float inputs [T, B, M] that show how far the somas go, and their lengths.
 
     adapter_steps: see `ChipNetwork`.
 
     Raises `StockError` where a layer has no stock form: a schedule, couplings off the lattice, numbers that no two
     weights make, a LIF layer that could fire before its sample begins.
     """
-    peaks = _peaks(net, calibration)
+    peaks = _peaks(net, calibration, lengths)
     nodes, edges, loss, firsts = [Node(name=SOURCE, kind="source", size=net.inputs)], [], [], []
     upstream, first = SOURCE, 2 + adapter_steps
     for i, layer in enumerate(net.layers):
@@ -143,12 +149,14 @@ def to_stock(net: QuantizedNetwork, calibration: npt.ArrayLike | None = None, *,
     return ChipNetwork(net=net, graph=graph, first_steps=firsts_, loss=losses, adapter_steps=adapter_steps)
 
 
-def _peaks(net: QuantizedNetwork, calibration: npt.ArrayLike | None) -> list[float]:
+def _peaks(net: QuantizedNetwork, calibration: npt.ArrayLike | None, lengths: npt.ArrayLike | None) -> list[float]:
     """The largest soma of each layer before its reset, in thresholds."""
     if calibration is None:
         return [HEADROOM] * len(net.layers)
     peaks = []
-    for layer, run in zip(net.layers, run_reference(net, calibration, record=True).layers, strict=True):
+    for layer, run in zip(
+        net.layers, run_reference(net, calibration, lengths=lengths, record=True).layers, strict=True
+    ):
         peaks.append(2 * (float(np.abs(run.states[1]).max()) / layer.neuron.vth + 1))
     return peaks
 

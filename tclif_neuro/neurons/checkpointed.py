@@ -21,26 +21,43 @@ _STEPWISE = (nn.Linear, nn.Identity, nn.Dropout, nn.ReLU, nn.Tanh, nn.Sigmoid)
 
 
 class Stage(NamedTuple):
-    """A layer of the network; `streams`: it has a state, and its `scan` carries that on."""
+    """A layer of the network; `streams`: it has a state, and its `scan` carries that on.
+
+    every_step: of a readout, whether its potential after every step is its output.
+    """
 
     layer: Any
     streams: bool
+    every_step: bool = False
+
+    def advance(self, x: Tensor, state: Any, start: int) -> tuple[Tensor, Any]:
+        """The layer's output for a part of the sequence, and its state after it."""
+        if self.every_step:
+            x = self.layer.sequence(x, state)
+            return x, x[-1]
+        return self.layer.scan(x, state, start) if self.streams else (self.layer(x), ())
 
 
-def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None) -> Tensor:
+def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None, every_step: bool = False) -> Tensor:
     """`model(x)` for x [T, B, in], whose gradient needs memory for T / every + every steps instead of T.
 
     The sequence runs in parts of `every` steps (default: the square root of T, which needs least). Kept are each
     layer's states between the parts; `backward` runs a part once more before it goes back through it. That costs one
     more forward pass and changes nothing else: spikes and gradients are those of `model(x)`, up to the order of sums.
+    every_step: of a model that ends in a readout its potential after every step, [T, B, out], see `outputs`.
     A Dropout draws other masks than in one piece, of the same kind, and the same ones again in backward.
 
-    Raises `TclifError` for what a part cannot do as the whole does: batch normalisation by the batch's own statistics
-    (`.eval()` it), a `Readout` that is not the last layer, layers with hooks, Dropout off the CPU, and a layer
-    that is none of the library's and not known to treat each step by itself. One of your own can take part: give it
-    `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with None and then with the tensors it returned.
+    Raises `TclifError` for `every_step` of a model without a readout, and for what a part cannot do as the whole does:
+    batch normalisation by the batch's own statistics (`.eval()` it), a `Readout` that is not the last layer, layers
+    with hooks, Dropout off the CPU, and a layer that is none of the library's and not known to treat each step by
+    itself. One of your own can take part: give it `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with
+    None and then with the tensors it returned.
     """
     stages = stages_of(model)
+    if every_step:
+        if not _is_read(stages):
+            raise TclifError("checkpointed: every_step is of a model that ends in a Readout")
+        stages[-1] = stages[-1]._replace(every_step=True)
     if x.ndim < 2 or len(x) == 0:
         raise TclifError(f"checkpointed: input {list(x.shape)}; [T, B, in] with at least one step is needed")
     every = math.isqrt(len(x) - 1) + 1 if every is None else every
@@ -54,8 +71,8 @@ def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None) -
 def advance(stages: Sequence[Stage], x: Tensor, states: Any, start: int) -> tuple[Tensor, list[Any]]:
     """A part of the sequence, from step `start` on: the network's output and the states after, one for each stage."""
     after = []
-    for (layer, streams), state in zip(stages, states, strict=True):
-        x, state = layer.scan(x, state, start) if streams else (layer(x), ())
+    for stage, state in zip(stages, states, strict=True):
+        x, state = stage.advance(x, state, start)
         after.append(state)
     return x, after
 
@@ -125,7 +142,8 @@ def _gradients(outputs: Sequence[tuple[Tensor, Tensor | None]], inputs: Sequence
 
 
 def _is_read(stages: Sequence[Stage]) -> bool:
-    return isinstance(stages[-1].layer, Readout)
+    """Return whether the network says something at the end of the sequence alone."""
+    return isinstance(stages[-1].layer, Readout) and not stages[-1].every_step
 
 
 def stages_of(model: nn.Sequential) -> list[Stage]:

@@ -340,11 +340,11 @@ class Readout(Constants, nn.Linear):
         after = total if potential is None else self.decay ** len(x) * potential + total
         return after, after
 
-    def sequence(self, x: Tensor) -> Tensor:
-        """[T, B, in] -> the potential after each step, [T, B, out]."""
+    def sequence(self, x: Tensor, potential: Tensor | None = None) -> Tensor:
+        """x [T, B, in], and V before it (None: 0) -> the potential after each step, [T, B, out]."""
         make_weights(self)
         current, out = super().forward(x), []
-        potential = current.new_zeros(current.shape[1:])
+        potential = current.new_zeros(current.shape[1:]) if potential is None else potential
         for row in current:
             potential = self.decay * potential + row
             out.append(potential)

@@ -139,8 +139,7 @@ def deploy_parts(result: DeployResult) -> list[Sheet | str]:
         ("path", result.path),
         ("cores, at least", str(result.cores)),
         ("samples", str(result.samples)),
-        ("accuracy there", share(result.accuracy)),
-        ("accuracy of the network of integers", share(result.reference_accuracy)),
+        *_scores(result),
         ("spikes in both, of those in either", ", ".join(share(c) for c in result.coincidence) or share(None)),
         *_placed(result),
         *((f"profile: {key}", ", ".join(number(v) for v in values)) for key, values in result.profile.items()),
@@ -150,6 +149,19 @@ def deploy_parts(result: DeployResult) -> list[Sheet | str]:
     verdicts = {None: "not run", True: "the bits of the path's reference", False: "OTHER bits than the reference"}
     title = f"{result.file.name} on {result.target}: {verdicts[result.identical]}"
     return [Sheet(title=title, columns=(), rows=tuple(rows))]
+
+
+def _scores(result: DeployResult) -> list[tuple[str, str]]:
+    """Return the score there and that of the network of integers."""
+    real = result.reference_error is not None
+    word = ("error" if real else "accuracy") + " per step" * result.per_step
+    there, here = (result.error, result.reference_error) if real else (result.accuracy, result.reference_accuracy)
+    shown = number if real else share
+    dash = "– (potentials are read at the end of a sample alone)" if result.per_step else share(None)
+    return [
+        (f"{word} there", dash if there is None else shown(there)),
+        (f"{word} of the network of integers", share(None) if here is None else shown(here)),
+    ]
 
 
 def verdict_parts(facts: dict[str, str], verdicts: Sequence[Verdict]) -> list[Sheet | str]:

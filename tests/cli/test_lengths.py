@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tclif_neuro as tn
-from tests.cli.calls import refused, run, tclif
+from tests.cli.calls import run, tclif
 
 INPUTS, STEPS, OUTPUTS = 5, 12, 3
 
@@ -81,15 +81,28 @@ def test_compare_and_plot_read_no_padding(folder, kind, tmp_path):
         assert figure.exists() and drawn["label"] is None and drawn["score"]["accuracy"] == 1.0
 
 
-def test_what_takes_whole_samples_alone_says_so(folder, tmp_path):
-    command = (
-        "deploy",
-        folder / "tiny.net",
-        "--data",
-        folder / "class-0.npz",
-        "-o",
-        tmp_path / "out",
-        "--target",
-        "cpu",
-    )
-    refused(tclif(*command), "has lengths", "whole samples")
+@pytest.mark.parametrize("kind", ["class", "steps", "values", "track"])
+def test_check_map_and_deploy_read_no_padding(folder, kind, tmp_path):
+    net, of_run = folder / "tiny.net", run("run", folder / "tiny.net", "--data", folder / f"{kind}-0.npz")
+    found = []
+    for silent in (0, 60):
+        data = ("--data", folder / f"{kind}-{silent}.npz")
+        checked = run("check", net, "--samples", 20, *data, "--path", "microcode", "--ncmodel", "a.b:C")
+        placed = run("map", net, "--samples", 20, *data)
+        out = ("-o", tmp_path / str(silent), "--target", "loihi2", "--path", "microcode", "--ncmodel", "a.b:C")
+        dry = run("deploy", net, *out, "--partition", "kp", "--dry-run", "--samples", 20, *data)
+        found.append((checked["findings"], placed["operations"], dry["reference_accuracy"], dry["reference_error"]))
+        assert dry["per_step"] == (kind in ("steps", "track"))
+    assert found[0] == found[1]
+    assert found[0][1]["steps"] == pytest.approx(np.mean(np.arange(20) % STEPS + 1))
+    assert found[0][2:] == (of_run["accuracy"], of_run["error"])
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_deploy_runs_lengths_and_targets_per_step_in_lava(folder, tmp_path):
+    command = ("deploy", folder / "tiny.net", "-o", tmp_path, "--target", "cpu", "--path", "microcode", "--samples", 2)
+    found = run(*command, "--data", folder / "steps-60.npz")
+    assert found["identical"] is True and found["accuracy"] is None and found["reference_accuracy"] == 1.0
+    with np.load(tmp_path / "spikes.npz") as kept:
+        assert kept["spikes_0"].shape == (STEPS + 60, 2, 16) and not kept["spikes_0"][1:, 0].any()

@@ -86,7 +86,7 @@ def test_a_network_on_its_own_neurons_through_adapters_and_what_ran_where(proces
     direct, encoded = to_direct(net, adapter_steps=1), encode(net, x)
     done = run_network_in_lava(direct, encoded.values)
     assert same_run(direct, done.got, run_network(direct, encoded.values))
-    for a, b in zip(sent_spikes(direct, done.got, 25), run_reference(net, x, record=True).spikes, strict=True):
+    for a, b in zip(sent_spikes(direct, done.got, encoded), run_reference(net, x, record=True).spikes, strict=True):
         np.testing.assert_array_equal(a, b)
     models = Counter(choice.model for choice in done.placement)
     assert models["PyTCLIFFixed"] == 2 and models["PySparseModelBitAcc"] == 4  # adapters: one in, three out
@@ -94,11 +94,12 @@ def test_a_network_on_its_own_neurons_through_adapters_and_what_ran_where(proces
     assert processes.alive() == []
 
 
-def test_the_stock_path_through_adapters():
+def test_the_stock_path_through_adapters_and_samples_of_their_own_lengths():
     rng = np.random.default_rng(9)
     net = network(tclif(rng, 6, 5, recurrent=True), lif(rng, 5, 3, readout=True))
-    stock, values = to_stock(net, adapter_steps=1), encode(net, spikes(rng, 20, 1, 6, rate=0.3)).values
-    assert same_run(stock, run_network_in_lava(stock, values).got, run_network(stock, values))
+    stock, encoded = to_stock(net, adapter_steps=1), encode(net, spikes(rng, 20, 2, 6, rate=0.3), [20, 8])
+    done = run_network_in_lava(stock, encoded.values, lengths=encoded.lengths)
+    assert same_run(stock, done.got, run_network(stock, encoded.values, encoded.lengths))
 
 
 def test_sums_that_leave_24_and_32_bits_do_the_same():

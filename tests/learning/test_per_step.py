@@ -70,15 +70,37 @@ def test_padding_is_not_read(tmp_path: Path) -> None:
     ("training", "arrays", "says"),
     [
         ({"loss": "ce_rate"}, {}, 'has a class per step; loss = "ce_rate" takes one per sample'),
-        ({"checkpoint": 2}, {}, "has targets per step, which are looked at step by step; checkpoint = 0"),
         ({}, {"y": np.zeros((24, 2))}, 'has real targets; loss = "cross_entropy" is not for these, take loss = "mse"'),
         ({"loss": "mse"}, {}, 'has classes; loss = "mse" is not for these'),
-        ({"checkpoint": 2}, {"y": np.arange(24) % 3, "lengths": np.full(24, 2)}, "has lengths"),
+        ({"augment": {"shift": 1}}, {"y": np.arange(24) % 3, "lengths": np.full(24, 2)}, "away from their labels"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, training: dict, arrays: dict, says: str) -> None:
     with pytest.raises(TrainingError, match=says):
         run_of(own(tmp_path, **arrays), **QUIET, **training)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "loss"),
+    [
+        ({}, "cross_entropy"),
+        ({"y": np.arange(24) % 3, "lengths": np.arange(24) % STEPS + 1}, "cross_entropy"),
+        ({"y": np.random.default_rng(2).random((24, STEPS, 2))}, "mse"),
+    ],
+)
+def test_checkpoints_are_the_same_update(tmp_path: Path, arrays: dict, loss: str) -> None:
+    """Targets per step, lengths and values: the loss and its gradient are those without checkpoints."""
+    path, found = own(tmp_path, **arrays), []
+    for every in (0, 2, 4):
+        run = run_of(path, **QUIET, loss=loss, checkpoint=every)
+        x, y = next(iter(run.train))
+        value, _ = _loss_per_step(run.model, x, y, run.training)
+        value.backward()
+        found.append((value.detach(), [p.grad for p in run.model.parameters() if p.grad is not None]))
+    for value, gradients in found[1:]:
+        torch.testing.assert_close(value, found[0][0])
+        torch.testing.assert_close(gradients, found[0][1], rtol=1e-4, atol=1e-6)
+    run.epoch(lambda progress: None)
 
 
 def test_batches_give_targets_time_first(tmp_path: Path) -> None:

@@ -8,9 +8,13 @@ import pytest
 import torch
 
 from tclif_neuro.data import load_task
+from tclif_neuro.errors import TclifError
 from tclif_neuro.learning import RecipeError, TrainingError
+from tclif_neuro.learning.eprop.learner import EPropLearner
+from tclif_neuro.learning.eprop.signal import EPropOptions
 from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import bptt_step, cross_entropy
+from tclif_neuro.learning.rules.eprop import eprop_step
 from tclif_neuro.learning.rules.fptt import fptt_step
 from tclif_neuro.learning.training.run import Run
 from tclif_neuro.learning.training.weights import with_class_weights
@@ -48,7 +52,7 @@ def test_the_weighted_loss_is_a_weighted_mean() -> None:
     assert found.item() == pytest.approx(total / weight, rel=1e-5)
 
 
-@pytest.mark.parametrize("step", [bptt_step, fptt_step])
+@pytest.mark.parametrize("step", [bptt_step, eprop_step, fptt_step])
 def test_equal_weights_change_nothing_and_others_the_update(step: Any) -> None:
     x, y = torch.rand(4, 6, 3, generator=torch.Generator().manual_seed(0)) * 2, torch.arange(6) % 3
     found = []
@@ -59,6 +63,45 @@ def test_equal_weights_change_nothing_and_others_the_update(step: Any) -> None:
         found.append(model[2].weight.detach())
     torch.testing.assert_close(found[0], found[1])
     assert (found[0] - found[2]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_e_prop_weighs_as_the_loss_of_every_step_does(smoothing: float) -> None:
+    """Its update is the gradient of the weighted mean over all steps with a label, computed here by autograd."""
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.rand(5, 4, 3, generator=draw), torch.randint(-1, 3, (5, 4), generator=draw)
+    given = (0.5, 2.0, 4.0)
+    readout = Readout(3, 3)
+    options = EPropOptions(class_weights=given, label_smoothing=smoothing)
+    found = EPropLearner(torch.nn.Sequential(readout), None, options).sequence(x, y)
+    potential = readout.sequence(x)
+    section = TrainingSection(epochs=1, class_weights=given, label_smoothing=smoothing)
+    wanted = cross_entropy(potential.flatten(0, 1), y.flatten().where(y.flatten() >= 0, torch.tensor(-100)), section)
+    assert found.loss == pytest.approx(wanted.item(), rel=1e-5)
+    gradient = readout.weight.grad
+    assert gradient is not None
+    torch.testing.assert_close(gradient, torch.autograd.grad(wanted, readout.weight)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_weights": (1.0, -1.0)}, "finite numbers from 0 on expected"),
+        ({"class_weights": (1.0,), "loss": "mean_square"}, "class_weights weigh classes; loss 'mean_square' has none"),
+    ],
+)
+def test_e_prop_refuses_weights_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TclifError, match=message):
+        EPropOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [(torch.zeros(2, dtype=torch.long), "3 outputs"), (torch.zeros(2, 3), "real targets")]
+)
+def test_e_prop_needs_a_weight_per_output(target: torch.Tensor, message: str) -> None:
+    learner = EPropLearner(torch.nn.Sequential(Readout(3, 3)), None, EPropOptions(class_weights=(1.0, 2.0)))
+    with pytest.raises(TclifError, match=message):
+        learner.sequence(torch.rand(4, 2, 3), target)
 
 
 def test_a_run_takes_them_from_the_training_samples_that_are_left(tmp_path: Path) -> None:
@@ -84,9 +127,12 @@ def test_as_many_weights_as_classes_are_needed(toy: Path) -> None:
     ("training", "message"),
     [
         ({"balanced": True, "class_weights": [1.0]}, "balanced and class_weights both say how classes weigh"),
-        ({"balanced": True, "rule": "eprop"}, 'balanced: is for rule = "bptt" or "fptt" with loss = "cross_entropy"'),
+        (
+            {"balanced": True, "rule": "eprop", "eprop": {"loss": "mean_square"}},
+            'balanced: is for eprop.loss = "cross_entropy"',
+        ),
         ({"class_weights": [1.0, 0.0]}, r"training.class_weights\[1\] = 0.0: should be greater than 0"),
-        ({"class_weights": [1.0], "loss": "ce_rate"}, "class_weights: is for rule"),
+        ({"class_weights": [1.0], "loss": "ce_rate"}, "class_weights: is for loss"),
     ],
 )
 def test_what_cannot_be_is_refused(toy: Path, training: dict[str, Any], message: str) -> None:

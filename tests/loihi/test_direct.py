@@ -36,20 +36,43 @@ def test_its_graph_has_the_bits_of_the_reference(seed, reset, recurrent, rows, l
     direct, encoded = to_direct(net, adapter_steps=late), encode(net, x)
     got, right = run_network(direct, encoded.values), run_reference(net, x, record=True)
     found = as_run(direct, encoded, got, record=True)
-    for i, (spikes_, layer) in enumerate(zip(sent_spikes(direct, got, 30), right.layers, strict=True)):
+    for i, (spikes_, layer) in enumerate(zip(sent_spikes(direct, got, encoded), right.layers, strict=True)):
         np.testing.assert_array_equal(spikes_, layer.spikes, err_msg=f"layer {i}")
     np.testing.assert_array_equal(found.layers[-1].final, right.layers[-1].final)
     np.testing.assert_array_equal(found.logits, right.logits)
+
+
+@settings(max_examples=8)
+@given(seed=st.integers(0, 2**32 - 1), late=st.integers(0, 1), way=st.sampled_from(["stock", "direct"]))
+def test_a_sample_of_a_batch_with_lengths_is_what_it_is_alone(seed, late, way):
+    rng = np.random.default_rng(seed)
+    net = network(tclif(rng, 5, 6, recurrent=True), tclif(rng, 6, 4, gain=1), lif(rng, 4, 3, readout=True))
+    x, lengths = spikes(rng, 20, 4, 5, rate=0.4), rng.integers(1, 21, 4)
+    chip, encoded = (to_stock if way == "stock" else to_direct)(net, adapter_steps=late), encode(net, x, lengths)
+    got = run_network(chip, encoded.values, encoded.lengths)
+    found, sent = as_run(chip, encoded, got, record=False), sent_spikes(chip, got, encoded)
+    for b, own in enumerate(lengths):
+        alone = encode(net, x[:own, b : b + 1])
+        got_alone = run_network(chip, alone.values)
+        right = as_run(chip, alone, got_alone, record=False)
+        np.testing.assert_array_equal(found.logits[b], right.logits[0])
+        for i, (one, other) in enumerate(zip(found.layers, right.layers, strict=True)):
+            np.testing.assert_array_equal(one.final[:, b], other.final[:, 0], err_msg=f"layer {i}")
+            np.testing.assert_array_equal(one.counts[b], other.counts[0], err_msg=f"layer {i}")
+        for i, (one, other) in enumerate(zip(sent, sent_spikes(chip, got_alone, alone), strict=True)):
+            np.testing.assert_array_equal(one[:own, b], other[:, 0], err_msg=f"layer {i}")
+            assert not one[own:, b].any()
 
 
 @pytest.mark.parametrize("reset", ["delayed", "immediate"])
 def test_an_adapter_moves_the_stock_path_in_time_and_no_bit(reset):
     rng = np.random.default_rng(2)
     net = network(tclif(rng, 6, 8, reset=reset), tclif(rng, 8, 5, reset=reset, gain=1), lif(rng, 5, 3, readout=True))
-    values = encode(net, spikes(rng, 40, 2, 6, rate=0.4)).values
+    encoded = encode(net, spikes(rng, 40, 2, 6, rate=0.4))
+    values = encoded.values
     plain, late = to_stock(net), to_stock(net, adapter_steps=1)
     one, other = run_network(plain, values), run_network(late, values)
-    for a, b in zip(sent_spikes(plain, one, 40), sent_spikes(late, other, 40), strict=True):
+    for a, b in zip(sent_spikes(plain, one, encoded), sent_spikes(late, other, encoded), strict=True):
         np.testing.assert_array_equal(a, b)
     assert same_run(plain, one, run_network(plain, values)) and not same_run(plain, one, other)
 
@@ -62,8 +85,9 @@ def test_a_bias_that_fires_before_the_sample_into_recurrent_synapses_is_quenched
     net, x = network(lif(rng, 4, 4, bias=False), loud, lif(rng, 3, 2, readout=True)), spikes(rng, 20, 2, 4)
     direct = to_direct(net, adapter_steps=1)
     assert any(node.name == "ticks" for node in direct.graph.nodes)
-    got = run_network(direct, encode(net, x).values)
-    for a, b in zip(sent_spikes(direct, got, 20), run_reference(net, x, record=True).spikes, strict=True):
+    encoded = encode(net, x)
+    got = run_network(direct, encoded.values)
+    for a, b in zip(sent_spikes(direct, got, encoded), run_reference(net, x, record=True).spikes, strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(StockError, match="before its sample begins"):
         to_direct(network(replace(loud, synapses=net.layers[1].synapses)))

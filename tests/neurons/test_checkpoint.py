@@ -93,6 +93,14 @@ def test_checkpoints_change_neither_spikes_nor_gradients(every, recurrent):
     logits, same = model(x), tn.checkpointed(model, x, every=every)
     torch.testing.assert_close(logits, same)
     close(gradients(model, same), gradients(model, logits), 2e-5)
+    potential, same = tn.outputs(model, x), tn.checkpointed(model, x, every=every, every_step=True)
+    torch.testing.assert_close(potential, same)
+    close(gradients(model, same), gradients(model, potential), 2e-5)
+
+
+def test_a_potential_after_every_step_needs_a_readout():
+    with pytest.raises(TclifError, match="every_step is of a model that ends in a Readout"):
+        tn.checkpointed(nn.Sequential(nn.Linear(2, 3), tn.LIF(3)), torch.rand(4, 1, 2), every_step=True)
 
 
 @pytest.mark.parametrize("recurrent", [False, True])

@@ -207,3 +207,18 @@ def test_the_recipes_that_come_with_it(path):
         pytest.skip("set TCLIF_DATA to a folder with events/nmnist-small.zip")
     if described.network.start is None:
         first_setup(described, make_stream(described))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "what", "instead"),
+    [
+        ({"y": np.arange(12) % 2, "lengths": np.full(12, 3)}, "has lengths", "cut all to the shortest"),
+        ({"y": np.arange(48).reshape(12, 4) % 2}, "has a class per step", "windows of one length"),
+        ({"y": np.random.default_rng(0).random((12, 2))}, "has real targets", "make classes of them"),
+    ],
+)
+def test_what_the_rule_has_no_place_for_is_refused_with_what_to_do(tmp_path, arrays, what, instead):
+    np.savez(tmp_path / "own.npz", x=np.random.default_rng(1).random((12, 4, 3)), **arrays)
+    with pytest.raises(DataError, match=what) as refusal:
+        make_stream(recipe({"name": "all", "data": str(tmp_path / "own.npz")}))
+    assert instead in str(refusal.value) and 'rule = "eprop"' in str(refusal.value)

@@ -14,7 +14,8 @@ import numpy as np
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.loihi import choose_path
 from tclif_neuro.cli.commands.outputs import save_arrays
-from tclif_neuro.cli.commands.samples import Batch, Choice, load_whole
+from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
+from tclif_neuro.compare.runs import score_of
 from tclif_neuro.errors import TclifError
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.reference import run_reference
@@ -40,6 +41,7 @@ from tclif_neuro.loihi.mapper import place
 from tclif_neuro.loihi.stock import ChipNetwork, to_stock
 from tclif_neuro.loihi.stock_run import as_run, run_network, same_run, sent_spikes
 from tclif_neuro.netx import load
+from tclif_neuro.score import Score
 from tclif_neuro.show.tables import as_json
 
 PACKAGES = ("tclif-neuro", "lava-nc", "lava-dl", "lava-loihi", "numpy")
@@ -74,9 +76,11 @@ class DeployResult:
 
     identical: whether Lava gave the bits of the path's reference; None if nothing was run.
 
-    coincidence: of all spikes in either, the share in both, of the path and the network of integers, layer by layer.
-    environment: what the driver would get, on a board. adapter_steps: how late an adapter makes a message, either way.
-    placement: what Lava chose for every process. seconds, profile: of the run, see `HardwareRun`.
+    accuracy, error: of classes, of real targets, at the end of each sample. Of targets per step (per_step) there are
+    those of the network of integers alone: a run's potentials are read at its end. coincidence: of all spikes in
+    either, the share in both, of the path and the network of integers, layer by layer. environment: of the driver,
+    on a board. adapter_steps: how late an adapter makes a message, either way. placement: what Lava chose for every
+    process. seconds, profile: of the run, see `HardwareRun`.
     """
 
     file: Path
@@ -87,7 +91,10 @@ class DeployResult:
     findings: tuple[Finding, ...]
     identical: bool | None
     accuracy: float | None
+    error: float | None
     reference_accuracy: float | None
+    reference_error: float | None
+    per_step: bool
     coincidence: tuple[float, ...]
     environment: dict[str, str]
     adapter_steps: int
@@ -110,7 +117,7 @@ def deploy_file(
     path = choose_path(net, options.path)
     if options.target == "loihi2" and not options.dry_run:
         _require_board(options, path)
-    batch, board = load_whole(net, choice), find_board(options.board)
+    batch, board = load_batch(net, choice), find_board(options.board)
     ours = options.target == "cpu" or bool(options.ncmodel)  # a model of the neuron is at hand
     findings = check(net, Question(board=board, path=path, ncmodel=ours))
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -118,7 +125,8 @@ def deploy_file(
         raise TclifError(f"{file}: {errors[0].code}: {errors[0].text}; see `tclif check`")
     network = (to_stock if path == "stock" else to_direct)(net, adapter_steps=ADAPTER_STEPS)
     cores = place(net, board, path, network if path == "stock" else None).cores
-    reference = run_reference(net, batch.x, record=True)
+    reference = run_reference(net, batch.x, lengths=batch.lengths, record=True)
+    scored = score_of(reference, batch.y)
     done = None if options.dry_run else _execute(network, batch, options, tell)
     result = DeployResult(
         file=file,
@@ -127,7 +135,9 @@ def deploy_file(
         samples=len(batch),
         cores=cores,
         findings=findings,
-        reference_accuracy=_accuracy(reference, batch),
+        reference_accuracy=scored.accuracy,
+        reference_error=scored.error,
+        per_step=batch.per_step,
         environment=environment(options.where) if options.target == "loihi2" else {},
         adapter_steps=network.adapter_steps,
         placement=() if done is None else done.placement,
@@ -163,18 +173,19 @@ def _execute(network: ChipNetwork, batch: Batch, options: DeployOptions, tell: T
     """The last step: on Lava's CPU models, with stand-ins for the adapters, or on a board."""
     board = environment(options.where) if options.target == "loihi2" else None
     machine = Machine(environment=board, ncmodel=options.ncmodel, profile=options.profile)
-    values = encode(network.net, batch.x).values
-    return run_network_in_lava(network, values, machine, timeout=options.timeout, progress=tell)
+    encoded = encode(network.net, batch.x, batch.lengths)
+    limits: dict[str, Any] = {"lengths": encoded.lengths, "timeout": options.timeout, "progress": tell}
+    return run_network_in_lava(network, encoded.values, machine, **limits)
 
 
 def _compared(network: ChipNetwork, batch: Batch, done: HardwareRun | None, reference: Run) -> dict[str, Any]:
     """Return whether the bits are the path's, on its own neurons also the network's; accuracy, coinciding spikes."""
     if done is None:
-        return {"identical": None, "accuracy": None, "coincidence": ()}
-    encoded = encode(network.net, batch.x)
+        return {"identical": None, "accuracy": None, "error": None, "coincidence": ()}
+    encoded = encode(network.net, batch.x, batch.lengths)
     run = as_run(network, encoded, done.got, record=False)
-    identical = same_run(network, done.got, run_network(network, encoded.values))
-    pairs = list(zip(sent_spikes(network, done.got, len(encoded.values)), reference.spikes, strict=True))
+    identical = same_run(network, done.got, run_network(network, encoded.values, encoded.lengths))
+    pairs = list(zip(sent_spikes(network, done.got, encoded), reference.spikes, strict=True))
     if not network.loss:
         identical &= all(np.array_equal(*pair) for pair in pairs) and np.array_equal(run.logits, reference.logits)
     coincidence = []
@@ -182,11 +193,14 @@ def _compared(network: ChipNetwork, batch: Batch, done: HardwareRun | None, refe
         either = int((spikes | right).sum())
         if not layer.readout:
             coincidence.append(float((spikes & right).sum() / either) if either else 1.0)
-    return {"identical": identical, "accuracy": _accuracy(run, batch), "coincidence": tuple(coincidence)}
-
-
-def _accuracy(run: Run, batch: Batch) -> float | None:
-    return None if batch.y is None else float((run.predictions == batch.y).mean())
+    # A run's potentials are read when it is over, so there are none to judge its steps by.
+    found = Score() if batch.per_step else score_of(run, batch.y)
+    return {
+        "identical": identical,
+        "accuracy": found.accuracy,
+        "error": found.error,
+        "coincidence": tuple(coincidence),
+    }
 
 
 def _version(package: str) -> str:
@@ -199,10 +213,10 @@ def _version(package: str) -> str:
 def _write(result: DeployResult, network: ChipNetwork, batch: Batch, done: HardwareRun | None) -> None:
     result.folder.mkdir(parents=True, exist_ok=True)
     if done is not None:
-        encoded = encode(network.net, batch.x)
+        encoded = encode(network.net, batch.x, batch.lengths)
         run = as_run(network, encoded, done.got, record=False)
         arrays: dict[str, Any] = {f"counts_{i}": layer.counts for i, layer in enumerate(run.layers)}
-        sent = sent_spikes(network, done.got, len(encoded.values))
+        sent = sent_spikes(network, done.got, encoded)
         arrays |= {f"spikes_{i}": spikes for i, spikes in enumerate(sent)}
         save_arrays(result.folder / "spikes.npz", {"logits": run.logits, **arrays})
     text = as_json(result)

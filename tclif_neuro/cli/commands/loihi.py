@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tclif_neuro.cli.commands.outputs import check_output, save_figure
-from tclif_neuro.cli.commands.samples import Choice, load_whole
+from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.energy import energy
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.run import encode
@@ -74,7 +74,7 @@ def vectors_with(files: Sequence[Path], data_dir: Path | None) -> tuple[Vector, 
     vectors = list(all_vectors())
     for file in files:
         net = load(file)
-        x = load_whole(net, Choice(limit=1, data_dir=data_dir)).x
+        x = load_batch(net, Choice(limit=1, data_dir=data_dir)).cut().x
         vectors.append(network_vector(file.stem, net, encode(net, x).values[:, 0]))
     return tuple(vectors)
 
@@ -90,8 +90,10 @@ def check_file(
         check_ncmodel(ncmodel)
     net = load(file)
     way = choose_path(net, path)
-    x = None if samples is None else load_whole(net, choice).x
-    asked = Question(board=find_board(board), path=way, samples=x, one_run=one_run, ncmodel=bool(ncmodel))
+    asked = Question(board=find_board(board), path=way, one_run=one_run, ncmodel=bool(ncmodel))
+    if samples is not None:
+        batch = load_batch(net, choice)
+        asked = replace(asked, samples=batch.x, lengths=batch.lengths)
     findings = check(net, asked)
     errors = sum(finding.severity == "error" for finding in findings)
     return CheckResult(file=file, board=board, path=way, samples=samples or 0, errors=errors, findings=findings)
@@ -111,7 +113,8 @@ def map_file(
     made: tuple[Estimate, ...] = ()
     arithmetic: float | None = None
     if samples is not None:
-        run = simulate(net, load_whole(net, choice).x, record=True)
+        batch = load_batch(net, choice)
+        run = simulate(net, batch.x, lengths=batch.lengths, record=True)
         operations = count_operations(net, run)
         made = estimates(operations, placement.cores)
         arithmetic = energy(net, run).uj_per_sample

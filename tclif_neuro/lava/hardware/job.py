@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tclif_neuro.lava.hardware.machine import ADAPTER_STEPS, CPU, Choice, Hardwa
 from tclif_neuro.loihi.graph import Graph, GraphRun, neurons_of
 from tclif_neuro.loihi.graph_arrays import from_arrays, to_arrays
 from tclif_neuro.loihi.stock import ChipNetwork
-from tclif_neuro.loihi.stock_run import as_run, observed, total_steps
+from tclif_neuro.loihi.stock_run import as_run, lengthened, observed, total_steps
 
 TASK = f"{__name__}:run_job"
 _JOB, _DONE, _PLACED = "job.npz", "done.npz", "placed.json"
@@ -33,19 +33,20 @@ def run_stock(
     stock: ChipNetwork,
     x: npt.ArrayLike,
     *,
+    lengths: npt.ArrayLike | None = None,
     record: bool = False,
     timeout: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Run `stock` on the float input `x` [T, B, M] with Lava's own processes; the result is `loihi.run_stock`'s.
 
-    A sigma has no reset, so every sample is a run of its own. record, timeout, progress: as of `lava.run`. Saturations
-    are not counted, and 0.
+    A sigma has no reset, so every sample is a run of its own. lengths, record, timeout, progress: as of `lava.run`.
+    Saturations are not counted, and 0.
 
     Raises `LavaMissing`, `InputError` and `LavaError`.
     """
-    encoded = encode(stock.net, x)
-    done = run_network_in_lava(stock, encoded.values, timeout=timeout, progress=progress)
+    encoded = encode(stock.net, x, lengths)
+    done = run_network_in_lava(stock, encoded.values, lengths=encoded.lengths, timeout=timeout, progress=progress)
     return as_run(stock, encoded, done.got, record)
 
 
@@ -54,22 +55,26 @@ def run_network_in_lava(
     values: npt.NDArray[Any],
     machine: Machine = CPU,
     *,
+    lengths: npt.NDArray[np.int64] | None = None,
     timeout: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> HardwareRun:
-    """`loihi.run_network` by Lava's processes on `machine`; values: the encoded input [T, B, M].
+    """`loihi.run_network` by Lava's processes on `machine`; values, lengths: the encoded input [T, B, M].
 
     With adapters if the network was made for them: on a CPU, stand-ins that cost as many steps.
     """
-    steps, names = total_steps(network, len(values)), observed(network)
+    own = [len(values)] * values.shape[1] if lengths is None else lengths.tolist()
+    steps, names = [total_steps(network, n) for n in own], observed(network)
     wait: dict[str, Any] = {"adapter_steps": network.adapter_steps, "machine": machine}
-    return run_graph_in_lava(network.graph, values, steps, names, timeout=timeout, progress=progress, **wait)
+    done = run_graph_in_lava(network.graph, values, steps, names, timeout=timeout, progress=progress, **wait)
+    whole = total_steps(network, len(values))
+    return replace(done, got=replace(done.got, sent={n: lengthened(sent, whole) for n, sent in done.got.sent.items()}))
 
 
 def run_graph_in_lava(
     graph: Graph,
     x: npt.NDArray[Any],
-    steps: int,
+    steps: int | Sequence[int],
     observe: Sequence[str],
     *,
     adapter_steps: int = 0,
@@ -79,12 +84,14 @@ def run_graph_in_lava(
 ) -> HardwareRun:
     """`loihi.run_graph` by Lava's processes, sample by sample.
 
-    adapter_steps: 0 without adapters, `ADAPTER_STEPS` with them.
+    steps: of each run, or of each sample's; what a shorter one would have sent after its end is 0. adapter_steps: 0
+    without adapters, `ADAPTER_STEPS` with them.
     """
     require()
+    each = [steps] * x.shape[1] if isinstance(steps, int) else list(steps)
     assert adapter_steps in (0, ADAPTER_STEPS)
     processes, batch = len(graph.nodes) + len(graph.edges) + 2 * len(observe), x.shape[1]
-    limit = _START + batch * processes * (_SAMPLE + _STEP * steps) if timeout is None else timeout
+    limit = _START + processes * (_SAMPLE * batch + _STEP * sum(each)) if timeout is None else timeout
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tclif-chip-") as name:
         folder = Path(name)
@@ -92,7 +99,7 @@ def run_graph_in_lava(
         settings: dict[str, Any] = {
             "graph": np.array(text),
             "x": x,
-            "steps": np.int64(steps),
+            "steps": np.array(each, np.int64),
             "observe": np.array(list(observe)),
             "adapter_steps": np.int64(adapter_steps),
             "on_chip": np.array(machine.on_chip),
@@ -100,7 +107,7 @@ def run_graph_in_lava(
             "profile": np.array(machine.profile),
         }
         np.savez(folder / _JOB, **settings, **arrays)
-        guarded(TASK, folder, timeout=limit, steps=steps, progress=progress, environment=machine.environment)
+        guarded(TASK, folder, timeout=limit, steps=max(each), progress=progress, environment=machine.environment)
         with np.load(folder / _DONE, allow_pickle=False) as done:
             found = dict(done)
         placed = json.loads((folder / _PLACED).read_text())
@@ -118,7 +125,8 @@ def run_job(folder: Path) -> None:
     with np.load(folder / _JOB, allow_pickle=False) as job:
         found = dict(job)
     graph = from_arrays(str(found["graph"]), found)
-    samples = [_sample(graph, row, found, folder) for row in found["x"].swapaxes(0, 1)]
+    runs = zip(found["x"].swapaxes(0, 1), found["steps"].tolist(), strict=True)
+    samples = [_sample(graph, row, steps, found, folder) for row, steps in runs]
     np.savez(folder / _DONE, **{key: np.stack([s[key] for s in samples], axis=axis(key)) for key in samples[0]})
 
 
@@ -127,15 +135,15 @@ def axis(key: str) -> int:
     return 1 if key.startswith("sent.") else 0
 
 
-def _sample(graph: Graph, signal: npt.NDArray[Any], job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the output of the observed nodes in one run on `signal` [T, M], and the last states.
+def _sample(graph: Graph, signal: npt.NDArray[Any], steps: int, job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the output of the observed nodes in a run of `steps` steps on `signal` [T, M], and the last states.
 
-    The choices go to a file.
+    The output is followed by zeros up to the longest run's. The choices go to a file.
     """
     from tclif_neuro.lava.guarding.runtime import run_lava
     from tclif_neuro.lava.hardware import build, profile
 
-    steps, late = int(job["steps"]), int(job["adapter_steps"])
+    late = int(job["adapter_steps"])
     adapters: build.Adapters = build.StandIns() if late else build.Adapters()
     if job["on_chip"]:
         adapters = build.ChipAdapters()
@@ -156,7 +164,8 @@ def _sample(graph: Graph, signal: npt.NDArray[Any], job: dict[str, Any], folder:
     (folder / _PLACED).write_text(json.dumps([asdict(choice) for choice in config.record]))
     for name in observe:
         rows = np.fromfile(build.observation_path(folder, name), np.int32)
-        found[f"sent.{name}"] = rows.reshape(steps + late, -1)[late:]
+        rows = rows.reshape(steps + late, -1)[late:]
+        found[f"sent.{name}"] = np.pad(rows, ((0, int(job["steps"].max()) - steps), (0, 0)))
     return found | {f"profile.{key}": np.float64(value) for key, value in profile.read_profilers(profilers).items()}
 
 

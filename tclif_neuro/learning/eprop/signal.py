@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -24,8 +25,9 @@ class EPropOptions:
     feedback: of the error, by the weights of the layers above ("symmetric") or to each hidden layer by a fixed random
     matrix ("random"). potential: what the loss of a step sees, the readout's potential V[t] so far ("running") or the
     step's own input to it, W x[t] + b ("step"). loss: of a step; "mean_square" is half the sum over outputs. mean:
-    the loss sees V[t] over the weights of the steps so far, which does not grow with time. update_every: steps between
-    updates; 0: at the end of the sample. seed: of the random feedback. Raises `TclifError` on another value.
+    the loss sees V[t] over the weights of the steps so far, which does not grow with time. class_weights: the weight of
+    each class in the cross-entropy; empty: all weigh 1. update_every: steps between updates; 0: at the end of the
+    sample. seed: of the random feedback. Raises `TclifError` on another value.
     """
 
     feedback: Feedback = "symmetric"
@@ -33,6 +35,7 @@ class EPropOptions:
     loss: Loss = "cross_entropy"
     mean: bool = False
     label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] = ()
     update_every: int = 0
     seed: int = 0
 
@@ -47,6 +50,10 @@ class EPropOptions:
                 raise TclifError(f"e-prop: {name} {getattr(self, name)!r} is none of {', '.join(values)}")
         if not 0 <= self.label_smoothing < 1:
             raise TclifError(f"e-prop: label_smoothing {self.label_smoothing} is outside [0, 1)")
+        if self.class_weights and self.loss != "cross_entropy":
+            raise TclifError(f"e-prop: class_weights weigh classes; loss {self.loss!r} has none")
+        if not all(0 <= weight < math.inf for weight in self.class_weights):
+            raise TclifError(f"e-prop: class_weights {list(self.class_weights)}: finite numbers from 0 on expected")
         if self.update_every < 0:
             raise TclifError(
                 f"e-prop: update_every {self.update_every} is negative; 0 updates at the end of the sample"
@@ -56,7 +63,7 @@ class EPropOptions:
 class Errors(NamedTuple):
     """Of K steps: dE_t/dV[t] [K, B, C], and the sum over steps of the loss E_t, a mean over samples.
 
-    steps: how many of them had a target, on the mean over samples.
+    steps: how many of them had a target, on the mean over samples; with class weights each counts as its class weighs.
     """
 
     error: Tensor
@@ -70,18 +77,37 @@ def step_errors(potential: Tensor, target: Tensor, options: EPropOptions) -> Err
         cross_entropy:  E_t = -mean_b sum_k y_k log softmax(V[t])_k          dE_t/dV = (softmax(V[t]) - y) / B
         mean_square:    E_t =  mean_b sum_k (V_k[t] - y_k)^2 / 2             dE_t/dV = (V[t] - y) / B
 
+    With class weights w, w_k y_k is in the place of y_k, and -w_k y_k plus softmax(V[t])_k sum_j w_j y_j the error.
+
     potential: [K, B, C]. target: classes [B] or [K, B], or y itself as floats [B, C] or [K, B, C]. A step with a
     negative class, and an output whose y is NaN, have no target, and no error.
     """
     y = _distribution(target, potential, options.label_smoothing).expand_as(potential)
     known = ~y.isnan()
-    batch, steps = potential.shape[1], float(known.any(-1).sum()) / potential.shape[1]
+    batch = potential.shape[1]
+    steps = _counted(known, target, options) / batch
     y = torch.where(known, y, potential if options.loss == "mean_square" else 0.0)
+    if options.class_weights:
+        y = y * y.new_tensor(options.class_weights)
     if options.loss == "mean_square":
         difference = potential - y
         return Errors(difference / batch, 0.5 * (difference**2).sum().item() / batch, steps)
     log = torch.log_softmax(potential, -1)
     return Errors((log.exp() * y.sum(-1, keepdim=True) - y) / batch, -(y * log).sum().item() / batch, steps)
+
+
+def _counted(known: Tensor, target: Tensor, options: EPropOptions) -> float:
+    """The number of steps that have a target, over all samples; each counts as its class weighs."""
+    if not options.class_weights:
+        return float(known.any(-1).sum())
+    if target.is_floating_point() or len(options.class_weights) != known.shape[-1]:
+        raise TclifError(
+            f"e-prop: {len(options.class_weights)} class_weights are of as many classes, not of "
+            + ("real targets" if target.is_floating_point() else f"{known.shape[-1]} outputs")
+        )
+    weights = torch.tensor(options.class_weights, dtype=torch.float64)
+    each = torch.where(target >= 0, weights[target.long().clamp(min=0)], 0.0)
+    return float(each.expand(known.shape[:-1]).sum())
 
 
 def _distribution(target: Tensor, like: Tensor, smoothing: float) -> Tensor:

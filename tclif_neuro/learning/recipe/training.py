@@ -116,9 +116,9 @@ class TrainingSection(Section):
     label_smoothing: Share = 0.0
     """Share of each target that is spread over all classes."""
     balanced: bool = False
-    """Weigh each class in the loss by the inverse of how often it occurs. For "bptt" and "fptt"."""
+    """Weigh each class in the loss by the inverse of how often it occurs."""
     class_weights: Annotated[tuple[Positive, ...], Field(strict=False)] = ()
-    """The weight of each class in the loss, in the order of the classes. For "bptt" and "fptt"."""
+    """The weight of each class in the loss, in the order of the classes."""
     logits: Literal["sum", "mean"] = "sum"
     """The loss sees the readout's potential, or that potential averaged over the steps."""
     loss: Literal["cross_entropy", "mse", "ce_rate", "ce_membrane", "mse_membrane"] = "cross_entropy"
@@ -183,6 +183,8 @@ class TrainingSection(Section):
         what = "balanced" if self.balanced else "class_weights"
         if self.balanced and self.class_weights:
             raise ValueError("balanced and class_weights both say how classes weigh; give one")
-        if self.rule == "eprop" or self.loss != "cross_entropy":
-            raise ValueError(f'{what}: is for rule = "bptt" or "fptt" with loss = "cross_entropy"')
+        if self.loss != "cross_entropy":
+            raise ValueError(f'{what}: is for loss = "cross_entropy"')
+        if self.rule == "eprop" and self.eprop.loss != "cross_entropy":
+            raise ValueError(f'{what}: is for eprop.loss = "cross_entropy"')
         return self

@@ -19,6 +19,7 @@ from tclif_neuro.neurons.checkpointed import checkpointed
 from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.neurons.outputs import outputs
+from tclif_neuro.neurons.within import within
 
 
 class TrainingError(TclifError):
@@ -86,7 +87,10 @@ def _loss_per_step(model: nn.Sequential, x: Tensor, y: Tensor, training: Trainin
     A loss over time is of samples with one target each, at their end.
     """
     lengths = lengths_of(y)
-    potential = outputs(model, x, lengths)
+    if training.checkpoint:
+        potential = checkpointed(model, within(x, lengths), every=training.checkpoint, every_step=True)
+    else:
+        potential = outputs(model, x, lengths)
     if training.loss == "mse":
         return _mean_square(potential, y), potential
     if training.loss in OVER_TIME:

@@ -60,6 +60,7 @@ def options(training: TrainingSection) -> EPropOptions:
         loss="mean_square" if training.loss == "mse" else section.loss,
         mean=training.logits == "mean",
         label_smoothing=training.label_smoothing,
+        class_weights=training.class_weights,
         update_every=section.update_every,
         seed=training.seed,
     )

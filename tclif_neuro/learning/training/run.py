@@ -238,9 +238,6 @@ def _check_trainable(task: Task, training: TrainingSection) -> None:
         raise TrainingError(f'{task.name}: has a class per step; loss = "{training.loss}" takes one per sample')
     if (every_step or ragged) and training.augment.shift:
         raise TrainingError(f"{task.name}: training.augment.shift would move samples away from their labels; use 0")
-    if (every_step or ragged) and training.checkpoint:
-        what = "targets per step" if every_step else "lengths"
-        raise TrainingError(f"{task.name}: has {what}, which are looked at step by step; checkpoint = 0")
 
 
 def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batches | None]:

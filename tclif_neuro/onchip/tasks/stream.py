@@ -85,10 +85,28 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
     if isinstance(task, CueSection):
         return _cue(task, passes, rng)
     data = load_task(task.data, data_dir=data_dir)
-    if data.kind != "class" or any(part.lengths is not None for _, part in data.parts()):
-        raise DataError(f"{task.data.name}: tclif learn takes samples of one length, each with one class")
+    _check_learnable(task.data.name, data)
     described = {"task": task.data.model_dump(mode="json", exclude_none=True)}
     return replace(_of_data(data, recipe, rng), recipe=toml_text(described))
+
+
+def _check_learnable(name: str, data: Task) -> None:
+    """Raise `DataError` for what the chip's rule has no place for: its target is one class, at all steps of a run."""
+    instead = 'or train with rule = "eprop" in a recipe of tclif train, which takes them'
+    if data.kind == "values":
+        raise DataError(
+            f"{name}: has real targets; tclif learn takes a class per sample: make classes of them, {instead}"
+        )
+    if data.kind == "class per step":
+        raise DataError(
+            f"{name}: has a class per step; tclif learn takes one per sample: cut x into windows of one length, each "
+            f"with the class of its last step, {instead}"
+        )
+    if any(part.lengths is not None for _, part in data.parts()):
+        raise DataError(
+            f"{name}: has lengths; tclif learn takes samples of one length: cut all to the shortest or resample them "
+            f"to one number of steps, and leave lengths out, {instead}"
+        )
 
 
 def _of_data(data: Task, recipe: LearnRecipe, rng: np.random.Generator) -> Stream:
