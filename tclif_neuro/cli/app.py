@@ -29,6 +29,7 @@ from tclif_neuro.cli.options import (
     Json,
     LearnBackend,
     NetFile,
+    RecipeFile,
     Resume,
     RunFolder,
     RunOut,
@@ -166,6 +167,7 @@ def export(
         Path | None,
         typer.Option(metavar="FILE.nir", help="Write the float model for other frameworks, too.", show_default=False),
     ] = None,
+    recipe: RecipeFile = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -174,7 +176,9 @@ def export(
     from tclif_neuro.show import terminal
     from tclif_neuro.show.sheets import export_parts
 
-    options = ExportOptions(weight_bits=bits, stock=stock, qat_epochs=qat, samples=samples, data_dir=data_dir, nir=nir)
+    options = ExportOptions(
+        weight_bits=bits, stock=stock, qat_epochs=qat, samples=samples, data_dir=data_dir, nir=nir, recipe=recipe
+    )
     with terminal.progress() as bars:
         result = export_run(trained, out, options, tell=bars.executor("training on the grid"))
     terminal.deliver(result, export_parts(result), json)
@@ -227,6 +231,7 @@ def run(
 def compare(
     file: NetFile,
     trained: RunFolder = None,
+    recipe: RecipeFile = None,
     task: TaskName = None,
     data: DataFile = None,
     samples: FirstSamples = 16,
@@ -245,7 +250,14 @@ def compare(
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
     with terminal.progress() as bars:
         result = compare_file(
-            file, choice, trained=trained, lava=lava, estimate=energy, timeout=timeout, tell=bars.executor
+            file,
+            choice,
+            trained=trained,
+            recipe=recipe,
+            lava=lava,
+            estimate=energy,
+            timeout=timeout,
+            tell=bars.executor,
         )
     terminal.deliver(result, compare_parts(result), json)
     if not result.identical:

@@ -31,6 +31,15 @@ RunFolder = Annotated[
         "--run", metavar="RUN", help="The folder of the training run, for its float model.", show_default=False
     ),
 ]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE.toml",
+        help="The run's recipe file; needed where it names a neuron of a package of yours.",
+        show_default=False,
+    ),
+]
 RunOut = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
 ]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, RunFolder, TaskName, indices
+from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, RecipeFile, RunFolder, TaskName, indices
 
 
 class View(str, Enum):
@@ -40,6 +40,7 @@ def plot(
         int | None, typer.Option(min=0, metavar="L", help="Of phase and traces.", show_default="0")
     ] = None,
     trained: RunFolder = None,
+    recipe: RecipeFile = None,
     task: TaskName = None,
     data: DataFile = None,
     sample: Annotated[
@@ -67,7 +68,8 @@ def plot(
     from tclif_neuro.show.tables import share
 
     inside = view is not View.sample
-    of_a_sample = {"--sample": sample, "--neurons": neurons, "--run": trained, "--view": inside or None}
+    of_floats = {"--run": trained, "--recipe": recipe}
+    of_a_sample = {"--sample": sample, "--neurons": neurons, **of_floats, "--view": inside or None}
     if file.is_dir():
         others = {"--task": task, "--data": data, "--confusion": confusion or None, "--layer": layer}
         _without({**of_a_sample, **others}, "a run's curves")
@@ -84,7 +86,7 @@ def plot(
     if inside:
         from tclif_neuro.cli.commands.inside import plot_inside
 
-        _without({"--run": trained}, f"--view {view.value}, which is of integers")
+        _without(of_floats, f"--view {view.value}, which is of integers")
         seen = plot_inside(
             file, out, choice, view=view.value, layer=layer or 0, index=sample or 0, neurons=indices(neurons)
         )
@@ -93,7 +95,7 @@ def plot(
         terminal.deliver(seen, [said], json)
         return
     _without({"--layer": layer}, "--view sample, which shows every layer")
-    result = plot_file(file, out, choice, trained=trained, index=sample or 0, neurons=indices(neurons))
+    result = plot_file(file, out, choice, trained=trained, recipe=recipe, index=sample or 0, neurons=indices(neurons))
     terminal.deliver(result, plot_parts(result), json)
 
 

@@ -45,7 +45,7 @@ def trained(study: Study, settings: Settings, place: Path) -> Result:
         "epoch": result.epoch,
         "epochs": result.epochs,
         "parameters": result.parameters,
-        "rates": firing_rates(load_trained(place)[0], recipe, study.data_dir),
+        "rates": firing_rates(load_trained(place, recipe)[0], recipe, study.data_dir),
         "seconds": result.seconds,
     }
 

@@ -53,6 +53,7 @@ def compare_file(
     choice: Choice,
     *,
     trained: Path | None = None,
+    recipe: Path | None = None,
     lava: bool = True,
     estimate: bool = False,
     timeout: float | None = None,
@@ -60,6 +61,7 @@ def compare_file(
 ) -> CompareResult:
     """Run the network in `file` with every executor and compare; `trained` is the run that has its float model.
 
+    recipe: the run's recipe file, needed where it names a neuron of another package.
     estimate: the energy, too, see `compare.energy`.
     tell: given an executor's name, the function that is told of its progress.
     """
@@ -82,7 +84,7 @@ def compare_file(
     if trained is not None:
         from tclif_neuro.cli.commands.floats import trace_floats
 
-        traces = trace_floats(net, trained, batch)
+        traces = trace_floats(net, trained, batch, recipe)
         names_ = ("float", "reference")
         floats = compare_float(net, traces, runs["reference"].run, names=names_, labels=batch.y)
         comparisons.insert(0, floats)

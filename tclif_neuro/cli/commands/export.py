@@ -19,6 +19,7 @@ from tclif_neuro.cli.commands.recipe_text import recipe_text
 from tclif_neuro.data import Batches, Part, Task, load_task
 from tclif_neuro.data.sequences import time_first
 from tclif_neuro.errors import TclifWarning
+from tclif_neuro.learning.recipe.file import load_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import load_trained
@@ -58,7 +59,8 @@ class ExportOptions:
 
     weight_bits: of a weight's mantissa. stock: for Lava's own LIF. qat_epochs: of training on the integers' grid first.
     samples: how many of the test set the loss is measured on. data_dir: see `load_task`. nir: where the float model
-    goes as a NIR file, too.
+    goes as a NIR file, too. recipe: the run's recipe file; None: the recipe in its checkpoint, which may name no
+    neurons of other packages.
     """
 
     weight_bits: int = 8
@@ -67,6 +69,7 @@ class ExportOptions:
     samples: int = SAMPLES
     data_dir: Path | None = None
     nir: Path | None = None
+    recipe: Path | None = None
 
 
 def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell | None = None) -> ExportResult:
@@ -90,7 +93,7 @@ def convert_run(
     trained: Path, options: ExportOptions, *, tell: Tell | None = None
 ) -> tuple[QuantizedNetwork, LossReport]:
     """Convert the model in the run folder `trained`, and measure that on the task's test set."""
-    model, recipe = load_trained(trained)
+    model, recipe = load_trained(trained, None if options.recipe is None else load_recipe(options.recipe))
     task = load_task(recipe.task, data_dir=options.data_dir)
     calibration, _, lengths = _first(task.train, CALIBRATION)
     if options.qat_epochs:

@@ -10,7 +10,7 @@ import torch
 from tclif_neuro.cli.commands.samples import Batch
 from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.errors import TclifError
-from tclif_neuro.learning.recipe.file import RecipeError, differences, parse_recipe
+from tclif_neuro.learning.recipe.file import RecipeError, differences, load_recipe, parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.network import QuantizedNetwork
@@ -18,23 +18,28 @@ from tclif_neuro.neurons.trace import LayerTrace, trace
 from tclif_neuro.text import quoted
 
 
-def load_floats(net: QuantizedNetwork, trained: Path) -> torch.nn.Sequential:
-    """The model in the run folder `trained`. Raises `TclifError` if it cannot be the one that `net` was made from."""
-    model, recipe = load_trained(trained)
-    _check_recipe(net, recipe, trained)
+def load_floats(net: QuantizedNetwork, trained: Path, recipe: Path | None = None) -> torch.nn.Sequential:
+    """The model in the run folder `trained`, by `recipe`, its recipe file; None: by the recipe in its checkpoint.
+
+    Raises `TclifError` if it cannot be the model that `net` was made from.
+    """
+    model, used = load_trained(trained, None if recipe is None else load_recipe(recipe))
+    _check_recipe(net, used, trained)
     first = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
     if first.in_features != net.inputs:
         raise TclifError(f"{trained}: its model has {first.in_features} inputs, the network {net.inputs}")
     return model
 
 
-def trace_floats(net: QuantizedNetwork, trained: Path, batch: Batch) -> Sequence[LayerTrace]:
-    """The activity of the model in the run folder `trained` on `batch`.
+def trace_floats(
+    net: QuantizedNetwork, trained: Path, batch: Batch, recipe: Path | None = None
+) -> Sequence[LayerTrace]:
+    """The activity of the model in the run folder `trained` on `batch`; see `load_floats`.
 
     Raises `TclifError` if it cannot be the model that `net` was made from.
     """
     lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
-    return trace(load_floats(net, trained), torch.from_numpy(batch.x), lengths)
+    return trace(load_floats(net, trained, recipe), torch.from_numpy(batch.x), lengths)
 
 
 def _check_recipe(net: QuantizedNetwork, recipe: Recipe, trained: Path) -> None:
@@ -42,7 +47,7 @@ def _check_recipe(net: QuantizedNetwork, recipe: Recipe, trained: Path) -> None:
     if not net.recipe:
         return
     source = "the recipe in the network"
-    ours = parse_recipe(parse_toml(net.recipe, source, RecipeError), source)
+    ours = parse_recipe(parse_toml(net.recipe, source, RecipeError), source, custom=True)  # compared, and never made
     elsewhere = {"task": {"folder"}}  # a recipe may move
     theirs, mine = (each.model_dump(mode="json", exclude=elsewhere) for each in (recipe, ours))
     for key, there, here in differences(theirs, mine):

@@ -45,12 +45,14 @@ def plot_file(
     choice: Choice,
     *,
     trained: Path | None = None,
+    recipe: Path | None = None,
     index: int = 0,
     neurons: Sequence[int] | None = None,
 ) -> PlotResult:
     """Draw sample `index`: every layer's spikes, and both compartments of `neurons` (None: the busiest two of a layer).
 
-    trained: the run that has the float model, drawn under the integers.
+    trained: the run that has the float model, drawn under the integers; recipe: its recipe file, needed where that
+    names a neuron of another package.
     """
     check_output(figure, SUFFIXES, [file])
     net = load(file)
@@ -62,7 +64,7 @@ def plot_file(
     sample = Sample(
         input=run.input[:, 0],
         integers=of_run(net, run),
-        floats=None if trained is None else of_trace(net, trace_floats(net, trained, batch)),
+        floats=None if trained is None else of_trace(net, trace_floats(net, trained, batch, recipe)),
         index=0,
         classes=net.classes,
         label=label,

@@ -259,7 +259,7 @@ class CustomSection(LayerSection):
         if not (info.context or {}).get("custom"):
             raise ValueError(
                 f"{self.neuron} is code of a package, which only a recipe file may name; what stands in a .net file or "
-                "a checkpoint is not imported"
+                "a checkpoint is not imported; where a command has --recipe, name the file there"
             )
         return self
 

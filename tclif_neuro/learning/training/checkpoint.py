@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tclif_neuro.arrays import ArraysError, read_arrays, write_arrays
 from tclif_neuro.data.toml import explain
 from tclif_neuro.errors import TclifError
-from tclif_neuro.learning.recipe.file import parse_recipe
+from tclif_neuro.learning.recipe.file import differences, parse_recipe
 from tclif_neuro.learning.recipe.model import build_model
 from tclif_neuro.learning.recipe.sections import Recipe
-from tclif_neuro.text import cut
+from tclif_neuro.text import cut, quoted
 
 NAME = "checkpoint.npz"
 OLD_NAME = "checkpoint.pt"  # of versions that pickled; reading one could execute what is in it
@@ -155,7 +155,13 @@ def load_trained(path: str | Path, recipe: Recipe | None = None) -> tuple[nn.Seq
     Raises `CheckpointError`, or `RecipeError` if the recipe in it is not one.
     """
     checkpoint = load_checkpoint(path)
-    recipe = parse_recipe(checkpoint.recipe, str(path)) if recipe is None else recipe
+    theirs = parse_recipe(checkpoint.recipe, str(path), custom=recipe is not None)
+    recipe = theirs if recipe is None else recipe
+    its, ours = (each.model.model_dump(mode="json") for each in (theirs, recipe))
+    for key, there, here in differences(its, ours, "model"):
+        raise CheckpointError(
+            f"{path}: is of another recipe: {key} is {quoted(there)} there and {quoted(here)} in the one given"
+        )
     _check_size(path, recipe, checkpoint)
     model = build_model(recipe, checkpoint.inputs, len(checkpoint.classes))
     load_state(path, model, checkpoint.weights)
