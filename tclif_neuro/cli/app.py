@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from tclif_neuro import __version__
-from tclif_neuro.cli import chip, exchange, many, pages, results
+from tclif_neuro.cli import chip, exchange, many, pages, results, training
 from tclif_neuro.cli.options import (
     Backend,
     DataDir,
@@ -27,15 +27,11 @@ from tclif_neuro.cli.options import (
     EstimateEnergy,
     FirstSamples,
     Json,
-    LearnBackend,
     NetFile,
     RecipeFile,
-    Resume,
     RunFolder,
-    RunOut,
     TaskName,
     Timeout,
-    indices,
 )
 from tclif_neuro.cli.status import BUG, Tclif, end, flushed
 
@@ -57,97 +53,6 @@ def _tclif(
         typer.echo(f"tclif {__version__}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-@app.command()
-def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The training recipe.", show_default=False)],
-    out: RunOut = None,
-    resume: Resume = True,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's.", show_default=False)
-    ] = None,
-    rule: Annotated[
-        str | None,
-        typer.Option(metavar="RULE", help="The learning rule, instead of the recipe's.", show_default=False),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="I,J,...", help="Train once for each, in DIR/seed-I.", show_default=False),
-    ] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files to DIR/tensorboard.")] = False,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """Train a recipe. DIR then holds checkpoint.npz and log.csv, written after every epoch."""
-    from tclif_neuro.cli.commands.train import train_recipe, train_seeds
-    from tclif_neuro.show import terminal
-    from tclif_neuro.show.sheets import seeds_sheet, train_sheet
-
-    if (several := indices(seeds, "--seeds")) is not None:
-        if tensorboard:
-            raise typer.BadParameter("goes without --seeds", param_hint="--tensorboard")
-        with terminal.progress() as bars:
-            trained = train_seeds(
-                recipe,
-                several,
-                out,
-                resume=resume,
-                epochs=epochs,
-                rule=rule,
-                data_dir=data_dir,
-                report=bars.training(),
-            )
-        terminal.deliver(trained, [seeds_sheet(trained)], json)
-        return
-    with terminal.progress() as bars:
-        result = train_recipe(
-            recipe,
-            out,
-            resume=resume,
-            epochs=epochs,
-            rule=rule,
-            tensorboard=tensorboard,
-            data_dir=data_dir,
-            report=bars.training(),
-        )
-    terminal.deliver(result, [train_sheet(result)], json)
-
-
-@app.command()
-def learn(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE.toml", help="The recipe of on-chip learning.", show_default=False)
-    ],
-    out: RunOut = None,
-    resume: Resume = True,
-    backend: Annotated[
-        LearnBackend, typer.Option(help="lava: learn only the first samples, in both, and compare; writes nothing.")
-    ] = LearnBackend.simulator,
-    samples: Annotated[int, typer.Option(min=1, metavar="N", help="With --backend lava: how many.")] = 10,
-    timeout: Timeout = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """Learn online under on-chip constraints: integers, one sample at a time.
-
-    DIR then holds checkpoint.npz and log.csv, and in the end learnt.net. Exit status 1 if Lava learns something else.
-    """
-    from tclif_neuro.cli.commands import learn as command
-    from tclif_neuro.show import terminal
-
-    if backend is LearnBackend.simulator:
-        with terminal.progress() as bars:
-            learned = command.learn_recipe(recipe, out, resume=resume, data_dir=data_dir, report=bars.learning())
-        terminal.deliver(learned, command.learned_parts(learned), json)
-        return
-    with terminal.progress() as bars:
-        confirmed = command.confirm_in_lava(
-            recipe, samples, timeout=timeout, data_dir=data_dir, tell=bars.executor("lava")
-        )
-    terminal.deliver(confirmed, command.confirmed_parts(confirmed), json)
-    if not confirmed.identical:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -325,6 +230,7 @@ def bench(
     terminal.deliver(result, bench_parts(result), json)
 
 
+training.register(app)
 chip.register(app)
 many.register(app)
 app.command(name="import")(exchange.import_)

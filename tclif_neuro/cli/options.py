@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 
 class Backend(str, Enum):
@@ -67,7 +68,38 @@ Timeout = Annotated[
 EstimateEnergy = Annotated[
     bool, typer.Option("--energy", help="Estimate the energy: operations counted, priced as in the paper's table 2.")
 ]
+Live = Annotated[
+    int | None,
+    typer.Option(
+        "--live",
+        min=0,
+        max=65535,
+        metavar="[PORT]",
+        help="Show the run in a browser, on a port of this machine.",
+        show_default="no page; without PORT, a free one",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")]
+
+
+class WithPort(TyperCommand):
+    """A command whose `--live` may stand without a port: typer knows no option with a value that can be left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, with port 0 put in where none is given."""
+        return super().parse_args(ctx, with_port(args))
+
+
+def with_port(args: list[str]) -> list[str]:
+    """`args` with a port after each `--live`.
+
+    >>> with_port(["a.toml", "--live", "--fresh"])
+    ['a.toml', '--live', '0', '--fresh']
+    """
+    given: list[str] = []
+    for word, following in zip(args, [*args[1:], ""], strict=True):
+        given += [word] if word != "--live" or following.lstrip("-").isdecimal() else [word, "0"]
+    return given
 
 
 def indices(text: str | None, option: str = "--neurons") -> list[int] | None:

@@ -10,7 +10,7 @@ from tclif_neuro.page.parts import Chart, Curve
 from tclif_neuro.show.tables import number, share
 
 WIDTH, HEIGHT = 460, 220
-LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 34
+LEFT, RIGHT, TOP, BOTTOM = 48, 22, 10, 34
 COLOURS = 6  # that the style sheet names
 MOST_POINTS = 400  # of a curve; of longer ones, points at equal distances
 
@@ -38,6 +38,7 @@ def chart_svg(chart: Chart) -> Html:
         element("title", _said(chart)),
         *_y_axis(ys, chart.share),
         *_x_axis(xs, chart.x_label),
+        *_marks(chart, xs),
         *curves,
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
@@ -84,7 +85,7 @@ def _y_axis(ys: Range, percent: bool) -> Iterator[Html]:
     for value in ticks(*ys, most=5):
         y = f"{_y(value, ys):.1f}"
         yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid")
-        words = f"{100 * value:.0f} %" if percent else number(value)
+        words = f"{100 * value:.0f} %" if percent else _words(value)
         yield element("text", words, x=LEFT - 6, y=y, dy="0.35em", text_anchor="end")
 
 
@@ -92,12 +93,24 @@ def _x_axis(xs: Range, label: str) -> Iterator[Html]:
     for value in ticks(*xs):
         yield element(
             "text",
-            f"{value:,.0f}" if value == round(value) else number(value),
+            _words(value),
             x=f"{_x(value, xs):.1f}",
             y=HEIGHT - BOTTOM + 15,
             text_anchor="middle",
         )
     yield element("text", label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 4, text_anchor="middle", class_="label")
+
+
+def _words(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else number(value)
+
+
+def _marks(chart: Chart, xs: Range) -> Iterator[Html]:
+    """A line from top to bottom at each mark, with its name beside it."""
+    for at, name in chart.marks:
+        x = f"{_x(at, xs):.1f}"
+        yield element("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="mark")
+        yield element("text", name, x=x, dx=3, y=TOP + 9)
 
 
 def _curve(curve: Curve, index: int, xs: Range, ys: Range) -> Iterator[Html]:

@@ -61,7 +61,7 @@ def _rows(parts: tuple[Part, ...]) -> list[Html]:
 
 def _part(part: Part) -> Html:
     if isinstance(part, Sheet):
-        return _table(part)
+        return table(part)
     if isinstance(part, Raster):
         return raster_figure(part)
     if isinstance(part, Listing):
@@ -76,7 +76,7 @@ def _kind(sheet: Sheet) -> str:
     return "numbers" if sheet.columns and longest <= MOST_OF_A_NUMBER else "facts"
 
 
-def _table(sheet: Sheet) -> Html:
+def table(sheet: Sheet) -> Html:
     """A table, which scrolls by itself where the screen is too narrow."""
     heads = [element("th", name, scope="col") for name in sheet.columns]
     rows = [

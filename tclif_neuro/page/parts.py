@@ -23,12 +23,13 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Curves over one axis. share: y is a share, shown in percent from 0 to 100."""
+    """Curves over one axis. share: y is a share, shown in percent from 0 to 100. marks: places on it, with names."""
 
     title: str
     x_label: str
     curves: tuple[Curve, ...]
     share: bool = False
+    marks: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from tclif_neuro.cli.commands.drawings import Picture, input_picture, log_charts, rasters
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.samples import Choice
-from tclif_neuro.cli.commands.subject import Subject, last, load_subject
+from tclif_neuro.cli.commands.subject import Subject, load_subject
 from tclif_neuro.compare.activity import kind
 from tclif_neuro.compare.runs import score_of
 from tclif_neuro.data.toml import parse_toml
@@ -21,7 +21,7 @@ from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.page.page import render
-from tclif_neuro.page.parts import Chart, Curve, Listing, Page, Part, Raster, Section
+from tclif_neuro.page.parts import Chart, Curve, Listing, Page, Part, Section
 from tclif_neuro.show.sheets import loss_sheet
 from tclif_neuro.show.tables import Sheet, number, share
 from tclif_neuro.text import cut
@@ -76,7 +76,7 @@ def page_of(subjects: Sequence[Subject]) -> Page:
     names = [subject.name for subject in subjects]
     names = names if len(set(names)) == len(names) else [f"{name} ({i + 1})" for i, name in enumerate(names)]
     sections = [Section(heading="Summary", parts=tuple(_summary(subjects, names)))]
-    if charts := tuple(_charts(subjects, names)):
+    if charts := tuple(log_charts([subject.log for subject in subjects], names)):
         sections.append(Section(heading="Curves", parts=charts))
     for subject, name in zip(subjects, names, strict=True):
         sections += [
@@ -163,26 +163,6 @@ def _recipe(subject: Subject) -> dict[str, Any]:
     return parse_recipe(found, source).model_dump(mode="json") if "model" in found else found
 
 
-def _charts(subjects: Sequence[Subject], names: Sequence[str]) -> list[Chart]:
-    """Accuracies in one chart, losses in another, one over the epochs or samples of training."""
-    charts = []
-    for title, wanted in (("Accuracy", "accuracy"), ("Loss", "loss"), ("Squared error per sample", "error")):
-        curves: list[Curve] = []
-        axes = []
-        for i, (subject, name) in enumerate(zip(subjects, names, strict=True)):
-            axis = "epoch" if "epoch" in subject.log else "sample"
-            for column, y in subject.log.items():
-                if wanted in column and not column.startswith("clipped") and last(y) is not None:
-                    label = column.replace("accuracy", "").strip("_").replace("_", " ") or wanted
-                    label = f"{name}: {label}" if len(subjects) > 1 else label
-                    curves.append(Curve(name=label, x=subject.log[axis], y=y, dashed=i > 0))
-                    axes.append(axis)
-        if curves:
-            label = " or ".join(dict.fromkeys(axes))
-            charts.append(Chart(title=title, x_label=label, curves=tuple(curves), share=wanted == "accuracy"))
-    return charts
-
-
 def _sections(subject: Subject, marks: int) -> list[tuple[str, list[Part]]]:
     found: list[tuple[str, list[Part]]] = [
         ("Integers and float", [_loss(subject)]),
@@ -235,17 +215,11 @@ def _rates_sheet(subject: Subject) -> Sheet:
 
 def _rasters(subject: Subject, marks: int) -> list[Part]:
     """The input and the spikes of the sample; as many neurons as there is room for."""
-    shown, hidden = subject.shown, _spiking(subject.net)
-    inputs = shown.input[:, 0].astype(np.float64)
-    room = max(1, marks // ((1 + len(hidden)) * len(inputs)) // (8 if subject.net.input.bits else 1))
-    low, high = min(0.0, float(inputs.min())), max(1.0, float(inputs.max()))
-    pictures: list[tuple[str, npt.NDArray[Any], str]] = [("Input", (inputs - low) / (high - low), "channel")]
-    pictures += [(f"Layer {i}, {kind(subject.net.layers[i])}", shown.layers[i].spikes[:, 0], "neuron") for i in hidden]
-    rasters: list[Part] = [_verdict(subject)]
-    for title, values, unit in pictures:
-        more = "" if values.shape[1] <= room else f", the first {room} of {values.shape[1]}"
-        rasters.append(Raster(title=title + more, values=values[:, :room], unit=unit))
-    return rasters
+    shown, net = subject.shown, subject.net
+    pictures = [input_picture(shown.input[:, 0], grades=bool(net.input.bits))]
+    for i in _spiking(net):
+        pictures.append(Picture(title=f"Layer {i}, {kind(net.layers[i])}", values=shown.layers[i].spikes[:, 0]))
+    return [_verdict(subject), *rasters(pictures, marks)]
 
 
 def _verdict(subject: Subject) -> str:

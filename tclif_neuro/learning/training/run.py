@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from tclif_neuro.learning.recipe.training import TrainingSection
 from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step
 from tclif_neuro.learning.rules.eprop import eprop_step
 from tclif_neuro.learning.rules.fptt import fptt_step
-from tclif_neuro.learning.rules.targets import per_step, scored
+from tclif_neuro.learning.rules.targets import lengths_of, per_step, scored
 from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
 from tclif_neuro.learning.training.log import EpochRecord
@@ -43,7 +44,9 @@ _RECORD = TypeAdapter(EpochRecord)
 class Progress:
     """The progress of training: after `batch` of `batches` in `epoch` of `epochs`, all from 1.
 
-    loss: the mean so far in this epoch. record: the epoch's, once it is over.
+    loss: the mean so far in this epoch. record: the epoch's, once it is over. log: of all epochs before, and
+    of this one if it is over. model: as it is now. sample: the last one of the batch, [T, 1, M] without what follows
+    its last target; None where the epoch is over.
     """
 
     epoch: int
@@ -51,7 +54,10 @@ class Progress:
     batch: int
     batches: int
     loss: float
+    log: Sequence[EpochRecord] = field(repr=False, compare=False)
+    model: nn.Sequential = field(repr=False, compare=False)
     record: EpochRecord | None = None
+    sample: Tensor | None = field(default=None, repr=False, compare=False)
 
 
 Report = Callable[[Progress], None]
@@ -140,7 +146,7 @@ class Run:
         )
         self._keep_best(record)
         self.log.append(record)
-        report(self._progress(number, len(self.train), loss, record))
+        report(self._progress(number, len(self.train), loss, record=record))
         return record
 
     def _train(self, number: int, report: Report) -> tuple[float, float]:
@@ -158,7 +164,8 @@ class Run:
                 raise self._diverged(f"epoch {number}, batch {batch}: {error}") from None
             samples, loss = samples + x.shape[1], loss + result.loss * x.shape[1]
             correct, labelled = correct + result.correct, labelled + result.labelled
-            report(self._progress(number, batch, loss / samples))
+            steps = int(lengths_of(y[:, -1:])) if per_step(y) else len(x)
+            report(self._progress(number, batch, loss / samples, sample=x[:steps, -1:]))
         # A spike hides a NaN in the state before it (NaN >= Vth is false): the loss need not show it.
         for name, parameter in self.model.named_parameters():
             if not torch.isfinite(parameter).all():
@@ -175,9 +182,10 @@ class Run:
         advice = f"lower training.lr ({training.lr:g}) or training.grad_clip ({training.grad_clip:g})"
         return TrainingError(f"{what}; {advice}")
 
-    def _progress(self, epoch: int, batch: int, loss: float, record: EpochRecord | None = None) -> Progress:
+    def _progress(self, epoch: int, batch: int, loss: float, **known: Any) -> Progress:
         epochs, batches = self.recipe.training.epochs, len(self.train)
-        return Progress(epoch=epoch, epochs=epochs, batch=batch, batches=batches, loss=loss, record=record)
+        known |= {"log": self.log, "model": self.model}
+        return Progress(epoch=epoch, epochs=epochs, batch=batch, batches=batches, loss=loss, **known)
 
     def _keep_best(self, record: EpochRecord) -> None:
         if self.validation is None:

@@ -12,7 +12,7 @@ from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.tasks.first_setup import first_setup, in_phase
 from tclif_neuro.onchip.tasks.recipe import LearnRecipe
 from tclif_neuro.onchip.tasks.records import Row, loss_shares, measure, weight_statistics
-from tclif_neuro.onchip.tasks.stream import Stream
+from tclif_neuro.onchip.tasks.stream import Floats, Stream
 
 SLOWER = (0.4, 0.6, 0.75, 0.88)  # shares of the passes after which a calibrated recipe halves its rates
 PIECE = 100  # samples, at most, between two looks
@@ -45,7 +45,8 @@ class LearnProgress:
     """The progress of learning: after `sample` of `samples`.
 
     phase: its name. online: the share of the samples since the last record that were known before they were learnt.
-    row: the record, if there is one at this sample.
+    row: the record, if there is one at this sample. rows: all so far. net: with the weights of now. last: the last
+    sample that was learnt, x [T, 1, M], and its class; None before the first.
     """
 
     sample: int
@@ -53,6 +54,9 @@ class LearnProgress:
     phase: str
     online: float | None
     row: Row | None
+    rows: tuple[Row, ...] = field(repr=False, compare=False)
+    net: QuantizedNetwork = field(repr=False, compare=False)
+    last: tuple[Floats, int] | None = field(default=None, repr=False, compare=False)
 
 
 LearnReport = Callable[[LearnProgress], None]
@@ -130,12 +134,16 @@ class Session:
         row = moment.rows[-1] if moment.since == 0 else None
         known = moment.correct / moment.since if moment.since else moment.rows[-1]["online_accuracy"]
         phase = self.stream.phase(max(0, moment.position - 1)).name
+        x, y = self.stream.part(max(0, moment.position - 1), moment.position)
         return LearnProgress(
             sample=moment.position,
             samples=self.samples,
             phase=phase,
             online=None if known is None else float(known),
             row=row,
+            rows=moment.rows,
+            net=moment.net,
+            last=(x, int(y[0])) if len(y) else None,
         )
 
 
