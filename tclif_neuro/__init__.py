@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tclif_neuro.neurons.checkpointed import checkpointed as checkpointed
     from tclif_neuro.neurons.general import CUBALIF as CUBALIF
     from tclif_neuro.neurons.general import GeneralizedTCLIF as GeneralizedTCLIF
+    from tclif_neuro.neurons.grid import on_grid as on_grid
     from tclif_neuro.neurons.liquid import LiquidLIF as LiquidLIF
     from tclif_neuro.neurons.modules import LIF as LIF
     from tclif_neuro.neurons.modules import TCLIF as TCLIF
@@ -76,6 +77,7 @@ _HOME = {
     "GeneralizedTCLIF": "neurons.general",
     "LiquidLIF": "neurons.liquid",
     "checkpointed": "neurons.checkpointed",
+    "on_grid": "neurons.grid",
     "LIF": "neurons.modules",
     "TCLIF": "neurons.modules",
     "AdaptiveTCLIF": "neurons.modules",

@@ -36,6 +36,9 @@ def train(
         typer.Option(metavar="I,J,...", help="Train once for each, in DIR/seed-I.", show_default=False),
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files to DIR/tensorboard.")] = False,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, mps, or auto: the best there is.")
+    ] = "cpu",
     live: Live = None,
     data_dir: DataDir = None,
     json: Json = False,
@@ -59,6 +62,7 @@ def train(
                 epochs=epochs,
                 rule=rule,
                 data_dir=data_dir,
+                device=device,
                 report=bars.training(),
             )
         terminal.deliver(trained, [seeds_sheet(trained)], json)
@@ -72,6 +76,7 @@ def train(
             rule=rule,
             tensorboard=tensorboard,
             data_dir=data_dir,
+            device=device,
             report=report,
         )
     terminal.deliver(result, [train_sheet(result)], json)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.fixed.run import Run
+from tclif_neuro.fixed.run import Run, numbers
 from tclif_neuro.network import Layer, LIFNeuron, QuantizedNetwork, TCLIFNeuron
 
 Array = npt.NDArray[Any]
@@ -77,7 +77,7 @@ def of_trace(net: QuantizedNetwork, traces: Sequence[Trace]) -> tuple[Activity, 
         raise TclifError(f"the float model has {len(traces)} layers, the network has {len(net.layers)}")
     views = []
     for i, (layer, traced) in enumerate(zip(net.layers, traces, strict=True)):
-        spikes, states = np.asarray(traced.spikes), np.asarray(traced.states)
+        spikes, states = numbers(traced.spikes, "spikes"), numbers(traced.states, "states")
         if spikes.shape[-1] != layer.size:
             raise TclifError(f"layer {i}: {spikes.shape[-1]} neurons in the float model, {layer.size} in the network")
         named = dict(zip(state_names(layer), states, strict=True))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tclif_neuro.compare.activity import Activity, Trace, kind, logits, of_run, of_trace, outputs, state_names
 from tclif_neuro.errors import TclifError
-from tclif_neuro.fixed.run import LayerRun, Run
+from tclif_neuro.fixed.run import LayerRun, Run, numbers
 from tclif_neuro.network import Layer, QuantizedNetwork
 from tclif_neuro.score import Score, per_step, score
 
@@ -99,7 +99,7 @@ def compare_runs(
         _compare_layer(i, layer, (left.layers[i], right.layers[i]), left.steps, _own(left))
         for i, layer in enumerate(net.layers)
     )
-    targets = None if labels is None else np.asarray(labels)
+    targets = None if labels is None else numbers(labels, "labels")
     return _comparison(names, True, left, layers, inputs, (answers(left, targets), answers(right, targets)), targets)
 
 
@@ -121,7 +121,7 @@ def compare_float(
         _compare_float_layer(i, a, b, saturated, _own(run))
         for i, (a, b, saturated) in enumerate(zip(floats, integers, saturations, strict=True))
     )
-    targets = None if labels is None else np.asarray(labels)
+    targets = None if labels is None else numbers(labels, "labels")
     ours = outputs(net, floats) if targets is not None and per_step(targets) else logits(net, floats)
     return _comparison(names, False, run, layers, None, (ours, answers(run, targets)), targets)
 

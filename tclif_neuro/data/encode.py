@@ -114,6 +114,11 @@ class Redrawn(Sequences):
         self.plain, self.code, self.seed = plain, code, seed
         self.shape = (len(plain), plain.shape[1] * (code.steps or 1), plain.shape[2])
 
+    @property
+    def drawn_anew(self) -> bool:
+        """See `Sequences.drawn_anew`."""
+        return True
+
     def batch(self, samples: Indices, generator: torch.Generator | None = None) -> Floats:
         """See `Sequences.batch`."""
         if generator is None:

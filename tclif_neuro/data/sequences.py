@@ -41,6 +41,11 @@ class Sequences(abc.ABC):
 
     shape: tuple[int, int, int]
 
+    @property
+    def drawn_anew(self) -> bool:
+        """True if a sample is another one each time that it is drawn from a generator."""
+        return False
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -125,6 +130,11 @@ class Subset(Sequences):
         self.samples: Indices = whole.samples[samples] if isinstance(whole, Subset) else samples
         self.whole: Sequences = whole.whole if isinstance(whole, Subset) else whole
         self.shape = (len(samples), *whole.shape[1:])
+
+    @property
+    def drawn_anew(self) -> bool:
+        """See `Sequences.drawn_anew`."""
+        return self.whole.drawn_anew
 
     def batch(self, samples: Indices, generator: torch.Generator | None = None) -> Floats:
         """See `Sequences.batch`."""

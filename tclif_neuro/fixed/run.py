@@ -227,14 +227,14 @@ class Run:
         )
 
 
-def numbers(x: npt.ArrayLike) -> npt.NDArray[Any]:
+def numbers(x: npt.ArrayLike, what: str = "input") -> npt.NDArray[Any]:
     """`x` as an array of numbers, also a torch tensor of any device; raises `InputError` for anything else."""
     try:
         array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"input: a {type(x).__name__} that is no array of numbers: {error}") from None
+        raise InputError(f"{what}: a {type(x).__name__} that is no array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise InputError(f"input: numbers expected, got {array.dtype}")
+        raise InputError(f"{what}: numbers expected, got {array.dtype}")
     return array
 
 
@@ -265,7 +265,7 @@ def check_lengths(net: QuantizedNetwork, lengths: npt.ArrayLike, x: Array) -> np
 
     Raises `InputError` for others, and for more steps than the network was made for.
     """
-    found = numbers(lengths)
+    found = numbers(lengths, "lengths")
     steps, batch = x.shape[:2]
     if found.dtype.kind not in "iu" or found.shape != (batch,):
         raise InputError(f"lengths: integers [{batch}] expected, got {found.dtype} {list(found.shape)}")

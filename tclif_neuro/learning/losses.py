@@ -136,6 +136,7 @@ def rate_below(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> T
 
 def _by_length(loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, y: Tensor, lengths: Tensor) -> Tensor:
     """The mean over the batch of a loss that takes samples of one length."""
+    lengths = lengths.to(output.device)
     own_steps(lengths, *output.shape[:2])
     total = output.new_zeros(())
     for length, samples in zip(*lengths.unique(return_counts=True), strict=True):

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons import generators
 from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout
 
@@ -49,9 +50,9 @@ def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None, e
 
     Raises `TclifError` for `every_step` of a model without a readout, and for what a part cannot do as the whole does:
     batch normalisation by the batch's own statistics (`.eval()` it), a `Readout` that is not the last layer, layers
-    with hooks, Dropout off the CPU, and a layer that is none of the library's and not known to treat each step by
-    itself. One of your own can take part: give it `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with
-    None and then with the tensors it returned.
+    with hooks, and a layer that is none of the library's and not known to treat each step by itself. One of your own
+    can take part: give it `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with None and then with the
+    tensors it returned.
     """
     stages = stages_of(model)
     if every_step:
@@ -63,8 +64,6 @@ def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None, e
     every = math.isqrt(len(x) - 1) + 1 if every is None else every
     if every < 1:
         raise TclifError(f"checkpointed: every {every} steps; at least 1 is needed")
-    if x.device.type != "cpu" and any(isinstance(s.layer, nn.Dropout) and s.layer.training for s in stages):
-        raise TclifError(f"checkpointed: Dropout on {x.device}; its masks can be drawn again on the CPU only")
     return _Checkpointed.apply(stages, every, x, *(p for p in model.parameters() if p.requires_grad))
 
 
@@ -94,7 +93,7 @@ class _Checkpointed(torch.autograd.Function):
                 kept = [t.new_empty(len(ctx.parts), *t.shape) for t in tensors]
             for i, block in enumerate(kept):
                 block[part] = tensors[i]
-            ctx.generators.append(torch.get_rng_state())
+            ctx.generators.append(generators.states(x.device))
             out, states = advance(stages, x[start : start + every], states, start)
             outputs = [out] if _is_read(stages) else [*outputs, out.as_subclass(Tensor)]
         ctx.save_for_backward(x, *parameters, *kept)
@@ -111,8 +110,8 @@ class _Checkpointed(torch.autograd.Function):
         for part, start in reversed(list(enumerate(ctx.parts))):
             here = x[start : start + ctx.parts.step].detach().requires_grad_(by_x is not None)
             before = [block[part].detach().requires_grad_() for block in kept if part]
-            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-                torch.set_rng_state(ctx.generators[part])
+            with torch.enable_grad(), generators.forked(x.device):
+                generators.restore(x.device, ctx.generators[part])
                 states = tree_unflatten(before, ctx.structure) if part else [None] * len(ctx.stages)
                 out, after = advance(ctx.stages, here, states, start)
             if not _is_read(ctx.stages):

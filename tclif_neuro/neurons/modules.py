@@ -15,7 +15,7 @@ from tclif_neuro.neurons.constants import Constants, outside_graphs, plain_numbe
 from tclif_neuro.neurons.entries import check_state
 from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
-from tclif_neuro.neurons.parts import add_coupling, held, logit
+from tclif_neuro.neurons.parts import add_coupling, held, logit, squashed
 from tclif_neuro.neurons.scan import lif_scan
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.step import (
@@ -80,7 +80,7 @@ class TCLIF(TwoCompartment):
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """a1 = a2 = 1; b1 = -sigmoid(c1), b2 = sigmoid(c2), on the lattice if that was asked for."""
         one = torch.ones(1, 1, dtype=self.c1.dtype, device=self.c1.device)
-        b1, b2 = torch.sigmoid(self.c1), torch.sigmoid(self.c2)
+        b1, b2 = squashed(self.c1), squashed(self.c2)
         return (one, one, -on_lattice(b1), on_lattice(b2)) if self.lattice else (one, one, -b1, b2)
 
 
@@ -143,7 +143,7 @@ class RelaxedTCLIF(TwoCompartment):
 
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """a1, a2 = the sigmoids of the parameters; b1, b2 in their ranges."""
-        a1, a2 = torch.sigmoid(self.raw_a1)[None], torch.sigmoid(self.raw_a2)[None]
+        a1, a2 = squashed(self.raw_a1)[None], squashed(self.raw_a2)[None]
         return a1, a2, held(self.b1, -1, 0), held(self.b2, 0, 1)
 
 
@@ -199,7 +199,7 @@ class AdaptiveTCLIF(RelaxedTCLIF):
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """a1, a2 on the schedule, [steps, n]; b1, b2 fixed."""
         a1, a2, b1, b2 = super().coefficients(1)
-        g = self.schedule.g(steps, start).to(dtype=a1.dtype, device=a1.device)[:, None]
+        g = self.schedule.on(a1, steps, start)[:, None]
         return a1 + (1 - a1) * g, a2 + (1 - a2) * g, b1, b2
 
 
@@ -243,7 +243,7 @@ class LIF(SpikingLayer):
     @property
     def beta(self) -> Tensor:
         """The decay, [1] or [N]."""
-        return self.fixed_beta if self.raw_beta is None else torch.sigmoid(self.raw_beta)
+        return self.fixed_beta if self.raw_beta is None else squashed(self.raw_beta)
 
     def params(self) -> LIFParams:
         """The decay with the layer's constants."""
@@ -320,6 +320,7 @@ class Readout(Constants, nn.Linear):
 
     def _at_own_end(self, x: Tensor, lengths: Tensor) -> Tensor:
         """V[lengths - 1], [B, out]."""
+        lengths = lengths.to(x.device)
         own = own_steps(lengths, *x.shape[:2])
         age = (lengths - 1 - torch.arange(len(x), device=x.device)[:, None]).clamp(min=0).to(x.dtype)
         weight = own * self.decay**age
@@ -366,5 +367,5 @@ class BatchNorm(nn.BatchNorm1d):
         alone, and the others become 0."""
         if lengths is None:
             return super().forward(x.flatten(0, -2)).view_as(x)
-        own = own_steps(lengths, *x.shape[:2])
+        own = own_steps(lengths.to(x.device), *x.shape[:2])
         return torch.zeros_like(x).masked_scatter(own[..., None], super().forward(x[own]))

@@ -38,7 +38,20 @@ def decay(module: nn.Module, name: str) -> Tensor:
     """The decay `name` of `module`, [n]."""
     raw: Tensor | None = getattr(module, f"raw_{name}")
     fixed: Tensor = getattr(module, f"fixed_{name}")
-    return fixed if raw is None else torch.sigmoid(raw)
+    return fixed if raw is None else squashed(raw)
+
+
+def squashed(logit: Tensor) -> Tensor:
+    """`sigmoid(logit)`, taken in float64 and rounded once: so it is the same number on every device that has float64.
+
+    The last bit of a float32 sigmoid is that of the library which computes it.
+    """
+    return torch.sigmoid(logit.to(widest(logit))).to(logit.dtype)
+
+
+def widest(like: Tensor) -> torch.dtype:
+    """The type for what is to be exact on the device of `like`: float64, which MPS does not have."""
+    return torch.float32 if like.device.type == "mps" else torch.float64
 
 
 def add_coupling(module: nn.Module, name: str, value: float, n: int, learn: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.constants import plain_number
+
+TABLE = 1024  # steps that are made at least: a stream comes back for the next one
 
 Form = Literal["survival", "density", "power"]
 
@@ -58,9 +61,22 @@ class Schedule:
         ratio = torch.clamp(t, min=peak) / peak if peak > 0 else torch.ones_like(t)
         return ratio**peak * torch.exp(torch.clamp(peak - t, max=0))
 
+    def on(self, like: Tensor, steps: int, start: int = 0) -> Tensor:
+        """`g`, of the type and on the device of `like`: made, and copied there, once for all calls."""
+        end = start + steps
+        rows = max(TABLE, 1 << (end - 1).bit_length())
+        return _table(self, rows, like.dtype, like.device)[start:end]
+
     def length(self, tolerance: float = 2.0**-13, limit: int = 2**16) -> int:
         """The steps after which g stays below `tolerance`: a table of that many entries is exact in 12 bits."""
         below = self.g(limit) < tolerance
         if not below.any():
             raise TclifError(f"schedule: g(t) is still above {tolerance:g} after {limit} steps; lower k or theta")
         return int(below.int().argmax()) + 1
+
+
+@lru_cache(maxsize=16)
+def _table(schedule: Schedule, rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The first rows of a schedule."""
+    with torch.inference_mode(False):  # what is made inside could not take part in training afterwards
+        return schedule.g(rows).to(dtype).to(device)  # in this order: not every device has float64

@@ -1,6 +1,6 @@
 """Samples of different lengths in one batch: what comes after a sample's own steps is padding, and changes nothing.
 
-lengths: [B], how many steps of each sample are its own, from 1 to T.
+lengths: [B], how many steps of each sample are its own, from 1 to T; on any device.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ def own_steps(lengths: Tensor, steps: int, batch: int) -> Tensor:
 
 def within(x: Tensor, lengths: Tensor) -> Tensor:
     """`x` [T, B, N], and 0 where a step is not the sample's own, whatever stood there."""
-    return torch.where(own_steps(lengths, *x.shape[:2])[..., None], x, torch.zeros((), dtype=x.dtype, device=x.device))
+    own = own_steps(lengths.to(x.device), *x.shape[:2])
+    return torch.where(own[..., None], x, torch.zeros((), dtype=x.dtype, device=x.device))
 
 
 def held(states: Tensor, lengths: Tensor) -> Tensor:
     """`states` [T, B, N] after each step; after a sample's own ones as after the last of them."""
     steps, batch, _ = states.shape
+    lengths = lengths.to(states.device)
     own_steps(lengths, steps, batch)
     step = torch.minimum(torch.arange(steps, device=lengths.device)[:, None], lengths - 1)
     return states.gather(0, step[..., None].expand_as(states))
@@ -49,10 +51,10 @@ def scan_within(module: Scanned, x: Tensor, lengths: Tensor, state: Any = None, 
 
     Spikes after it are 0. The steps are taken from one sample's end to the next one's: each costs a call.
     """
-    own, parts, start = own_steps(lengths, *x.shape[:2]), [], 0
+    own, parts, start = own_steps(lengths.to(x.device), *x.shape[:2]), [], 0
     kept: Any = None
     x = within(x, lengths)
-    for end in sorted({int(n) for n in lengths}):
+    for end in sorted({int(n) for n in lengths.cpu()}):
         out, state = module.scan(x[start:end], state, t + start)
         parts.append(out)
         over = own[start][:, None]  # of those that were over before, the state stays

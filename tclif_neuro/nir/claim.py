@@ -50,7 +50,7 @@ def claim_of(neuron: Neurons, dt: float, dtype: str) -> dict[str, Any]:
     for name in TENSORS.get(kind, ()):
         tensor = getattr(neuron, name)
         if tensor is not None:
-            said[name] = tensor.detach().double().numpy()
+            said[name] = tensor.detach().cpu().double().numpy()
     return said
 
 

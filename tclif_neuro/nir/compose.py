@@ -90,7 +90,7 @@ def compose(neuron: TwoCompartment | LIF | Readout, size: int, dt: float, precis
 
 
 def _full(value: object, size: int) -> Array:
-    array = value.detach().double().numpy() if isinstance(value, torch.Tensor) else np.asarray(value, float)
+    array = value.detach().cpu().double().numpy() if isinstance(value, torch.Tensor) else np.asarray(value, float)
     return np.array(np.broadcast_to(array.reshape(-1), (size,)))
 
 

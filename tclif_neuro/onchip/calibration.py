@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.fixed.run import numbers
 from tclif_neuro.network import STATE_MAX, FormatError, QuantizedNetwork, TCLIFNeuron
 from tclif_neuro.onchip.backends import learn
 from tclif_neuro.onchip.rule import equations
@@ -56,7 +57,7 @@ def calibrate(
         setup = onchip.calibrate(tn.load("digits.net"), x, y)
         run = onchip.learn(setup, x, y)
     """
-    samples, labels = np.asarray(x), np.asarray(y)
+    samples, labels = numbers(x), numbers(y, "labels")
     if samples.ndim != 3 or not samples.shape[1] or len(labels) != samples.shape[1]:
         raise FormatError(
             f"x, y: samples [T, S, M] and [S] expected, got {list(samples.shape)} and {list(labels.shape)}"

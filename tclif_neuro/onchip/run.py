@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import InputError
+from tclif_neuro.fixed.run import InputError, numbers
 from tclif_neuro.network import FormatError, QuantizedNetwork
 from tclif_neuro.onchip.rule.losses import Losses
 from tclif_neuro.onchip.rule.matrices import Matrix, weights_of, with_weights
@@ -107,7 +107,7 @@ def after(setup: LearningSetup, weights: Mapping[Matrix, Ints], samples: int) ->
 
 def check_labels(setup: LearningSetup, labels: npt.ArrayLike, samples: int) -> npt.NDArray[np.int64]:
     """`labels` as int64 [samples]; raises `InputError` unless each names an output of the network."""
-    array = np.asarray(labels)
+    array = numbers(labels, "labels")
     if array.shape != (samples,) or array.dtype.kind not in "ui":
         raise InputError(f"labels: {samples} integers expected, got {array.dtype} of shape {list(array.shape)}")
     outside = np.flatnonzero((array < 0) | (array >= setup.net.outputs))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import unsaid
-from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input, check_lengths
+from tclif_neuro.fixed.run import InputError, LayerRun, Run, check_input, check_lengths, numbers
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import ACT_SHIFT, STATE_MAX, Layer, QuantizedNetwork, Synapses
 from tclif_neuro.neurons.chain import evaluating
@@ -123,7 +123,7 @@ def report(
     stages = parse(model)
     if len(stages) != len(net.layers):
         raise InputError(f"network: has {len(net.layers)} layers, the model {len(stages)}")
-    array = check_input(net, x.detach().cpu().numpy(), stream=lengths is not None)
+    array = check_input(net, x, stream=lengths is not None)
     own = None if lengths is None else torch.from_numpy(check_lengths(net, lengths, array))
     targets = _targets(y, x, net)
     steps = targets is not None and per_step(targets)
@@ -162,7 +162,7 @@ def _targets(y: Tensor | None, x: Tensor, net: QuantizedNetwork) -> npt.NDArray[
     """The targets as an array. Raises `InputError` where they do not fit the input and the network's outputs."""
     if y is None:
         return None
-    found, (steps, batch) = y.detach().cpu().numpy(), x.shape[:2]
+    found, (steps, batch) = numbers(y, "labels"), x.shape[:2]
     last = (net.outputs,) if found.dtype.kind == "f" else ()
     if found.shape not in ((batch, *last), (steps, batch, *last)):
         raise InputError(f"labels: shape {[batch, *last]} or {[steps, batch, *last]} expected, got {list(y.shape)}")
@@ -179,7 +179,7 @@ def _chunks(x: Tensor, own: Tensor | None) -> Iterator[tuple[Tensor, Tensor | No
 def _both(
     model: nn.Sequential, net: QuantizedNetwork, x: Tensor, own: Tensor | None
 ) -> Iterator[tuple[list[LayerTrace], Run]]:
-    for chunk, ends in _chunks(x.detach().to("cpu", torch.float64), own):
+    for chunk, ends in _chunks(x.detach().cpu().double(), own):
         with unsaid():
             run = simulate(net, chunk.numpy(), lengths=ends, record=True)
         yield trace(model, chunk if ends is None else within(chunk, ends), ends), run

@@ -15,7 +15,7 @@ from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.neurons.trace import LayerTrace, trace
 from tclif_neuro.neurons.within import within
 from tclif_neuro.quantization.scales import SPIKES, LayerPlan, Options, Planner, Signal
-from tclif_neuro.quantization.stages import ConversionError, Stage, canonical
+from tclif_neuro.quantization.stages import ConversionError, Stage, canonical, on_cpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def check_calibration(stages: Sequence[Stage], x: Tensor, lengths: Tensor | None
     inputs, x = stages[0].weight.shape[1], torch.as_tensor(x)
     if x.ndim != 3 or x.shape[2] != inputs or 0 in x.shape:
         raise ConversionError(f"calibration: [steps, batch, {inputs}] expected, got shape {list(x.shape)}")
-    x = x.detach().to("cpu", torch.float64)
+    x = on_cpu("calibration", x).double()
     x = x if lengths is None else within(x, lengths)
     if not x.isfinite().all():
         raise ConversionError("calibration: contains NaN or infinity")

@@ -46,7 +46,7 @@ def prepare_qat(
     stock: bool = False,
     weight_bits: int = 8,
 ) -> QATModel:
-    """A copy of `model` that trains on the grids which `quantize` would choose now; options as there.
+    """A copy of `model`, on its device, that trains on the grids which `quantize` would choose now; options as there.
 
     Batch normalisation is folded and dropout dropped. Scales and exponents stay fixed from here on: when training
     makes the states grow, `report` shows the saturations. Not rounded: the input, the rows of an Adaptive layer's
@@ -56,8 +56,8 @@ def prepare_qat(
     stages = parse(model)
     x = check_calibration(stages, calibration, lengths)
     plan = make_plan(stages, x, options, traces=trace(canonical(stages), x, lengths))
-    dtype = next(model.parameters()).dtype
-    modules = list(canonical(stages, dtype).to(calibration.device))
+    like = next(model.parameters())
+    modules = list(canonical(stages, like.dtype).to(like.device))
     qat = QATModel(modules, plan)
     linears = [m for m in modules if isinstance(m, nn.Linear)]  # a Readout is its own Linear
     neurons = [m for m in modules if isinstance(m, SpikingLayer | Readout)]
@@ -68,9 +68,9 @@ def prepare_qat(
 
 
 def finish_qat(model: QATModel) -> nn.Sequential:
-    """A plain copy of a prepared model, its parameters the grid values themselves."""
-    dtype = next(model.parameters()).dtype
-    return canonical(parse(model), dtype)
+    """A plain copy of a prepared model, on its device, its parameters the grid values themselves."""
+    like = next(model.parameters())
+    return canonical(parse(model), like.dtype).to(like.device)
 
 
 class RoundToGrid(nn.Module):

@@ -67,7 +67,7 @@ def parse(model: nn.Module) -> tuple[Stage, ...]:
     """The stages of `model`, a (nested) `nn.Sequential` of Linear, BatchNorm, spiking layers and a Readout.
 
     Raises `ConversionError` on a module that has no counterpart in integers, on an order or a size that does not fit,
-    and on a parameter that is NaN or infinite.
+    and on a parameter that is NaN or infinite, or on no device that holds numbers.
     """
     parser = _Parser()
     with evaluating(model):
@@ -76,7 +76,7 @@ def parse(model: nn.Module) -> tuple[Stage, ...]:
         except ModelError as error:
             raise ConversionError(str(error)) from None
         for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point() and not tensor.isfinite().all():
+            if tensor.is_floating_point() and not on_cpu(f"parameter {name}", tensor).isfinite().all():
                 raise ConversionError(f"parameter {name}: contains NaN or infinity")
         for name, module in found:
             parser.take(name, module)
@@ -167,10 +167,18 @@ class _Parser:
     def _neurons(self, name: str, module: TwoCompartment | LIF | Readout) -> None:
         if self.linear is None:
             raise _error(name, module, "has no Linear before it; neurons are driven by a Linear")
-        neuron = plain_copy(module).to("cpu", torch.float64).eval()
+        neuron = plain_copy(module).cpu().double().eval()
         self.stages.append(Stage(name=name, weight=self.linear.weight, bias=self.linear.bias, neuron=neuron))
         self.linear = None
 
 
 def _double(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", torch.float64)
+    return tensor.detach().cpu().double()  # in this order: not every device has float64
+
+
+def on_cpu(what: str, tensor: Tensor) -> Tensor:
+    """`tensor` on the CPU; raises `ConversionError` if it holds no numbers, as those of torch's device "meta" do."""
+    try:
+        return tensor.detach().cpu()
+    except NotImplementedError as error:
+        raise ConversionError(f"{what}: is on {tensor.device}, which holds no numbers: {error}") from None

@@ -31,6 +31,7 @@ def train_sheet(result: TrainResult) -> Sheet:
         ("test error", number(result.test_error)),
         ("test set", result.test_set),
         ("parameters", f"{result.parameters:,}"),
+        ("device", result.device),
         ("seconds", f"{result.seconds:.1f}"),
         ("checkpoint", str(result.checkpoint)),
     ]

@@ -31,7 +31,7 @@ class SeedsResult:
     spread_test_error: float | None
 
 
-def train_recipe(
+def train_recipe(  # noqa: PLR0913 (the options of the command)
     recipe: Path,
     out: Path | None = None,
     *,
@@ -40,6 +40,7 @@ def train_recipe(
     rule: str | None = None,
     tensorboard: bool = False,
     data_dir: Path | None = None,
+    device: str = "cpu",
     report: Report | None = None,
 ) -> TrainResult:
     """Train the recipe in a file in the folder `out` (None: runs/ and the recipe's name).
@@ -54,10 +55,11 @@ def train_recipe(
         progress=report,
         data_dir=data_dir,
         tensorboard=tensorboard,
+        device=device,
     )
 
 
-def train_seeds(
+def train_seeds(  # noqa: PLR0913 (the options of the command)
     recipe: Path,
     seeds: Sequence[int],
     out: Path | None = None,
@@ -66,6 +68,7 @@ def train_seeds(
     epochs: int | None = None,
     rule: str | None = None,
     data_dir: Path | None = None,
+    device: str = "cpu",
     report: Report | None = None,
 ) -> SeedsResult:
     """Train the recipe once for each of `seeds`, in `out`/seed-0 and so on; the split of the data stays the same."""
@@ -78,6 +81,7 @@ def train_seeds(
             resume=resume,
             progress=report,
             data_dir=data_dir,
+            device=device,
         )
         for seed in seeds
     )

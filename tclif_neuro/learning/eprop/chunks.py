@@ -27,6 +27,7 @@ from tclif_neuro.learning.eprop.equations import (
 )
 from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.entries import expect
+from tclif_neuro.neurons.parts import widest
 from tclif_neuro.neurons.scan import _RESET, _SURROGATE, compiled
 from tclif_neuro.neurons.spikes import DENSE_ABOVE, Spikes
 from tclif_neuro.neurons.step import TCLIFState
@@ -214,7 +215,7 @@ def learn_plainly(x: Tensor, factor: Tensor, trace: Tensor, grad: Tensor, c: Coe
 def coefficient_gradient(
     chunk: Chunk, slopes: Slopes, factor: Tensor, trace: Tensor, k: Constants, moved: Moved
 ) -> Tensor:
-    """The gradient [N], float64, of one of the layer's own parameters.
+    """The gradient [N], `widest`, of one of the layer's own parameters.
 
     slopes: see `coefficient_slopes`; factor: L psi [K, B, N]; trace: [2, B, N].
     """
@@ -230,7 +231,7 @@ def coefficient_gradient(
         arrays = _arrays(*moved, factor, chunk.before, chunk.dendrite, trace, grad)
         in_parts(eprop_kernels.coefficient_gradient, parts, group, k.wide, wide, *arrays)
         return grad.sum(0)
-    grad = factor.new_zeros(size, dtype=torch.float64)
+    grad = factor.new_zeros(size, dtype=widest(factor))
     by_a1, by_a2, by_b1, by_b2 = slopes
     for t, row in enumerate(factor):
         (dendrite, soma), now = chunk.before[:, t], chunk.dendrite[t]

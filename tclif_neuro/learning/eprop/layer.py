@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from tclif_neuro.learning.eprop import chunks as passes
 from tclif_neuro.learning.eprop.equations import Coefficients, Slopes, Spiked, coefficient_slopes
-from tclif_neuro.learning.eprop.signal import put
+from tclif_neuro.learning.eprop.signal import add, put
+from tclif_neuro.neurons.grid import behind
 from tclif_neuro.neurons.layer import TwoCompartment
 from tclif_neuro.neurons.modules import LIF
+from tclif_neuro.neurons.parts import widest
 
 AHEAD = 64  # steps for which a layer's coefficients are made at once
 
@@ -18,11 +20,13 @@ class Afferents:
     """The synapses from one source to all N neurons of a layer: W, R, or the bias (from a source that is always 1).
 
     trace: d and e, [2, B, n, I], for I inputs; n is 1 if `per_input`, all neurons sharing them, else N. grad: [N, I].
+    owner, name: the module that has the weight.
     """
 
-    def __init__(self, weight: Tensor, per_input: bool) -> None:
-        size, inputs = len(weight), weight[0].numel()
-        self.weight, self.grad, self.shape = weight, weight.new_zeros(0), (1 if per_input else size, inputs)
+    def __init__(self, owner: nn.Module, name: str, per_input: bool) -> None:
+        self.owner, self.name, self.weight = owner, name, behind(owner, name)
+        size, inputs = len(self.weight), self.weight[0].numel()
+        self.grad, self.shape = self.weight.new_zeros(0), (1 if per_input else size, inputs)
         self.zero_grad()
 
     def zero_grad(self) -> None:
@@ -30,6 +34,11 @@ class Afferents:
         n, inputs = self.shape
         zeros = torch.zeros(inputs, len(self.weight), dtype=self.weight.dtype, device=self.weight.device)
         self.grad = zeros.T if n == 1 else zeros.view(len(self.weight), inputs)
+
+    def take(self, steps: float) -> None:
+        """Add the gradient of the mean loss of `steps` steps to .grad, and begin anew."""
+        put(self.owner, self.name, self.grad / steps)
+        self.zero_grad()
 
     def reset(self, batch: int) -> None:
         """Begin a sample."""
@@ -48,12 +57,12 @@ class EligibleLayer:
         self.linear, self.neurons = linear, neurons
         self.per_input = Coefficients.of(neurons, 1, 0).per_input
         self.afferents = [
-            Afferents(weight, self.per_input)
-            for weight in (linear.weight, neurons.recurrent_weight, linear.bias)
-            if weight is not None
+            Afferents(owner, name, self.per_input)
+            for owner, name in ((linear, "weight"), (neurons.recurrent, "weight"), (linear, "bias"))
+            if owner is not None and getattr(owner, name) is not None
         ]
         self.own = [p for p in neurons.parameters(recurse=False) if p.requires_grad]
-        self.own_grads = [torch.zeros(neurons.size, dtype=torch.float64, device=p.device) for p in self.own]
+        self.own_grads = [torch.zeros(neurons.size, dtype=widest(p), device=p.device) for p in self.own]
 
     def reset(self, batch: int) -> None:
         """Begin a sample: states, traces and gradients are zero."""
@@ -127,8 +136,7 @@ class EligibleLayer:
         """Add the gradients of the mean loss of `steps` steps to .grad, and begin anew."""
         self._table = None
         for afferents in self.afferents:
-            put(afferents.weight, afferents.grad / steps)
-            afferents.zero_grad()
+            afferents.take(steps)
         for parameter, grad in zip(self.own, self.own_grads, strict=True):
-            put(parameter, (grad / steps).sum_to_size(parameter.shape))
+            add(parameter, (grad / steps).sum_to_size(parameter.shape))
             grad.zero_()

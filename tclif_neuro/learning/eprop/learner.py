@@ -26,6 +26,7 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.signal import EPropOptions, ReadoutTrace, random_feedback
 from tclif_neuro.neurons.chain import computes, links
+from tclif_neuro.neurons.grid import grid_of
 from tclif_neuro.neurons.hooks import made_by_hooks
 from tclif_neuro.neurons.layer import TwoCompartment
 from tclif_neuro.neurons.modules import LIF, Readout
@@ -185,7 +186,7 @@ def parse(model: nn.Sequential) -> tuple[list[EligibleLayer], Readout]:
     modules = [(name, module) for name, module in links(model) if not isinstance(module, nn.Identity)]
     for name, module in modules:
         for part in module.modules():
-            if made_by_hooks(part) or parametrize.is_parametrized(part):
+            if made_by_hooks(part) or _is_made_of_others(part):
                 raise TclifError(
                     f"module {name} ({type(module).__name__}): e-prop moves a weight itself, and this one is made of "
                     "others; make it plain by prune.remove, remove_weight_norm or remove_parametrizations"
@@ -207,6 +208,14 @@ def parse(model: nn.Sequential) -> tuple[list[EligibleLayer], Readout]:
     readout = modules[-1][1]
     assert isinstance(readout, Readout)
     return layers, readout
+
+
+def _is_made_of_others(module: nn.Module) -> bool:
+    """Return whether a weight of `module` is parametrized, but for one on a grid."""
+    if not parametrize.is_parametrized(module):
+        return False
+    assert isinstance(module.parametrizations, nn.ModuleDict)
+    return any(grid_of(module, name) is None for name in module.parametrizations)
 
 
 def _advice(module: nn.Module) -> str:

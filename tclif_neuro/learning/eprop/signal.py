@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.grid import behind, grid_of
 from tclif_neuro.neurons.modules import Readout
 
 Feedback = Literal["symmetric", "random"]
@@ -154,7 +155,7 @@ class ReadoutTrace:
 
     def __init__(self, readout: Readout, options: EPropOptions) -> None:
         self.readout, self.options = readout, options
-        weight = readout.weight
+        weight = readout.weight.detach()
         self.grad = torch.zeros_like(weight, requires_grad=False)
         self.bias_grad = weight.new_zeros(len(weight), requires_grad=False)
 
@@ -193,9 +194,9 @@ class ReadoutTrace:
 
     def take(self, steps: float) -> None:
         """Add the gradient of the mean loss of `steps` steps to .grad, and begin anew."""
-        for parameter, grad in ((self.readout.weight, self.grad), (self.readout.bias, self.bias_grad)):
-            if parameter is not None:
-                put(parameter, grad / steps)
+        for name, grad in (("weight", self.grad), ("bias", self.bias_grad)):
+            if getattr(self.readout, name) is not None:
+                put(self.readout, name, grad / steps)
             grad.zero_()
 
 
@@ -203,7 +204,14 @@ class GradientError(TclifError):
     """A gradient that is NaN or infinite; the weights are those of the update before."""
 
 
-def put(parameter: Tensor, grad: Tensor) -> None:
+def put(module: nn.Module, name: str, grad: Tensor) -> None:
+    """Add the gradient of a module's weight to what is learnt: itself, or the numbers behind it on a grid."""
+    grid, parameter = grid_of(module, name), behind(module, name)
+    grad = grad.reshape(parameter.shape)
+    add(parameter, grad if grid is None else grid.passed(parameter.detach(), grad))
+
+
+def add(parameter: Tensor, grad: Tensor) -> None:
     """Add `grad` to the parameter's .grad, as `backward` does. Raises `GradientError`."""
     if not grad.isfinite().all():
         raise GradientError(

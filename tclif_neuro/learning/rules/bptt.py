@@ -97,7 +97,7 @@ def _loss_per_step(model: nn.Sequential, x: Tensor, y: Tensor, training: Trainin
         return OVER_TIME[training.loss](potential, at_end(y), lengths), potential
     logits = potential
     if training.logits == "mean":
-        weights = torch.tensor([logit_scale(model, t) for t in range(1, len(x) + 1)], dtype=potential.dtype)
+        weights = potential.new_tensor([logit_scale(model, t) for t in range(1, len(x) + 1)])
         logits = potential * weights[:, None, None]
     return cross_entropy(logits.flatten(0, 1), y.flatten(), training), potential
 

@@ -44,7 +44,8 @@ def fptt_step(
     readout = modules[-1]
     if not isinstance(readout, Readout):
         raise TrainingError(f"the model ends with a {type(readout).__name__}; a Readout is needed")
-    every, lengths = per_step(y), lengths_of(y) if per_step(y) else torch.full((x.shape[1],), len(x))
+    every = per_step(y)
+    lengths = lengths_of(y) if every else torch.full((x.shape[1],), len(x), device=x.device)
     steps, wanted = int(lengths.max()), spread(y) if every and ends else y
     states: list[Any] = [None] * len(modules)
     loss, weight, said = math.nan, 0.0, []

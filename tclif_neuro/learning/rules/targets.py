@@ -23,18 +23,18 @@ def has_target(y: Tensor) -> Tensor:
 
 def lengths_of(y: Tensor) -> Tensor:
     """[B]: the steps of each sample up to its last target; what comes later changes no answer. At least 1."""
-    steps = torch.arange(1, len(y) + 1)[:, None]
+    steps = torch.arange(1, len(y) + 1, device=y.device)[:, None]
     return (steps * has_target(y)).amax(0).clamp(min=1)
 
 
 def at_end(y: Tensor) -> Tensor:
     """[B] or [B, K]: each sample's last target."""
-    return y[lengths_of(y) - 1, torch.arange(y.shape[1])]
+    return y[lengths_of(y) - 1, torch.arange(y.shape[1], device=y.device)]
 
 
 def spread(y: Tensor) -> Tensor:
     """The targets with each sample's last one at all of its steps: for rules that learn from every step."""
-    own = torch.arange(len(y))[:, None] < lengths_of(y)
+    own = torch.arange(len(y), device=y.device)[:, None] < lengths_of(y)
     last = at_end(y).expand_as(y)
     return torch.where(own[..., None], last, torch.nan) if y.is_floating_point() else torch.where(own, last, UNLABELLED)
 
@@ -44,4 +44,5 @@ def scored(answers: Tensor, y: Tensor) -> tuple[float, int]:
     if not y.is_floating_point():
         return float((answers.argmax(-1) == y).sum()), int((y != UNLABELLED).sum())
     known = ~y.isnan()
-    return float((answers.detach() - y)[known].double().square().sum()), int(known.sum())
+    errors = (answers.detach() - y)[known].cpu()  # not every device has float64
+    return float(errors.double().square().sum()), int(known.sum())

@@ -41,6 +41,7 @@ class Checkpoint:
     model: the state dict; besides tensors it holds what modules keep as JSON (`get_extra_state`). optimiser: the state
     of each parameter, by "number/name". rng: the state of each random generator. log: a record per epoch, as dicts.
     best: the weights that did best on the validation set, and None without one. best_epoch: whose they are, else 0.
+    device: where it was trained; written, all tensors are on the CPU.
     """
 
     recipe: dict[str, Any]
@@ -54,6 +55,7 @@ class Checkpoint:
     log: list[dict[str, Any]]
     best: dict[str, Any] | None
     best_epoch: int
+    device: str = "cpu"
 
     @property
     def epoch(self) -> int:
@@ -81,6 +83,7 @@ class _Facts(BaseModel):
     best_epoch: Annotated[int, Field(ge=0)]
     model: dict[str, Any]
     best: dict[str, Any] | None
+    device: Annotated[str, Field(max_length=64)] = "cpu"
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -90,7 +93,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name in ("model", "best", "optimiser", "rng"):
         state = content[name] or {}
-        arrays |= {f"{name}/{key}": value.numpy() for key, value in state.items() if isinstance(value, Tensor)}
+        arrays |= {f"{name}/{key}": value.cpu().numpy() for key, value in state.items() if isinstance(value, Tensor)}
     for name in ("model", "best"):
         facts[name] = content[name] and {k: v for k, v in content[name].items() if not isinstance(v, Tensor)}
     write_arrays(path, arrays, facts)

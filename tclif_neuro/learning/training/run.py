@@ -26,11 +26,14 @@ from tclif_neuro.learning.rules.fptt import fptt_step
 from tclif_neuro.learning.rules.targets import lengths_of, per_step, scored
 from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
+from tclif_neuro.learning.training.device import CPU
 from tclif_neuro.learning.training.log import EpochRecord
 from tclif_neuro.learning.training.optimiser import make_optimiser, restore_state, state_by_name
 from tclif_neuro.learning.training.schedule import learning_rate
 from tclif_neuro.learning.training.start import start_from
 from tclif_neuro.learning.training.weights import with_class_weights
+from tclif_neuro.neurons import generators
+from tclif_neuro.neurons.generators import DEFAULT
 from tclif_neuro.neurons.outputs import outputs
 from tclif_neuro.text import cut
 
@@ -63,10 +66,10 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def in_order(part: Part) -> Batches:
-    """A part of a task in batches to evaluate, as large as memory should bear."""
+def in_order(part: Part, device: torch.device = CPU) -> Batches:
+    """A part of a task in batches to evaluate, as large as memory should bear, on `device`."""
     _, steps, inputs = part.x.shape
-    return Batches(part, max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // (steps * inputs))))
+    return Batches(part, max(1, min(EVALUATION_BATCH, EVALUATION_NUMBERS // (steps * inputs))), device)
 
 
 def rule_for(training: TrainingSection, batches: Batches) -> RuleStep:
@@ -77,7 +80,7 @@ def rule_for(training: TrainingSection, batches: Batches) -> RuleStep:
 
 
 def evaluate(model: nn.Sequential, batches: Batches) -> float:
-    """Return the score of `model` in evaluation mode; the model's mode is then as it was.
+    """Return the score of `model` in evaluation mode, on the device of `batches`; its mode is then as it was.
 
     Of classes, the share of samples, or of labelled steps, that are right; of real targets, the root mean square error.
     """
@@ -97,25 +100,27 @@ def _measure(total: float, count: float, *, values: bool) -> float:
 class Run:
     """Model, optimiser, data and generators of one recipe; `epoch` by `epoch`, with a `checkpoint` in between.
 
-    Dropout draws from torch's default generator, which `checkpoint` and `restore` therefore include.
+    Everything is drawn on the CPU, so that it is the same on every device; but Dropout draws from the default generator
+    of the device that it runs on, which `checkpoint` and `restore` therefore include.
     """
 
-    def __init__(self, recipe: Recipe, task: Task) -> None:
+    def __init__(self, recipe: Recipe, task: Task, device: torch.device = CPU) -> None:
         training = recipe.training
         _check_trainable(task, training)
-        self.recipe, self.task, self.digest = recipe, task, task.digest()
+        self.recipe, self.task, self.digest, self.device = recipe, task, task.digest(), device
         self.model = build_model(recipe, task.inputs, len(task.classes))
         if training.start is not None:
             self.digest = start_from(self.model, training.start, self.digest)
+        self.model.to(device)
         self.optimiser = make_optimiser(self.model.parameters(), training)
-        self.train, self.validation = _training_and_validation(recipe, task)
+        self.train, self.validation = _training_and_validation(recipe, task, device)
         if training.patience and self.validation is None:
             raise TrainingError(
                 f"training.patience = {training.patience}: there is no validation set to stop by; "
                 "give training.validation a share of the training set"
             )
         self.training = with_class_weights(training, self.train.y, task.classes)
-        self.test = in_order(task.test)
+        self.test = in_order(task.test, device)
         self.generator = torch.Generator().manual_seed(training.seed)
         torch.manual_seed(training.seed)
         self.log: list[EpochRecord] = []
@@ -157,7 +162,7 @@ class Run:
             self._set_learning_rate((number - 1) * len(self.train) + batch - 1)
             x = augmented(x, training.augment, self.generator)
             if training.input_noise:
-                x = x + training.input_noise * torch.randn(x.shape, generator=self.generator)
+                x = x + training.input_noise * torch.randn(x.shape, generator=self.generator).to(self.device)
             try:
                 result = rule(self.model, self.optimiser, x, y, training)
             except TrainingError as error:
@@ -214,18 +219,23 @@ class Run:
             classes=list(self.task.classes),
             model=dict(self.model.state_dict()),
             optimiser=state_by_name(self.optimiser),
-            rng={"torch": torch.get_rng_state(), "batches": self.generator.get_state()},
+            rng={**generators.states(self.device), "batches": self.generator.get_state()},
             log=[asdict(record) for record in self.log],
             best=self.best,
             best_epoch=self.best_epoch,
+            device=str(self.device),
         )
 
     def restore(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Continue from `checkpoint`, which was read from `path`. Raises `CheckpointError` if it does not fit."""
+        """Continue from `checkpoint`, which was read from `path`. Raises `CheckpointError` if it does not fit.
+
+        One of another kind of device has another generator's state: Dropout then begins to draw anew.
+        """
         load_state(path, self.model, checkpoint.model)
+        same = checkpoint.device.partition(":")[0] == self.device.type
         try:
             restore_state(self.optimiser, checkpoint.optimiser)
-            torch.set_rng_state(checkpoint.rng["torch"])
+            generators.restore(self.device, checkpoint.rng if same else {DEFAULT: checkpoint.rng[DEFAULT]})
             self.generator.set_state(checkpoint.rng["batches"])
             self.log = [_RECORD.validate_python(row) for row in checkpoint.log]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -248,15 +258,16 @@ def _check_trainable(task: Task, training: TrainingSection) -> None:
         raise TrainingError(f"{task.name}: training.augment.shift would move samples away from their labels; use 0")
 
 
-def _training_and_validation(recipe: Recipe, task: Task) -> tuple[Batches, Batches | None]:
+def _training_and_validation(recipe: Recipe, task: Task, device: torch.device) -> tuple[Batches, Batches | None]:
     """The task's own validation set, or the share of the training set that the recipe asks for."""
     size, share = recipe.training.batch_size, recipe.training.validation
     if task.validation is not None:
         if share:
             raise TrainingError(f"training.validation = {share:g}: {task.name} has a validation set of its own; use 0")
-        return Batches(task.train, size), in_order(task.validation)
+        return Batches(task.train, size, device), in_order(task.validation, device)
     if not share:
-        return Batches(task.train, size), None
+        return Batches(task.train, size, device), None
     kept, held_out, how = split(task.train, share, recipe.task.seed, task.kind)
     validation = task.train.part(np.sort(held_out), f"{share:.0%} of the training set, {how}")
-    return Batches(task.train.part(np.sort(kept), task.train.source), size), in_order(validation)
+    training = task.train.part(np.sort(kept), task.train.source)
+    return Batches(training, size, device), in_order(validation, device)

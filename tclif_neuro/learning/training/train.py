@@ -6,9 +6,8 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from tclif_neuro.data import load_task
+from tclif_neuro.errors import warn
 from tclif_neuro.learning.recipe.file import differences, parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.recipe.training import TrainingSection
@@ -21,9 +20,11 @@ from tclif_neuro.learning.training.checkpoint import (
     load_state,
     save_checkpoint,
 )
+from tclif_neuro.learning.training.device import device_of
 from tclif_neuro.learning.training.log import TensorBoard, write_csv
 from tclif_neuro.learning.training.run import Progress, Report, Run, evaluate, in_order
 from tclif_neuro.learning.training.schedule import TO_THE_LAST_EPOCH
+from tclif_neuro.neurons import generators
 from tclif_neuro.text import quoted
 
 LOG = "log.csv"
@@ -36,7 +37,7 @@ class TrainResult:
     epoch: whose weights were kept: the last, or with `training.validation` the best on the validation set. The
     accuracies are theirs, without noise or dropout; the test set chose nothing. Of real targets there are errors in
     their place, root mean squares. test_set: which samples it
-    was, and from where. seconds: of all epochs, resumed or not.
+    was, and from where. device: it was trained on. seconds: of all epochs, resumed or not.
     """
 
     epoch: int
@@ -49,6 +50,7 @@ class TrainResult:
     test_error: float | None = None
     test_set: str
     parameters: int
+    device: str
     seconds: float
     checkpoint: Path
 
@@ -61,6 +63,7 @@ def train(
     progress: Report | None = None,
     data_dir: str | Path | None = None,
     tensorboard: bool = False,
+    device: str = "cpu",
 ) -> TrainResult:
     """Train `recipe`, keeping `checkpoint.npz` and `log.csv` in `out_dir` after every epoch.
 
@@ -68,19 +71,24 @@ def train(
     weights are bit for bit those of an unbroken run with as many threads on the same machine. A finished run goes on if
     the recipe now asks for more epochs, unless its learning rate depends on their number. False: start again.
     progress: called after every batch and epoch. data_dir: see `load_task`. tensorboard: event files too, in
-    `out_dir/tensorboard`.
+    `out_dir/tensorboard`. device: "cpu", "cuda", "cuda:1", "mps" or "auto" (the best there is); it is no part of the
+    recipe: order, noise and first weights are the same everywhere, and a run may go on on another device, which is
+    warned of, for its sums are rounded otherwise.
 
-    Raises `TrainingError` if the checkpoint is of another recipe or other data, or the loss is not finite (the
-    checkpoint then is of the epoch before), `CheckpointError` if it cannot be read, `DataError`.
+    Raises `DeviceError` if the device is not there, `TrainingError` if the checkpoint is of another recipe or other
+    data, or the loss is not finite (the checkpoint then is of the epoch before), `CheckpointError` if it cannot be
+    read, `DataError`.
     """
+    where = device_of(device)
     task = load_task(recipe.task, data_dir=data_dir)
     out, report = _folder(out_dir), progress or _silent
     path = out / NAME
-    with torch.random.fork_rng(devices=[]):
-        run = Run(recipe, task)
+    with generators.forked(where):
+        run = Run(recipe, task, where)
         if resume and is_checkpoint(out):
             checkpoint = load_checkpoint(out)
             _check_same(path, checkpoint, run)
+            _say_moved(path, checkpoint, run)
             run.restore(path, checkpoint)
         with closing(TensorBoard(out / "tensorboard", len(run.log) + 1)) if tensorboard else nullcontext() as board:
             while not run.done:
@@ -91,6 +99,15 @@ def train(
                     board.add(record)
         write_csv(out / LOG, run.log)  # it may have been killed between the two files
         return _result(run, path)
+
+
+def _say_moved(path: Path, checkpoint: Checkpoint, run: Run) -> None:
+    """Warn where a run goes on on another device, if it goes on."""
+    if checkpoint.device != str(run.device) and checkpoint.epoch < run.recipe.training.epochs:
+        warn(
+            f"{path}: was trained on {checkpoint.device} up to epoch {checkpoint.epoch}, and goes on on {run.device}: "
+            "with the same order and noise, but sums are rounded otherwise there"
+        )
 
 
 def _silent(progress: Progress) -> None:
@@ -143,7 +160,7 @@ def _result(run: Run, path: Path) -> TrainResult:
     if run.best is not None:
         load_state(path, run.model, run.best)
     epoch = run.best_epoch or len(run.log)
-    training_set, measure = in_order(run.task.train), run.measure
+    training_set, measure = in_order(run.task.train, run.device), run.measure
     measured = {
         f"train_{measure}": evaluate(run.model, training_set),
         f"validation_{measure}": getattr(run.log[epoch - 1], f"validation_{measure}"),
@@ -155,6 +172,7 @@ def _result(run: Run, path: Path) -> TrainResult:
         **measured,
         test_set=run.task.test.source,
         parameters=sum(p.numel() for p in run.model.parameters()),
+        device=str(run.device),
         seconds=sum(record.seconds for record in run.log),
         checkpoint=path,
     )
