@@ -76,14 +76,13 @@ def on_grid(model: nn.Sequential, bits: int | None = None, *, step: float = 1.0,
     Off the grid they agree only up to the order of sums, and a spike at the threshold may come or not. Of a Readout the
     current of a step is exact; the potential, which decays and adds up over time, is rounded.
 
-    bits: of every weight, with its sign; None: in each layer as many as fit (17 for 256 spikes: its weights then are
-    rounded by at most 2^-17 of the largest). step, largest: v, a power of two, and X of the model's own input: 1/256
-    and 1 for `torch.round(256 * x) / 256` of x in [0, 1]. Batch normalisation is refused; a Dropout in training keeps
-    sums exact where 1 / (1 - p) is a power of two.
+    bits: of every weight, with its sign; None: in each layer as many as fit (17 for 256 spikes). A weight is
+    rounded by at most 2^(1-bits) of the largest. step, largest: v, a power of two, and X of the model's own input:
+    1/256 and 1 for `torch.round(256 * x) / 256` of x in [0, 1]. Batch normalisation is refused; a Dropout in training
+    keeps sums exact where 1 / (1 - p) is a power of two.
 
     The copy trains as `model` does, by every rule, with the gradient of the weight itself; what leaves the range is
-    clipped, without a gradient. `quantize`, `checkpointed` and export take it as it is.
-    `torch.nn.utils.parametrize.remove_parametrizations` leaves the weights where they are.
+    clipped, without a gradient. `quantize`, `checkpointed` and `save_nir` take it as it is.
 
     Raises `GridError` where a layer has more inputs, or `bits` are more, than the bound allows.
 

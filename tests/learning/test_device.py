@@ -82,6 +82,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"loss": "mse_membrane"},
     {"checkpoint": 3},
     {"class_weights": (1.0, 2.0, 0.5)},
+    {"rule": "eprop", "class_weights": (1.0, 2.0, 0.5)},
     {"optimiser": "sgd", "momentum": 0.9},
     {"rule": "eprop", "eprop": {"update_every": 3, "feedback": "random"}, "logits": "mean"},
     {"rule": "eprop", "eprop": {"potential": "step", "loss": "mean_square"}},
@@ -128,7 +129,7 @@ def test_an_epoch_on_every_kind_of_target(tmp_path: Path, kind: str, rule: str) 
     training: dict[str, Any] = {"rule": rule, "batch_size": 5, "input_noise": 0.1, "validation": 0.25}
     training["augment"] = {"time_masks": 1, "time_mask": 2, "channel_masks": 1, "channel_mask": 1, "event_drop": 0.1}
     if kind == "classes":
-        training |= {"balanced": True} if rule != "eprop" else {}
+        training["balanced"] = True
         training["augment"]["shift"] = 2
     if kind.startswith("values"):
         training["loss"] = "mse"

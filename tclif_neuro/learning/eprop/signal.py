@@ -107,6 +107,7 @@ def _counted(known: Tensor, target: Tensor, options: EPropOptions) -> float:
             + ("real targets" if target.is_floating_point() else f"{known.shape[-1]} outputs")
         )
     weights = torch.tensor(options.class_weights, dtype=torch.float64)
+    target = target.cpu()  # not every device has float64
     each = torch.where(target >= 0, weights[target.long().clamp(min=0)], 0.0)
     return float(each.expand(known.shape[:-1]).sum())
 
