@@ -147,8 +147,8 @@ def _floats(now: Progress) -> list[Picture]:
             now.model(now.sample)
     finally:
         now.model.train(was_training)
-    pictures = [input_picture(now.sample[:, 0].numpy(), grades=not _binary(now.sample.numpy()))]
-    return pictures + [Picture(title=f"Layer {i}", values=s[:, 0].numpy()) for i, s in enumerate(spikes)]
+    pictures = [input_picture(now.sample[:, 0].cpu().numpy(), grades=not _binary(now.sample.cpu().numpy()))]
+    return pictures + [Picture(title=f"Layer {i}", values=s[:, 0].cpu().numpy()) for i, s in enumerate(spikes)]
 
 
 def _integers(net: QuantizedNetwork, x: Any) -> list[Picture]:
