@@ -52,11 +52,20 @@ ROOM = {
 ONE = "coefficients that are shared: the first is the last"
 WRITTEN = "each row is written before it is read"
 LEARNS = "what does not learn is asked for nothing"
+CHOICES = (
+    ("variant", ("exact", "native", "prefiltered")),
+    ("rounding", ("stochastic", "nearest")),
+    ("feedback", ("symmetric", "random")),
+)
 EQUIVALENT: dict[str, str] = {
     **{
         f"__post_init__: {before} -> {after}": "a set"
         for names in (("exact", "native", "prefiltered"), ("stochastic", "nearest"), ("symmetric", "random"))
         for before, after in itertools.permutations([str(order) for order in itertools.permutations(names)], 2)
+    },
+    **{
+        f"__post_init__: {CHOICES} -> {after}": "each is checked, in whatever order"
+        for after in map(str, itertools.permutations(CHOICES))
     },
     "int32: x + 2 ** 31 -> x - 2 ** 31": "the two are 2^32 apart",
     "lif: int32(mul(v, v_decay) + wrapped + bias)"

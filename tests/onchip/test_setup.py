@@ -130,6 +130,7 @@ def test_matrices_have_numbers_and_names() -> None:
     other = with_weights(net, {Matrix(0, True): np.full((3, 3), 64), Matrix(1): np.full((2, 3), 96)})
     changed = {matrix: int(weight[0, 0]) for matrix, weight in weights_of(other).items()}
     assert changed == {Matrix(0): COARSE, Matrix(0, True): 64, Matrix(1): 96}
+    assert with_weights(net, {}) == net
 
 
 def test_losses_add_up() -> None:
