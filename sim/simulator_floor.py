@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numba import njit
 
-from sim.lava_speed import SIZES, network
+from sim.bench.integers import SIZES, network
 from tclif_neuro.fixed import exact
 from tclif_neuro.fixed.intrinsics import TO_NEAREST, TOWARDS_ZERO, set_rounding
 from tclif_neuro.fixed.run import Run

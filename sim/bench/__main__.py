@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sim.bench import report
-from sim.bench.contenders import CONTENDERS, Contender, Job
-from sim.bench.runner import Row, machine, run_all
+from sim.bench.contenders import CONTENDERS, Contender, Job, cores, thread_counts
+from sim.bench.load import busy
+from sim.bench.machine import machine
+from sim.bench.runner import Row, run_all
 
 REFERENCE_BATCH = 4  # samples for NumPy and Lava, which take seconds for one
+TIMED_SIMULATIONS = 20  # by the simulator, which takes milliseconds
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -30,7 +33,10 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--depths", type=_numbers, default=(1, 6), metavar="L,...", help="also hidden layers of 256")
     parser.add_argument("--gains", type=_reals, default=(1.5, 4.0), metavar="G,...", help="also of the weights: spikes")
-    parser.add_argument("--short", action="store_true", help="T = 98 and 784, nothing else varied, once: minutes")
+    parser.add_argument(
+        "--threads", type=_numbers, default=thread_counts(cores()), metavar="N,...", help="of every contender"
+    )
+    parser.add_argument("--short", action="store_true", help="one network, the quick contenders, two turns: minutes")
     parser.add_argument("--repeat", type=int, default=3, help="processes for each measurement")
     parser.add_argument("--timed", type=int, default=2, help="training steps timed in each process, after one other")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="of one process")
@@ -41,8 +47,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if unknown:
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}; there are {names}")
     if asked.short:
-        asked.steps, asked.repeat, asked.timed, asked.timeout = (98, 784), 1, 1, min(asked.timeout, 60)
+        asked.steps, asked.repeat, asked.timed, asked.timeout = (784,), 2, 1, min(asked.timeout, 100)
         asked.widths = asked.depths = asked.gains = ()
+        asked.only = asked.only or ",".join(c.name for c in CONTENDERS if c.short)
     return asked
 
 
@@ -76,21 +83,25 @@ def training_jobs(asked: argparse.Namespace) -> list[Job]:
 
 
 def rows(present: Sequence[Contender], asked: argparse.Namespace) -> list[Row]:
-    """All that is to be measured, in the order of the tables. Simulation runs at the largest number of steps."""
-    training = [
-        Row(contender=c, job=replace(job, build=c.build))
-        for job in training_jobs(asked)
-        for c in present
-        if c.work == "train"
+    """All that is to be measured, in the order of the tables; of a job, all contenders with one number of threads.
+
+    e-prop and simulation are of the largest number of steps.
+    """
+    todo = [(job, [c for c in present if c.work == "train"]) for job in training_jobs(asked)]
+    base = replace(todo[0][0], steps=max(asked.steps))
+    for recurrent in (False, True):
+        job = replace(base, work="online", recurrent=recurrent)
+        todo.append((job, [c for c in present if c.work == "online"]))
+    for recurrent in (False, True):
+        for b in sorted({1, *asked.batch, *([] if asked.short else [REFERENCE_BATCH])}):
+            job = replace(base, work="simulate", batch=b, recurrent=recurrent, timed=TIMED_SIMULATIONS)
+            todo.append((job, [c for c in present if c.work == "simulate" and (c.quick or b == REFERENCE_BATCH)]))
+    return [
+        Row(contender=c, job=replace(job, build=c.build, threads=threads, timed=job.timed if c.quick else asked.timed))
+        for job, contenders in todo
+        for threads in asked.threads
+        for c in contenders
     ]
-    simulation = [
-        Row(contender=c, job=Job(work="simulate", build=c.build, steps=max(asked.steps), batch=b, recurrent=recurrent))
-        for recurrent in (False, True)
-        for b in sorted({1, REFERENCE_BATCH, *asked.batch})
-        for c in present
-        if c.work == "simulate" and (c.quick or b == REFERENCE_BATCH)
-    ]
-    return training + simulation
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -105,11 +116,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"left out: {label}: {reason}", file=sys.stderr)
     todo = rows([c for c in wanted if c.label not in left_out], asked)
     where = machine()
-    run_all(todo, asked.repeat, asked.timeout, lambda line: print(line, file=sys.stderr, flush=True))
-    where["load at the end"] = os.getloadavg()[0]
+    warn(where)
+    load = run_all(todo, asked.repeat, asked.timeout, lambda line: print(line, file=sys.stderr, flush=True))
+    where["load during"] = load and load._asdict()
     command = shlex.join(["python", "-m", "sim.bench", *(sys.argv[1:] if arguments is None else arguments)])
     report.write(asked.out, todo, where, left_out, command)
     print((asked.out / "benchmark.md").read_text())
+    warn(where)
+
+
+def warn(where: Mapping[str, Any]) -> None:
+    """Say on standard error that the machine is busy, if it is."""
+    for reason in busy(where):
+        print(f"warning: the machine is busy, and the figures say little: {reason}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rows as JSON, as a table in Markdown, and as a plot."""
+"""The rows as JSON, as tables in Markdown, and as a plot."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sim.bench import scaling
-from sim.bench.contenders import Job
-from sim.bench.runner import Row, title
+from sim.bench import plots, ratios, scaling
+from sim.bench.contenders import Contender, Job
+from sim.bench.load import busy
+from sim.bench.plots import digits
+from sim.bench.ratios import Ratio, Times, Turns
+from sim.bench.runner import Row, best_rows, count, times, title
 from tclif_neuro.files import write_atomically
 
-OURS, OTHERS = "#0072B2", "#8a8a8a"  # Okabe and Ito's blue, and grey
+EXPLAINED = (
+    "Each contender with each number of threads: medians, and in brackets the range over all runs. Every measurement "
+    "is a process of its own; the contenders take turns. Ratios are those of the medians, in brackets the range of the "
+    "turns' ratios; best to best: each contender at its own best number of threads. One training step is forward, "
+    "backward and Adam, on random input; one of e-prop learns the whole sequences and updates. Memory is the peak of "
+    "the process, at its best number of threads, less what it had before the first step. Rate: spikes per neuron and "
+    "step in the last hidden layer. Simulation is of the integers of a 1-64-256-256-10 network; Lava, which has no "
+    "number of threads, is kept to as many cores. The neurons are not the same in all rows. Gain: what the hidden "
+    "layers' initial weights are multiplied by, from which the rate follows.\n"
+)
 
 
 def write(
@@ -24,13 +36,26 @@ def write(
     """benchmark.json, benchmark.md and benchmark.png in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     done = [row for row in rows if row.figures and not row.failure]
-    left_out = {**left_out, **{f"{r.contender.label} ({title(r.job)})": r.failure for r in rows if r.failure}}
-    data = {"machine": machine, "command": command, "left out": left_out, "rows": [_plain(row) for row in done]}
+    failed = {f"{r.contender.label} ({title(r.job)}, {count(r.job.threads, 'thread')})": r.failure for r in rows}
+    left_out = {**left_out, **{name: reason for name, reason in failed.items() if reason}}
+    data = {
+        "machine": machine,
+        "busy": busy(machine),
+        "command": command,
+        "left out": left_out,
+        "ratios": [{"job": name, **_plain_ratios(group)} for name, group in groups(done)],
+        "rows": [_plain(row) for row in done],
+    }
     _write(folder / "benchmark.json", json.dumps(data, indent=1) + "\n")
     _write(folder / "benchmark.md", markdown(done, machine, left_out, command))
-    plot(_largest(done), folder / "benchmark.png")
+    plots.plot(_largest(best_rows(done)), folder / "benchmark.png")
     if not scaling.plot(done, folder / "scaling.png"):
         (folder / "scaling.png").unlink(missing_ok=True)  # of an earlier run
+
+
+def groups(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows of each job, by its title."""
+    return [(name, list(group)) for name, group in itertools.groupby(rows, lambda row: title(row.job))]
 
 
 def _largest(rows: Sequence[Row]) -> list[Row]:
@@ -45,26 +70,34 @@ def _write(path: Path, text: str) -> None:
 
 def _plain(row: Row) -> dict[str, Any]:
     job, figures = asdict(row.job), row.figures
-    return {"contender": row.contender.name, "job": job, "seconds": row.seconds, "processes": figures}
+    return {"contender": row.contender.name, "job": job, "turns": row.turns, "processes": figures}
+
+
+def _plain_ratios(group: Sequence[Row]) -> dict[str, Any]:
+    first, *_ = timings = _timings(group)
+    found = {}
+    for contender, own in timings:
+        equal = ratios.at_equal_threads(own, first[1])
+        found[contender.name] = {
+            "best threads": ratios.best(own),
+            "times the first, best to best": ratios.best_to_best(own, first[1])._asdict(),
+            "times the first, at equal threads": {n: ratio._asdict() for n, ratio in equal.items()},
+            "times faster than one thread": {n: ratio._asdict() for n, ratio in ratios.gains(own).items()},
+        }
+    return found
+
+
+def _timings(group: Sequence[Row]) -> list[tuple[Contender, Times]]:
+    contenders = {row.contender.name: row.contender for row in group}.values()
+    return [(contender, times(group, contender)) for contender in contenders]
 
 
 def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[str, str], command: str) -> str:
-    """Tables: medians, and the range over all runs in brackets."""
-    parts = [
-        "# Benchmark\n",
-        f"`{command}`, {machine['date']}: {machine['processor']}, {machine['cores']} cores, which copy memory at "
-        f"{machine['copy GB/s']:.1f} GB/s (read and write together); Python {machine['python']}. Load average "
-        f"{machine['load']:.1f} at the start, {machine['load at the end']:.1f} at the end: the benchmark itself makes "
-        f"about {machine['cores']}.\n",
-        "Medians, and in brackets the range over all runs. Every measurement is a process of its own; the contenders "
-        "take turns. One training step is forward, backward and Adam, on random input. Memory is the peak of the "
-        "process less what it had before the first step. Rate: spikes a neuron and step in the last hidden layer. "
-        "Simulation is of the integers of a 1-64-256-256-10 network. The neurons are not the same in all rows. Gain: "
-        "what the hidden layers' initial weights are multiplied by, from which the rate follows.\n",
-    ]
-    for job, group in itertools.groupby(rows, lambda row: (row.job.work, title(row.job))):
-        table = training_table if job[0] == "train" else simulation_table
-        parts.append(f"## {job[1][0].upper()}{job[1][1:]}\n\n{table(list(group))}")
+    """Where it ran, a warning if that was busy, and a table for each job."""
+    warning = [f"**The machine was busy, so these figures say little: {'; '.join(busy(machine))}.**\n"]
+    parts = ["# Benchmark\n", *(warning if busy(machine) else []), _where(machine, command), EXPLAINED]
+    for name, group in groups(rows):
+        parts.append(f"## {name[0].upper()}{name[1:]}\n\n{table(group)}")
     if left_out:
         parts.append("## Left out\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in left_out.items()))
     parts.append("![The same as a plot](benchmark.png)\n")
@@ -73,82 +106,83 @@ def markdown(rows: Sequence[Row], machine: Mapping[str, Any], left_out: Mapping[
     return "\n".join(parts)
 
 
-def training_table(rows: Sequence[Row]) -> str:
-    """Time and memory of a step, and how many times the first row's time it takes."""
-    first = statistics.median(rows[0].seconds)
-    lines = ["| | seconds a step | times the first | MiB | rate |", "|---|---:|---:|---:|---:|"]
-    for row in rows:
-        times = statistics.median(row.seconds) / first
-        lines.append(
-            f"| {row.contender.label} | {_range(row.seconds)} | {times:.1f} | {row.memory:.0f} "
-            f"| {row.median('rate'):.1%} |"
-        )
+def _where(machine: Mapping[str, Any], command: str) -> str:
+    def listed(versions: Mapping[str, str]) -> str:
+        return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+    during = machine.get("load during")
+    meanwhile = (
+        f"meanwhile other processes took {during['others']:.1%} of the cores' time, other virtual machines "
+        f"{during['steal']:.1%}"
+        if during
+        else "the system does not say what others did meanwhile"
+    )
+    peers = machine["versions of peers"]
+    lines = [
+        f"| measured | {machine['date']}, `{command}` |",
+        "|---|---|",
+        f"| processor | {machine['processor']}, {count(machine['cores'], 'core')} |",
+        f"| instruction sets | {', '.join(machine['instruction sets'])} |",
+        f"| memory | copied at {machine['copy GB/s']:.1f} GB/s, read and write together |",
+        f"| versions | Python {machine['python']}, {listed(machine['versions'])} |",
+        *([f"| peers' environment | {listed(peers)} |"] if peers else []),
+        f"| load | {machine['load before']:.2f} before; {meanwhile} |",
+    ]
     return "\n".join(lines) + "\n"
 
 
-def simulation_table(rows: Sequence[Row]) -> str:
-    """Samples and synaptic operations a second."""
-    lines = ["| | samples a second | synaptic operations a second |", "|---|---:|---:|"]
-    for row in rows:
-        speeds = samples_a_second(row)
-        operations = statistics.median(speeds) * row.median("operations")
-        lines.append(f"| {row.contender.label} | {_range(speeds)} | {operations:.2g} |")
+def table(group: Sequence[Row]) -> str:
+    """A job's contenders: time or speed by threads, ratios to the first, memory, and what the work was."""
+    simulated = group[0].job.work == "simulate"
+    threads = sorted({row.job.threads for row in group})
+    timings = _timings(group)
+    first = timings[0][1]
+    unit = "samples per second" if simulated else "seconds per step"
+    compared = "share of the first's speed" if simulated else "times the first"
+    head = [
+        "",
+        *(f"{unit}, {count(n, 'thread')}" for n in threads),
+        f"{compared}, best to best",
+        *(f"at {count(n, 'thread')}" for n in threads if len(threads) > 1),
+        *([f"{threads[-1]} threads against 1"] if len(threads) > 1 else []),
+        "MiB",
+        "operations per second" if simulated else "rate",
+    ]
+    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+    chosen = {row.contender.name: row for row in best_rows(group)}
+    for contender, own in timings:
+        equal = ratios.at_equal_threads(own, first)
+        cells = [
+            contender.label,
+            *(_range(_figures(own[n], simulated)) if n in own else "" for n in threads),
+            _ratio(ratios.best_to_best(own, first), simulated),
+            *(_ratio(equal.get(n), simulated) for n in threads if len(threads) > 1),
+            *([_ratio(ratios.gains(own).get(threads[-1]))] if len(threads) > 1 else []),
+            f"{chosen[contender.name].memory:.0f}",
+            _work(chosen[contender.name]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def samples_a_second(row: Row) -> list[float]:
-    """The speed of every run."""
-    return [row.median("samples") / seconds for seconds in row.seconds]
+def _figures(turns: Turns, simulated: bool) -> list[float]:
+    """The seconds of all runs; of simulations the speeds."""
+    return [1 / seconds if simulated else seconds for turn in turns for seconds in turn]
+
+
+def _work(row: Row) -> str:
+    """A network's rate of spikes, or the synaptic operations that were done per second."""
+    if row.job.work == "simulate":
+        return f"{row.median('operations') / statistics.median(row.seconds):.2g}"
+    return f"{row.median('rate'):.1%}"
+
+
+def _ratio(found: Ratio | None, inverse: bool = False) -> str:
+    if found is None:
+        return ""
+    value, low, high = found.inverse if inverse else found
+    return f"{value:.2f} ({low:.2f}-{high:.2f})"
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{_digits(statistics.median(values))} ({_digits(min(values))}-{_digits(max(values))})"
-
-
-def _digits(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
-
-
-def plot(rows: Sequence[Row], path: Path) -> None:
-    """A panel for each quantity and work; a bar for each contender, a line for its range."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    groups = [list(group) for _, group in itertools.groupby(rows, lambda row: title(row.job))]
-    panels = [(g, *p) for g in groups for p in _quantities(g)]
-    height = sum(0.9 + 0.26 * len(p[0]) for p in panels) / 2 + 0.8
-    figure = Figure(figsize=(9.5, height), layout="constrained")
-    lines = -(-len(panels) // 2)
-    ratios = [0.9 + 0.26 * max(len(p[0]) for p in panels[2 * i : 2 * i + 2]) for i in range(lines)]
-    axes = figure.subplots(lines, 2, squeeze=False, height_ratios=ratios).flatten()
-    for axis, (group, name, values) in zip(axes, panels, strict=False):
-        _bars(axis, group, values)
-        axis.set_title(f"{title(group[0].job)}\n{name}", fontsize=8, loc="left")
-    for axis in axes[len(panels) :]:
-        axis.set_visible(False)
-    write_atomically(path, lambda file: FigureCanvasAgg(figure).print_png(file))
-
-
-def _quantities(group: Sequence[Row]) -> list[tuple[str, list[list[float]]]]:
-    if group[0].job.work == "simulate":
-        return [("samples a second, more is better", [samples_a_second(row) for row in group])]
-    memory = [[f["peak"] - f["before"] for f in row.figures] for row in group]
-    return [
-        ("seconds a step, less is better", [row.seconds for row in group]),
-        ("MiB a step takes, less is better", memory),
-    ]
-
-
-def _bars(axis: Any, group: Sequence[Row], values: Sequence[Sequence[float]]) -> None:
-    medians = [statistics.median(v) for v in values]
-    colours = [OURS if "tclif-neuro" in row.contender.label else OTHERS for row in group]
-    labels = [row.contender.label for row in group]
-    axis.barh(labels, medians, color=colours, height=0.65)
-    for i, (v, median) in enumerate(zip(values, medians, strict=True)):
-        axis.plot([min(v), max(v)], [i, i], color="#222222", linewidth=1)
-        axis.annotate(_digits(median), (max(v), i), (4, 0), textcoords="offset points", va="center", fontsize=7)
-    axis.set_xlim(0, max(max(map(max, values)), 1e-9) * 1.2)
-    axis.invert_yaxis()
-    axis.tick_params(labelsize=7)
-    axis.spines[["top", "right"]].set_visible(False)
+    return f"{digits(statistics.median(values))} ({digits(min(values))}-{digits(max(values))})"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.bench.contenders import Job
-from sim.bench.runner import Row
+from sim.bench.runner import Row, best_rows
 from tclif_neuro.files import write_atomically
 
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#CC79A7", "#F0E442", "#000000", "#8a8a8a", "#7f3c8d")
@@ -54,16 +54,17 @@ AXES = (
 
 def panels(rows: Sequence[Row]) -> list[tuple[str, Curves]]:
     """Title and curves, (how much, median seconds) by contender, of every axis that is varied; each kind of network."""
-    training = [row for row in rows if row.job.work == "train"]
+    training = best_rows([row for row in rows if row.job.work == "train"])
     if not training:
         return []
     first = training[0].job
-    base = replace(first, build="", recurrent=False, steps=max(row.job.steps for row in training))
+    base = replace(first, build="", threads=1, recurrent=False, steps=max(row.job.steps for row in training))
     found = []
     for recurrent in (False, True):
         kind = replace(base, recurrent=recurrent)
         for axis in AXES:
-            curves = _curves([row for row in training if axis.belongs(replace(row.job, build=""), kind)], axis)
+            belonging = [r for r in training if axis.belongs(replace(r.job, build="", threads=1), kind)]
+            curves = _curves(belonging, axis)
             if curves:
                 found.append((f"{'recurrent' if recurrent else 'feed-forward'}: {axis.name}", curves))
     return found
@@ -116,6 +117,6 @@ def _panel(axis: Any, title: str, curves: Curves, colours: dict[str, str]) -> No
         ticks = sorted({point[0] for points in curves.values() for point in points})
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_title(title, fontsize=9, loc="left")
-    axis.set_ylabel("seconds a step", fontsize=8)
+    axis.set_ylabel("seconds per step", fontsize=8)
     axis.tick_params(labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)
