@@ -15,10 +15,24 @@ _MAX_DIGITS = 4  # of a number of threads
 
 
 def count() -> int:
-    """Return the number of threads to use: OMP_NUM_THREADS if set, else the cores that this process may run on."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isascii() and asked.isdecimal() and len(asked) <= _MAX_DIGITS:
-        return max(1, int(asked))
+    """Return the number of threads to use: OMP_NUM_THREADS if set, else the cores that this process may run on.
+
+    Several ranks that torchrun starts on a machine divide its cores; the OMP_NUM_THREADS=1 that torchrun then sets by
+    itself counts as not set.
+    """
+    ranks = _number("LOCAL_WORLD_SIZE") or 1
+    asked = _number("OMP_NUM_THREADS")
+    if asked is not None and not (asked == 1 and ranks > 1):
+        return max(1, asked)
+    return max(1, _cores() // ranks)
+
+
+def _number(name: str) -> int | None:
+    text = os.environ.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
+
+
+def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux has it
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

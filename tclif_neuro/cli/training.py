@@ -46,6 +46,7 @@ def train(
     """Train a recipe. DIR then holds checkpoint.npz and log.csv, written after every epoch."""
     from tclif_neuro.cli.commands.live import live_training
     from tclif_neuro.cli.commands.train import train_recipe, train_seeds
+    from tclif_neuro.neurons.ranks import rank
     from tclif_neuro.show import terminal
     from tclif_neuro.show.sheets import seeds_sheet, train_sheet
 
@@ -65,9 +66,10 @@ def train(
                 device=device,
                 report=bars.training(),
             )
-        terminal.deliver(trained, [seeds_sheet(trained)], json)
+        if rank() == 0:
+            terminal.deliver(trained, [seeds_sheet(trained)], json)
         return
-    with terminal.progress() as bars, live_training(live, recipe, bars) as report:
+    with terminal.progress() as bars, live_training(live if rank() == 0 else None, recipe, bars) as report:
         result = train_recipe(
             recipe,
             out,
@@ -79,7 +81,8 @@ def train(
             device=device,
             report=report,
         )
-    terminal.deliver(result, [train_sheet(result)], json)
+    if rank() == 0:  # of several, as torchrun starts them, one speaks
+        terminal.deliver(result, [train_sheet(result)], json)
 
 
 def learn(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tclif_neuro.data.digits import digits_pixels, digits_rows
 from tclif_neuro.data.formats import is_path
-from tclif_neuro.data.mnist import mnist_permuted, mnist_pixels, mnist_rows
+from tclif_neuro.data.mnist import mnist_permuted, mnist_permuted_rows, mnist_pixels, mnist_rows
 from tclif_neuro.data.own import own_task
 from tclif_neuro.data.paths import find
 from tclif_neuro.data.readers.dvs_gesture import dvs_gesture
@@ -20,7 +20,12 @@ from tclif_neuro.data.spec import TaskSpec
 from tclif_neuro.data.task import Task
 
 _DIGITS = {"digits-rows": digits_rows, "digits-pixels": digits_pixels}
-_MNIST = {"smnist-rows": mnist_rows, "smnist": mnist_pixels, "psmnist": mnist_permuted}
+_MNIST = {
+    "smnist-rows": mnist_rows,
+    "smnist": mnist_pixels,
+    "psmnist": mnist_permuted,
+    "psmnist-rows": mnist_permuted_rows,
+}
 _EVENTS = {"nmnist": nmnist, "shd": heidelberg, "ssc": heidelberg, "dvs-gesture": dvs_gesture}
 _FILES = {**_EVENTS, "speech-commands": speech_commands, "ecg": ecg}
 TASKS = (*_DIGITS, *_MNIST, *_FILES)
@@ -31,8 +36,8 @@ def load_task(task: str | TaskSpec, seed: int = 0, data_dir: str | Path | None =
 
     task: one of `TASKS`, or the path of an own file or folder (see `data.own`), of which a fifth becomes the test set
     if it has none; or the [task] of a recipe, which has a seed of its own and may have a code. seed: of the split
-    (digits, own files) or of the permutation (psmnist). data_dir: where MNIST is, see `load_mnist`, and one of the
-    places where own files are looked for. Raises `DataError`.
+    (digits, own files) or of the permutation (psmnist and its rows). data_dir: where MNIST is, see `load_mnist`, and
+    one of the places where own files are looked for. Raises `DataError`.
     """
     spec = TaskSpec(name=task, seed=seed) if isinstance(task, str) else task
     plain = _plain_task(spec, None if data_dir is None else Path(data_dir))

@@ -38,10 +38,17 @@ def mnist_pixels(name: str, seed: int, data_dir: Path | None) -> Task:
 
 def mnist_permuted(name: str, seed: int, data_dir: Path | None) -> Task:
     """Permuted sequential MNIST: as `mnist_pixels`, step t showing pixel `permutation(seed)[t]` of every image."""
+    return _task(name, _permuted(load_mnist(data_dir), seed), steps=SIDE * SIDE)
+
+
+def mnist_permuted_rows(name: str, seed: int, data_dir: Path | None) -> Task:
+    """The pixels of `mnist_permuted`, in the same order, 28 of them a step: T = 28, 28 inputs in [0, 1]."""
+    return _task(name, _permuted(load_mnist(data_dir), seed), steps=SIDE)
+
+
+def _permuted(arrays: Arrays, seed: int) -> Arrays:
     order = permutation(seed)
-    arrays = load_mnist(data_dir)
-    permuted = {key: arrays[key].reshape(-1, SIDE * SIDE)[:, order] for key in ("x_train", "x_test")}
-    return _task(name, {**arrays, **permuted}, steps=SIDE * SIDE)
+    return {**arrays, **{key: arrays[key].reshape(-1, SIDE * SIDE)[:, order] for key in ("x_train", "x_test")}}
 
 
 def permutation(seed: int) -> npt.NDArray[np.int64]:

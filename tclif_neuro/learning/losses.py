@@ -141,7 +141,7 @@ def _by_length(loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, y: Tens
     total = output.new_zeros(())
     for length, samples in zip(*lengths.unique(return_counts=True), strict=True):
         of = lengths == length
-        total = total + samples / len(lengths) * loss(output[:length, of], y[of])
+        total = total + int(samples) / len(lengths) * loss(output[:length, of], y[of])
     return total
 
 

@@ -31,6 +31,9 @@ def test_rows_pixels_and_permuted_pixels_are_the_same_images(folder: Path) -> No
     assert (permuted.x_test == pixels.x_test[:, permutation(7)]).all()
     assert not (permuted.x_test == pixels.x_test).all()
     assert (permuted.y_train == LABELS[:3]).all()
+    of_rows = load_task("psmnist-rows", 7, folder)
+    assert of_rows.x_test.shape == rows.x_test.shape
+    assert (of_rows.x_test.reshape(permuted.x_test.shape) == permuted.x_test).all()
 
 
 def test_the_permutation_is_fixed_by_its_seed() -> None:

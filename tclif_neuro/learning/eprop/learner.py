@@ -25,6 +25,7 @@ from torch.nn.utils import parametrize
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.signal import EPropOptions, ReadoutTrace, random_feedback
+from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.chain import computes, links
 from tclif_neuro.neurons.grid import grid_of
 from tclif_neuro.neurons.hooks import made_by_hooks
@@ -161,10 +162,13 @@ class EPropLearner:
 
     def _apply(self) -> None:
         counted, self._since, self._counted = self._counted, 0, 0.0
-        if not counted:  # no step had a target, and there is nothing to learn
+        own = counted * self._batch
+        of_all_ranks = ranks.total(own)
+        if not of_all_ranks:  # no step had a target, and there is nothing to learn
             return
-        for part in self._parts:
-            part.take(counted)
+        if own:
+            for part in self._parts:
+                part.take(counted / (own / of_all_ranks))
         if self._update is not None:
             with torch.enable_grad():
                 self._update()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ from tclif_neuro.data.task import UNLABELLED
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning import losses
 from tclif_neuro.learning.recipe.training import RatesSection, TrainingSection
-from tclif_neuro.learning.rules.targets import at_end, lengths_of, per_step, scored
+from tclif_neuro.learning.rules.targets import at_end, has_target, lengths_of, per_step, scored
+from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.checkpointed import checkpointed
 from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.modules import Readout
@@ -55,14 +56,40 @@ def bptt_step(
         x, y = x[: lengths.max()], y[: lengths.max()]
     with watched as spikes:
         loss, logits = _loss(model, x, y, training) if lengths is None else _loss_per_step(model, x, y, training)
-    loss = loss + training.rates.weight * sum(_out_of_bounds(s, training.rates, lengths) for s in spikes)
+    loss = of_all_ranks(loss, logits, weight_of(y, training))
+    penalty = training.rates.weight * sum(_out_of_bounds(s, training.rates, lengths) for s in spikes)
+    loss = loss + penalty * (x.shape[1] / ranks.total(x.shape[1]))
     optimiser.zero_grad()
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip or math.inf)
-    if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
-        raise TrainingError(f"the loss is {loss.item():g} and its gradient has the norm {norm.item():g}")
+    parameters = list(model.parameters())
+    ranks.sum_gradients(parameters)
+    norm, value = clip(parameters, training), ranks.total(loss.item())
+    if not (math.isfinite(value) and math.isfinite(norm)):
+        raise TrainingError(f"the loss is {value:g} and its gradient has the norm {norm:g}")
     optimiser.step()
-    return BatchResult(loss.item(), *scored(logits, y))
+    return BatchResult(value, *scored(logits, y))
+
+
+def weight_of(y: Tensor, training: TrainingSection) -> float:
+    """The weight of a batch's mean loss among those of other ranks: its targets, each by the weight of its class."""
+    if y.is_floating_point():
+        return float((~y.isnan()).sum())
+    if not training.class_weights:
+        return float(has_target(y).sum())
+    return float(torch.tensor(training.class_weights, dtype=torch.float64)[y[has_target(y)]].sum())
+
+
+def of_all_ranks(loss: Tensor, output: Tensor, weight: float) -> Tensor:
+    """The part that a mean loss has in that of all ranks' samples; without a target here nothing of `output`."""
+    whole = ranks.total(weight)
+    if weight == whole:
+        return loss
+    return loss * (weight / whole) if weight else output.sum() * 0.0
+
+
+def clip(parameters: Iterable[nn.Parameter], training: TrainingSection) -> float:
+    """Cut the gradient to the norm `grad_clip`; return the norm that it had."""
+    return nn.utils.clip_grad_norm_(parameters, training.grad_clip or math.inf).item()
 
 
 # Losses of the potential after every step, [T, B, out].

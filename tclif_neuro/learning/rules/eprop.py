@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions, GradientError
 from tclif_neuro.learning.recipe.training import TrainingSection
-from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
-from tclif_neuro.learning.rules.targets import lengths_of, per_step, scored, spread
+from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError, clip
+from tclif_neuro.learning.rules.targets import has_target, lengths_of, per_step, scored, spread
+from tclif_neuro.neurons import ranks
 
 
 def eprop_step(
@@ -31,7 +32,9 @@ def eprop_step(
     """
 
     def update() -> None:
-        norm = nn.utils.clip_grad_norm_(model.parameters(), training.grad_clip or math.inf).item()
+        parameters = list(model.parameters())
+        ranks.sum_gradients(parameters)
+        norm = clip(parameters, training)
         if not math.isfinite(norm):
             raise TrainingError(f"the gradient has the norm {norm:g}")
         optimiser.step()
@@ -39,16 +42,17 @@ def eprop_step(
     optimiser.zero_grad()
     wanted = y
     if per_step(y):
-        longest = lengths_of(y).max()
+        longest = ranks.longest(lengths_of(y))
         x, y = x[:longest], y[:longest]
         wanted = spread(y) if ends else y
     try:
         result = EPropLearner(model, update, options(training)).sequence(x, wanted, keep=per_step(y))
     except GradientError as error:
         raise TrainingError(str(error)) from error
-    if not math.isfinite(result.loss):
-        raise TrainingError(f"the loss is {result.loss:g}")
-    return BatchResult(result.loss, *scored(result.potential if result.outputs is None else result.outputs, y))
+    loss = ranks.mean(result.loss, float(has_target(wanted).sum()))
+    if not math.isfinite(loss):
+        raise TrainingError(f"the loss is {loss:g}")
+    return BatchResult(loss, *scored(result.potential if result.outputs is None else result.outputs, y))
 
 
 def options(training: TrainingSection) -> EPropOptions:

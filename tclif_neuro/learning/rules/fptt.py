@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.learning.recipe.training import FPTTSection, TrainingSection
-from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError
+from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError, clip
 from tclif_neuro.learning.rules.targets import has_target, lengths_of, per_step, scored, spread
+from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout
 
@@ -46,7 +47,7 @@ def fptt_step(
         raise TrainingError(f"the model ends with a {type(readout).__name__}; a Readout is needed")
     every = per_step(y)
     lengths = lengths_of(y) if every else torch.full((x.shape[1],), len(x), device=x.device)
-    steps, wanted = int(lengths.max()), spread(y) if every and ends else y
+    steps, wanted = ranks.longest(lengths), spread(y) if every and ends else y
     states: list[Any] = [None] * len(modules)
     loss, weight, said = math.nan, 0.0, []
     for t, row in enumerate(x[:steps], 1):
@@ -57,10 +58,10 @@ def fptt_step(
         if t % training.fptt.update_every and t < steps:
             continue
         target = wanted[t - 1] if every else wanted
-        if has_target(target).any():
+        if ranks.total(float(has_target(target).sum())):
             logits = potential / weight if training.logits == "mean" else potential
             loss_t, weighted = _step_loss(logits, target, t / lengths, training)
-            loss = loss_t.item()
+            loss = ranks.total(loss_t.item())
             optimiser.zero_grad()
             weighted.backward()
             _update(list(model.parameters()), optimiser, training, f"step {t} of {steps}: the loss is {loss:g}")
@@ -70,7 +71,10 @@ def fptt_step(
 
 
 def _step_loss(logits: Tensor, y: Tensor, progress: Tensor, training: TrainingSection) -> tuple[Tensor, Tensor]:
-    """The mean loss of the samples that have a target at this step, and the same with each one's `progress` t/T."""
+    """The mean loss of the samples that have a target at this step, and the same with each one's `progress` t/T.
+
+    With several ranks, this one's part of both sums.
+    """
     known = has_target(y)
     if training.loss == "mse":
         there = ~y[known].isnan()
@@ -81,7 +85,8 @@ def _step_loss(logits: Tensor, y: Tensor, progress: Tensor, training: TrainingSe
         smoothing = training.label_smoothing
         each = nn.functional.cross_entropy(logits[known], y[known], weight, reduction="none", label_smoothing=smoothing)
         total = weight[y[known]].sum()
-    return each.sum() / total, (progress[known] * each).sum() / total
+    of_all_ranks = ranks.total(float(total))
+    return each.sum() / of_all_ranks, (progress[known] * each).sum() / of_all_ranks
 
 
 def _forward(modules: list[nn.Module], x: Tensor, states: list[Any], t: int) -> Tensor:
@@ -105,11 +110,12 @@ def _update(
     """Add the pull's gradient to that of the loss, let the optimiser step, and move the running means."""
     learnt = [p for p in parameters if p.requires_grad]
     memories = [_memory(optimiser, p) for p in learnt]
+    ranks.sum_gradients(learnt)
     with torch.no_grad():
         for p, (mean, dual) in zip(learnt, memories, strict=True):
             pull = training.fptt.alpha * (p - mean) - dual
             p.grad = pull if p.grad is None else p.grad + pull
-    norm = nn.utils.clip_grad_norm_(learnt, training.grad_clip or math.inf).item()
+    norm = clip(learnt, training)
     if not math.isfinite(norm):
         raise TrainingError(f"{where} and its gradient has the norm {norm:g}")
     optimiser.step()

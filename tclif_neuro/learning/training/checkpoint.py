@@ -41,7 +41,8 @@ class Checkpoint:
     model: the state dict; besides tensors it holds what modules keep as JSON (`get_extra_state`). optimiser: the state
     of each parameter, by "number/name". rng: the state of each random generator. log: a record per epoch, as dicts.
     best: the weights that did best on the validation set, and None without one. best_epoch: whose they are, else 0.
-    device: where it was trained; written, all tensors are on the CPU.
+    device: where it was trained; written, all tensors are on the CPU. ranks: how many processes trained the last epoch
+    together.
     """
 
     recipe: dict[str, Any]
@@ -56,6 +57,7 @@ class Checkpoint:
     best: dict[str, Any] | None
     best_epoch: int
     device: str = "cpu"
+    ranks: int = 1
 
     @property
     def epoch(self) -> int:
@@ -81,6 +83,7 @@ class _Facts(BaseModel):
     classes: Annotated[list[str], Field(min_length=1)]
     log: list[dict[str, float | int | None]]
     best_epoch: Annotated[int, Field(ge=0)]
+    ranks: Count = 1
     model: dict[str, Any]
     best: dict[str, Any] | None
     device: Annotated[str, Field(max_length=64)] = "cpu"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from tclif_neuro.learning.training.optimiser import make_optimiser, restore_stat
 from tclif_neuro.learning.training.schedule import learning_rate
 from tclif_neuro.learning.training.start import start_from
 from tclif_neuro.learning.training.weights import with_class_weights
-from tclif_neuro.neurons import generators
+from tclif_neuro.neurons import generators, ranks
 from tclif_neuro.neurons.generators import DEFAULT
 from tclif_neuro.neurons.outputs import outputs
 from tclif_neuro.text import cut
@@ -87,9 +88,20 @@ def evaluate(model: nn.Sequential, batches: Batches) -> float:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        counts = [scored(outputs(model, x) if per_step(y) else model(x), y) for x, y in batches]
+        mine = islice(batches, ranks.rank(), None, ranks.size())
+        counts = [scored(outputs(model, x) if per_step(y) else model(x), y) for x, y in mine]
     model.train(was_training)
-    return _measure(*map(sum, zip(*counts, strict=True)), values=batches.y.is_floating_point())
+    found = ranks.totals([sum(count[i] for count in counts) for i in range(2)])
+    return _measure(*found, values=batches.y.is_floating_point())
+
+
+def part_of_rank(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """This rank's samples of a batch [T, B, M] and their targets: neighbours, as many as the others' or one more."""
+    if ranks.size() == 1:
+        return x, y
+    shares = (whole.tensor_split(ranks.size(), axis) for whole, axis in ((x, 1), (y, int(per_step(y)))))
+    mine, targets = (share[ranks.rank()].contiguous() for share in shares)
+    return mine, targets
 
 
 def _measure(total: float, count: float, *, values: bool) -> float:
@@ -114,6 +126,7 @@ class Run:
         self.model.to(device)
         self.optimiser = make_optimiser(self.model.parameters(), training)
         self.train, self.validation = _training_and_validation(recipe, task, device)
+        _check_ranks(self.train)
         if training.patience and self.validation is None:
             raise TrainingError(
                 f"training.patience = {training.patience}: there is no validation set to stop by; "
@@ -158,13 +171,14 @@ class Run:
         training, samples, labelled, loss, correct = self.training, 0, 0, 0.0, 0.0
         rule = rule_for(training, self.train)
         self.model.train()
+        self._begin_together(number)
         for batch, (x, y) in enumerate(self.train.shuffled(self.generator), 1):
             self._set_learning_rate((number - 1) * len(self.train) + batch - 1)
             x = augmented(x, training.augment, self.generator)
             if training.input_noise:
                 x = x + training.input_noise * torch.randn(x.shape, generator=self.generator).to(self.device)
             try:
-                result = rule(self.model, self.optimiser, x, y, training)
+                result = rule(self.model, self.optimiser, *part_of_rank(x, y), training)
             except TrainingError as error:
                 raise self._diverged(f"epoch {number}, batch {batch}: {error}") from None
             samples, loss = samples + x.shape[1], loss + result.loss * x.shape[1]
@@ -175,7 +189,18 @@ class Run:
         for name, parameter in self.model.named_parameters():
             if not torch.isfinite(parameter).all():
                 raise self._diverged(f"epoch {number}: the parameter {name} is no longer finite")
-        return loss / samples, _measure(correct, labelled, values=self.task.kind == "values")
+        return loss / samples, _measure(*ranks.totals([correct, labelled]), values=self.task.kind == "values")
+
+    def _begin_together(self, number: int) -> None:
+        """Ranks begin an epoch with the same weights, and each with draws of its own for its dropout.
+
+        What is drawn for a whole batch, its order, noise and augmentation, is the same on all of them.
+        """
+        if ranks.size() > 1:
+            ranks.check_equal("the epoch to train", number)
+            ranks.share_weights(self.model)
+            words = [self.recipe.training.seed, number, ranks.rank()]
+            torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
 
     def _set_learning_rate(self, update: int) -> None:
         lr = learning_rate(self.recipe.training, update, len(self.train))
@@ -224,6 +249,7 @@ class Run:
             best=self.best,
             best_epoch=self.best_epoch,
             device=str(self.device),
+            ranks=ranks.size(),
         )
 
     def restore(self, path: Path, checkpoint: Checkpoint) -> None:
@@ -256,6 +282,16 @@ def _check_trainable(task: Task, training: TrainingSection) -> None:
         raise TrainingError(f'{task.name}: has a class per step; loss = "{training.loss}" takes one per sample')
     if (every_step or ragged) and training.augment.shift:
         raise TrainingError(f"{task.name}: training.augment.shift would move samples away from their labels; use 0")
+
+
+def _check_ranks(batches: Batches) -> None:
+    """Raise `TrainingError` if a batch has no sample for one of the ranks."""
+    smallest = len(batches.x) % batches.batch_size or batches.batch_size
+    if smallest < ranks.size():
+        raise TrainingError(
+            f"training.batch_size = {batches.batch_size}: of {len(batches.x)} samples one batch has {smallest}, "
+            f"fewer than the {ranks.size()} processes that share it; choose another batch_size, or fewer processes"
+        )
 
 
 def _training_and_validation(recipe: Recipe, task: Task, device: torch.device) -> tuple[Batches, Batches | None]:

@@ -24,7 +24,7 @@ from tclif_neuro.learning.training.device import device_of
 from tclif_neuro.learning.training.log import TensorBoard, write_csv
 from tclif_neuro.learning.training.run import Progress, Report, Run, evaluate, in_order
 from tclif_neuro.learning.training.schedule import TO_THE_LAST_EPOCH
-from tclif_neuro.neurons import generators
+from tclif_neuro.neurons import generators, ranks
 from tclif_neuro.text import quoted
 
 LOG = "log.csv"
@@ -68,36 +68,45 @@ def train(
     """Train `recipe`, keeping `checkpoint.npz` and `log.csv` in `out_dir` after every epoch.
 
     resume: go on from the checkpoint in `out_dir`, if there is one; at most the epoch at hand was lost, and the final
-    weights are bit for bit those of an unbroken run with as many threads on the same machine. A finished run goes on if
-    the recipe now asks for more epochs, unless its learning rate depends on their number. False: start again.
-    progress: called after every batch and epoch. data_dir: see `load_task`. tensorboard: event files too, in
+    weights are bit for bit those of an unbroken run with as many threads and ranks on the same machine. A finished run
+    goes on if the recipe now asks for more epochs, unless its learning rate depends on their number. False: start
+    again. progress: called after every batch and epoch. data_dir: see `load_task`. tensorboard: event files too, in
     `out_dir/tensorboard`. device: "cpu", "cuda", "cuda:1", "mps" or "auto" (the best there is); it is no part of the
     recipe: order, noise and first weights are the same everywhere, and a run may go on on another device, which is
     warned of, for its sums are rounded otherwise.
+
+    Started by torchrun, all processes train one model, each on its part of every batch (`neurons.ranks`); the first
+    alone writes and reports, all of them return the result, and `out_dir` must be a folder that all of them see.
 
     Raises `DeviceError` if the device is not there, `TrainingError` if the checkpoint is of another recipe or other
     data, or the loss is not finite (the checkpoint then is of the epoch before), `CheckpointError` if it cannot be
     read, `DataError`.
     """
     where = device_of(device)
-    task = load_task(recipe.task, data_dir=data_dir)
-    out, report = _folder(out_dir), progress or _silent
-    path = out / NAME
-    with generators.forked(where):
+    with ranks.joined(), generators.forked(where):
+        task = load_task(recipe.task, data_dir=data_dir)
+        first = ranks.rank() == 0
+        out, report = _folder(out_dir), progress if progress is not None and first else _silent
+        path = out / NAME
         run = Run(recipe, task, where)
         if resume and is_checkpoint(out):
             checkpoint = load_checkpoint(out)
             _check_same(path, checkpoint, run)
             _say_moved(path, checkpoint, run)
             run.restore(path, checkpoint)
-        with closing(TensorBoard(out / "tensorboard", len(run.log) + 1)) if tensorboard else nullcontext() as board:
+            if first:
+                _say_ranks(path, checkpoint.ranks)
+        board = TensorBoard(out / "tensorboard", len(run.log) + 1) if tensorboard and first else None
+        with closing(board) if board is not None else nullcontext():
             while not run.done:
                 record = run.epoch(report)
-                save_checkpoint(path, run.checkpoint())
-                write_csv(out / LOG, run.log)
+                if first:
+                    save_checkpoint(path, run.checkpoint())
+                    write_csv(out / LOG, run.log)
                 if board is not None:
                     board.add(record)
-        write_csv(out / LOG, run.log)  # it may have been killed between the two files
+        if first:
+            write_csv(out / LOG, run.log)  # it may have been killed between the two files
         return _result(run, path)
 
 
@@ -121,6 +130,14 @@ def _folder(out_dir: str | Path) -> Path:
     except OSError as error:
         raise TrainingError(f"{out}: is not a folder and cannot become one: {error.strerror}") from error
     return out
+
+
+def _say_ranks(path: Path, before: int) -> None:
+    if before != ranks.size():
+        warn(
+            f"{path}: its last epoch was trained by {before} processes, and now there are {ranks.size()}: the same "
+            "sums in another order, so that the weights will not be bit for bit those of an unbroken run"
+        )
 
 
 def _check_same(path: Path, checkpoint: Checkpoint, run: Run) -> None:
