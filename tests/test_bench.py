@@ -221,14 +221,14 @@ def test_bench_command_refuses_what_is_not_there(tmp_path: Path, capfd: pytest.C
 
 @pytest.mark.slow
 def test_bench_writes_what_it_measured(tmp_path: Path) -> None:
-    sizes = ["--steps=5", "--batch=4", "--sizes=1,4,3", "--widths=", "--depths=", "--gains=4"]
-    tiny = [*sizes, "--threads=1,2", "--repeat=1", "--timed=1", "--only=tclif,stepwise,forward,eprop"]
+    sizes = ["--steps=5", "--batch=4", "--sizes=1,4,3", "--widths=", "--depths=", "--gains="]
+    tiny = [*sizes, "--threads=1,2", "--repeat=1", "--timed=1", "--only=tclif,stepwise"]
     command = [sys.executable, "-m", "sim.bench", *tiny, "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / "benchmark.json").read_text())
     assert data["left out"] == {}
-    assert [row["contender"] for row in data["rows"]] == (["tclif", "stepwise"] * 2 * 3 + ["forward", "eprop"] * 2 * 2)
+    assert [row["contender"] for row in data["rows"]] == ["tclif", "stepwise"] * 2 * 2
     assert all(seconds > 0 for row in data["rows"] for turn in row["turns"] for seconds in turn)
     for row in data["rows"]:
         (process,) = row["processes"]
@@ -239,5 +239,4 @@ def test_bench_writes_what_it_measured(tmp_path: Path) -> None:
     assert compared["times the first, best to best"]["value"] > 0
     assert compared["times the first, at equal threads"].keys() == {"1", "2"}
     assert "| TC-LIF, tclif-neuro |" in (tmp_path / "benchmark.md").read_text()
-    for name in ("benchmark.png", "scaling.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")

@@ -76,7 +76,7 @@ def weight_of(y: Tensor, training: TrainingSection) -> float:
         return float((~y.isnan()).sum())
     if not training.class_weights:
         return float(has_target(y).sum())
-    return float(torch.tensor(training.class_weights, dtype=torch.float64)[y[has_target(y)]].sum())
+    return float(torch.tensor(training.class_weights, dtype=torch.float64)[y[has_target(y)].cpu()].sum())
 
 
 def of_all_ranks(loss: Tensor, output: Tensor, weight: float) -> Tensor:

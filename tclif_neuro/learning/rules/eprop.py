@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions, GradientError
 from tclif_neuro.learning.recipe.training import TrainingSection
-from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError, clip
-from tclif_neuro.learning.rules.targets import has_target, lengths_of, per_step, scored, spread
+from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError, clip, weight_of
+from tclif_neuro.learning.rules.targets import lengths_of, per_step, scored, spread
 from tclif_neuro.neurons import ranks
 
 
@@ -49,7 +49,7 @@ def eprop_step(
         result = EPropLearner(model, update, options(training)).sequence(x, wanted, keep=per_step(y))
     except GradientError as error:
         raise TrainingError(str(error)) from error
-    loss = ranks.mean(result.loss, float(has_target(wanted).sum()))
+    loss = ranks.mean(result.loss, weight_of(wanted, training))
     if not math.isfinite(loss):
         raise TrainingError(f"the loss is {loss:g}")
     return BatchResult(loss, *scored(result.potential if result.outputs is None else result.outputs, y))
