@@ -57,6 +57,7 @@ CHOICES = (
     ("rounding", ("stochastic", "nearest")),
     ("feedback", ("symmetric", "random")),
 )
+COEFFICIENTS = "a1", "a2", "b1", "b2"
 EQUIVALENT: dict[str, str] = {
     **{
         f"__post_init__: {before} -> {after}": "a set"
@@ -67,6 +68,12 @@ EQUIVALENT: dict[str, str] = {
         f"__post_init__: {CHOICES} -> {after}": "each is checked, in whatever order"
         for after in map(str, itertools.permutations(CHOICES))
     },
+    **{
+        f"_check_neuron: {COEFFICIENTS} -> {after}": "each is checked, in whatever order"
+        for after in map(str, itertools.permutations(COEFFICIENTS))
+    },
+    "feedback_weights: bits(key(self.seed, FEEDBACK, layer, 0), synapse)"
+    " -> bits(synapse, key(self.seed, FEEDBACK, layer, 0))": "exclusive or",
     "int32: x + 2 ** 31 -> x - 2 ** 31": "the two are 2^32 apart",
     "lif: int32(mul(v, v_decay) + wrapped + bias)"
     " -> mul(v, v_decay) + wrapped + bias": "a current near 2^31 has lost 2^24 before",

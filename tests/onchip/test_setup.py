@@ -19,6 +19,7 @@ from tclif_neuro.network import (
 from tclif_neuro.onchip.rule.losses import count, shares, total
 from tclif_neuro.onchip.rule.matrices import Matrix, matrices, synapses_of, weights_of, with_weights
 from tclif_neuro.onchip.rule.setup import EngineState, LearningSetup, Plasticity
+from tests.judge.learning import random_feedback
 
 RULE = Plasticity(rate_shift=5, trace_shift=4, signal_shift=3, surrogate_shift=2)
 NEURON = TCLIFNeuron(a1=[[4000]], a2=[[4000]], b1=[-500], b2=[500], vth_mant=300, gamma_mant=100)
@@ -57,6 +58,11 @@ ENGINE = EngineState(weights={}, traces={}, epochs=0)
         ((layer(3, 4, own=FINE), readout(3)), {}, "layer 0: recurrent weight: not all"),
         ((layer(3, 4), readout(3, weight=FINE)), {}, "layer 1: weight: not all"),
         ((layer(3, 4, weight=254), readout(3)), {"weight_bits": 7}, "layer 0: weight: not all are multiples of 4"),
+        (
+            (layer(3, 4, weight=3), readout(3, weight=2)),
+            {"weight_bits": 8},
+            "not all are multiples of 2, a step of 8 bits",
+        ),
         ((layer(3, 4),), {}, "its last layer is no readout"),
         ((layer(3, 4, LIF), readout(3)), {}, "layer 0: LIF neurons"),
         ((layer(3, 4), readout(3, 4095)), {}, "layer 1: i_decay 4095"),
@@ -131,6 +137,16 @@ def test_matrices_have_numbers_and_names() -> None:
     changed = {matrix: int(weight[0, 0]) for matrix, weight in weights_of(other).items()}
     assert changed == {Matrix(0): COARSE, Matrix(0, True): 64, Matrix(1): 96}
     assert with_weights(net, {}) == net
+
+
+def test_feedback_is_the_readout_transposed_or_random_bits() -> None:
+    last = replace(readout(5), synapses=Synapses(weight=32 * np.arange(-5, 5).reshape(2, 5)))
+    symmetric = setup_of(layer(3, 4), layer(5, 3), last, plasticity=(None, RULE, RULE))
+    found = symmetric.feedback_weights(1)
+    assert found.dtype == np.int64 and found.tolist() == [[32 * (n - 5), 32 * n] for n in range(5)]
+    drawn = replace(symmetric, feedback="random", seed=3)
+    for index in (0, 1):
+        assert drawn.feedback_weights(index).tolist() == random_feedback(drawn, index)
 
 
 def test_losses_add_up() -> None:

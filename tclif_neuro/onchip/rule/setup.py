@@ -17,7 +17,6 @@ from tclif_neuro.network import (
     STATE_MAX,
     FormatError,
     Layer,
-    LIFNeuron,
     QuantizedNetwork,
     Synapses,
     TCLIFNeuron,
@@ -273,5 +272,5 @@ def _check_neuron(index: int, layer: Layer) -> None:
                 )
     elif not layer.readout:
         raise FormatError(f"layer {index}: LIF neurons; TC-LIF layers and the readout can learn")
-    elif isinstance(neuron, LIFNeuron) and neuron.i_decay != DECAY_ONE:
+    elif neuron.i_decay != DECAY_ONE:
         raise FormatError(f"layer {index}: i_decay {neuron.i_decay}; a readout that learns has {DECAY_ONE}, no current")
