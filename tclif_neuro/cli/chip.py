@@ -22,7 +22,10 @@ Measured = Annotated[
 
 
 def check(
-    file: NetFile,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.net|RECIPE.toml", help="A network, or a recipe of learn.", show_default=False),
+    ],
     board: BoardName = "oheogulch",
     path: ChipPathName = "auto",
     samples: Measured = None,
@@ -33,12 +36,24 @@ def check(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Check a network against the sourced limits of Loihi 2. Exit status 1 if a finding is an error."""
-    from tclif_neuro.cli.commands.loihi import check_file
+    """Check a network against the sourced limits of Loihi 2. Exit status 1 if a finding is an error.
+
+    Of a recipe of `tclif learn`: what of its network the chip could run.
+    """
+    from tclif_neuro.cli.commands.loihi import check_file, check_recipe
     from tclif_neuro.cli.commands.samples import Choice
     from tclif_neuro.show import terminal
-    from tclif_neuro.show.chip import check_parts
+    from tclif_neuro.show.chip import check_parts, learning_parts
 
+    if file.suffix.lower() == ".toml":
+        given = {"--samples": samples, "--task": task, "--data": data, "--one-run": one_run, "--ncmodel": ncmodel}
+        for option in (name for name, value in given.items() if value):
+            raise typer.BadParameter("is for a network; a recipe has none yet", param_hint=option)
+        learning = check_recipe(file)
+        terminal.deliver(learning, learning_parts(learning), json)
+        if learning.errors:
+            raise typer.Exit(1)
+        return
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
     asked: dict[str, Any] = {"board": board, "path": path, "samples": samples, "one_run": one_run, "ncmodel": ncmodel}
     result = check_file(file, choice=choice, **asked)

@@ -129,7 +129,7 @@ def predict(
     ] = None,
     per_step: Annotated[bool, typer.Option("--per-step", help="An answer after each step.")] = False,
 ) -> None:
-    """Predict the class of every sample of a file: its name, and a score per class."""
+    """Predict the class of every sample of a file: its name, and a score per class. Or, trained on values, these."""
     from tclif_neuro.cli.commands.predict import format_of, predict_file, write_predictions
     from tclif_neuro.show import terminal
 

@@ -254,6 +254,13 @@ def _advance_tclif(
     return dendrite, soma, spike, left
 
 
+def compact(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A square matrix that is 0 beside its diagonal as that diagonal alone; any other as it is."""
+    diagonal = np.diagonal(weight)
+    square = weight.shape == (len(diagonal),) * 2 and len(diagonal) > 1
+    return diagonal.copy() if square and np.count_nonzero(weight) == np.count_nonzero(diagonal) else weight
+
+
 def joined(edges: list[Edge]) -> tuple[Edge, ...]:
     """The same with edges that carry the same sums from the same source made one with several targets."""
     found: list[Edge] = []

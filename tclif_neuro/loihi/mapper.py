@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from tclif_neuro.loihi.graph import compact
 from tclif_neuro.loihi.limits import Board
 from tclif_neuro.loihi.resources import Afferent, CoreUse, Population, core_use, weight_bits
 from tclif_neuro.loihi.stock import SOURCE, TICKS, ChipNetwork, to_stock
@@ -125,7 +126,10 @@ def layer_population(net: QuantizedNetwork, i: int, path: Path) -> Population:
     """Layer `i` as one population of its own neurons."""
     layer = net.layers[i]
     matrices = [layer.synapses] if layer.recurrent is None else [layer.synapses, layer.recurrent]
-    afferents = tuple(Afferent(inputs=s.weight.shape[1], bits=weight_bits(s.weight)) for s in matrices)
+    afferents = tuple(
+        Afferent(inputs=s.weight.shape[1], bits=weight_bits(s.weight), diagonal=compact(s.weight).ndim == 1)
+        for s in matrices
+    )
     groups = _groups(layer) if path == "microcode" else 1
     return Population(neurons=layer.size, afferents=afferents, targets=len(matrices), groups=groups)
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.reference import run_reference
-from tclif_neuro.loihi.graph import MESSAGE_BITS, Edge, Graph, Node, joined
+from tclif_neuro.loihi.graph import MESSAGE_BITS, Edge, Graph, Node, compact, joined
 from tclif_neuro.loihi.terms import FRACTION_BITS, INTEGER_MAX, Term, TermError, fraction_terms, integer_terms
 from tclif_neuro.network import (
     ACT_SHIFT,
@@ -191,7 +191,13 @@ def layer_edges(i: int, layer: Layer, upstream: str, bits: int) -> list[Edge]:
     pairs: list[tuple[str, int, Synapses | None]] = [(upstream, bits, layer.synapses)]
     pairs.append((output_name(i), 0, layer.recurrent))
     return [
-        Edge(source=source, targets=(output_name(i),), weight=s.weight, exponent=s.exponent, message_bits=message)
+        Edge(
+            source=source,
+            targets=(output_name(i),),
+            weight=compact(s.weight),
+            exponent=s.exponent,
+            message_bits=message,
+        )
         for source, message, s in pairs
         if s is not None
     ]

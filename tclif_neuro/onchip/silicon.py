@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tclif_neuro.onchip.rule.setup import LearningSetup
+from tclif_neuro.onchip.rule.setup import Feedback, LearningSetup, Variant
 
 Verdict = Literal["stock", "host", "microcode", "nothing"]
 
@@ -28,7 +28,12 @@ class Part:
 
 def check_learning(setup: LearningSetup) -> tuple[Part, ...]:
     """The parts of `setup` and what runs them; a statement about interfaces, since no variant has run on a chip."""
-    engine = setup.variant != "exact"
+    return check_variant(setup.variant, setup.feedback)
+
+
+def check_variant(variant: Variant, feedback: Feedback) -> tuple[Part, ...]:
+    """`check_learning` of every setup of that variant and feedback."""
+    engine = variant != "exact"
     parts = [
         Part(name="input and targets", verdict="host", why="spikes and targets are sent from outside"),
         Part(
@@ -46,13 +51,13 @@ def check_learning(setup: LearningSetup) -> tuple[Part, ...]:
         ),
         Part(
             name="feedback",
-            verdict="stock" if setup.feedback == "random" else "host",
+            verdict="stock" if feedback == "random" else "host",
             why="a Dense of fixed weights"
-            if setup.feedback == "random"
+            if feedback == "random"
             else "the readout's weights, copied once per sample: no core reads another's",
         ),
     ]
-    if setup.variant == "prefiltered":
+    if variant == "prefiltered":
         parts.append(
             Part(name="input filters", verdict="microcode", why="two compartments that send graded spikes of 8 bits")
         )

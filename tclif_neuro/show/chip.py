@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tclif_neuro.cli.commands.deploy import DeployResult
-    from tclif_neuro.cli.commands.loihi import CheckResult, MapResult
+    from tclif_neuro.cli.commands.loihi import CheckResult, LearningCheckResult, MapResult
     from tclif_neuro.loihi.conformance import Verdict
     from tclif_neuro.loihi.mapper import LayerPlace, Placement
 
@@ -24,6 +24,12 @@ KINDS = {
     "M": "measured here",
     "E": "an estimate",
     "F": "a fact of the network",
+}
+VERDICTS = {
+    "stock": "a process that Lava ships for cores",
+    "host": "a host or an embedded processor",
+    "microcode": "microcode, which nobody has written",
+    "nothing": "nothing that is known",
 }
 COLUMNS = 12  # cores beside each other in the picture
 MAX_CHIPS = 4  # that are drawn
@@ -39,6 +45,19 @@ def check_parts(result: CheckResult) -> list[Sheet | str]:
     columns = ("severity", "check", "layer", "what", "remedy", "known by")
     verdict = f"{result.errors} error(s)" if result.errors else "no error: it fits by our estimate"
     return [Sheet(title=title, columns=columns, rows=rows), _kinds({f.kind for f in result.findings}), verdict]
+
+
+def learning_parts(result: LearningCheckResult) -> list[Sheet | str]:
+    """What could run each part of a learning network, variant by variant, and the verdict."""
+    rows = tuple(
+        (variant, part.name, VERDICTS[part.verdict], part.why)
+        for variant, parts in result.variants.items()
+        for part in parts
+    )
+    title = f"{result.file.name} on Loihi 2, by Lava's interfaces; nothing of it has run on a chip"
+    sheet = Sheet(title=title, columns=("variant", "part", "by what", "why"), rows=rows)
+    no = f"{result.errors} part(s) that nothing of the chip is known to run" if result.errors else "no error"
+    return [sheet, f"{no}; a recipe learns by the first variant, the others by onchip.learn with random feedback"]
 
 
 def map_parts(result: MapResult) -> list[Sheet | str]:

@@ -29,6 +29,7 @@ def train_sheet(result: TrainResult) -> Sheet:
         ("training error", number(result.train_error)),
         ("validation error", number(result.validation_error)),
         ("test error", number(result.test_error)),
+        ("spikes per sample", number(result.spikes_per_sample)),
         ("test set", result.test_set),
         ("parameters", f"{result.parameters:,}"),
         ("device", result.device),

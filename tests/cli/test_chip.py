@@ -1,5 +1,6 @@
 """`tclif check` and `tclif map`, on the network that the commands made."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,24 @@ def test_for_a_reader(folder, command):
     shown = tclif(command, folder / "tiny.net", "--samples", 2)
     assert shown.exit_code == 0, shown.output
     assert "known by:" in shown.stdout
+
+
+def test_check_of_a_learning_recipe_says_part_by_part_what_could_run(tmp_path):
+    recipe = MODELS / "onchip" / "digits-rows.toml"
+    shown = tclif("check", recipe, "--json")
+    found = json.loads(shown.stdout)
+    assert (
+        shown.exit_code == 1 and found["errors"] == 1 and set(found["variants"]) == {"exact", "native", "prefiltered"}
+    )
+    verdicts = {v: {part["name"]: part["verdict"] for part in parts} for v, parts in found["variants"].items()}
+    assert verdicts["exact"]["synapses that learn"] == "nothing"
+    assert verdicts["native"]["synapses that learn"] == "stock" and verdicts["native"]["hidden neurons"] == "microcode"
+    text = " ".join(tclif("check", recipe).stdout.split())
+    assert "prefiltered" in text and "nothing of it has run on a chip" in text
+    with_samples = tclif("check", recipe, "--samples", 4)
+    assert with_samples.exit_code == 2 and "--samples" in with_samples.output
+    (tmp_path / "wrong.toml").write_text("[task]\nname = 'digits-rows'\n[learning]\nbits = 3\n")
+    refused(tclif("check", tmp_path / "wrong.toml"), "learning.bits")
 
 
 def test_what_is_unknown_is_refused(folder, tmp_path):

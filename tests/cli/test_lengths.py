@@ -1,5 +1,7 @@
 """Lengths, labels per step and real targets in the commands."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,41 @@ def test_check_map_and_deploy_read_no_padding(folder, kind, tmp_path):
     assert found[0] == found[1]
     assert found[0][1]["steps"] == pytest.approx(np.mean(np.arange(20) % STEPS + 1))
     assert found[0][2:] == (of_run["accuracy"], of_run["error"])
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("kind", ["class", "values"])
+def test_from_a_file_with_lengths_to_predictions(kind, tmp_path, seed):
+    """train, export, run and predict on samples of different lengths: none of them reads the padding."""
+    rng = np.random.default_rng(seed)
+    y, lengths = np.arange(60) % 3, rng.integers(4, 9, 60)
+    x = (rng.random((60, 8, 3)) < 0.1 + 0.7 * np.eye(3)[y][:, None]).astype(np.float32)
+    targets, loss = (y, "cross_entropy") if kind == "class" else (np.eye(3)[y] * 2.0, "mse")
+    for name, filler in (("own", 0.0), ("dirty", 1.0)):
+        padded = np.where(np.arange(8)[None, :, None] < lengths[:, None, None], x, np.float32(filler))
+        np.savez(tmp_path / f"{name}.npz", x=padded, y=targets, lengths=lengths)
+        (tmp_path / f"{name}.toml").write_text(
+            f'[task]\nname = "{name}.npz"\n[[model.layers]]\ntype = "tclif"\nsize = 8\n'
+            f'[training]\nepochs = 2\nbatch_size = 16\nloss = "{loss}"\n'
+        )
+    found = []
+    for name in ("own", "dirty"):
+        trained = run("train", tmp_path / f"{name}.toml", "-o", tmp_path / name)
+        run("export", tmp_path / name, "-o", tmp_path / f"{name}.net")
+        net, data = tmp_path / f"{name}.net", tmp_path / f"{name}.npz"
+        ran = run("run", net, "--data", data)
+        answers = json.loads(tclif("predict", net, data, "--format", "json").stdout)["predictions"]
+        assert trained["spikes_per_sample"] > 0
+        measure = "accuracy" if kind == "class" else "error"
+        found.append((trained[f"test_{measure}"], ran[measure], ran["predictions"], answers))
+    assert found[0] == found[1]
+    run_says, answers = found[0][2:]
+    if kind == "class":
+        assert [int(one["class"]) for one in answers] == run_says
+        return
+    assert [one["values"] for one in answers] == run_says and "class" not in answers[0]
+    text = tclif("predict", tmp_path / "own.net", tmp_path / "own.npz", "--per-step").stdout.splitlines()
+    assert text[0] == "sample,step,value 0,value 1,value 2" and len(text) == 1 + lengths.sum()
 
 
 @pytest.mark.slow

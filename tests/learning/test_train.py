@@ -80,6 +80,9 @@ def test_it_learns_and_says_so(toy: Path, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == [record.loss for record in records]
     assert {row["validation_accuracy"] for row in rows} == {""}
+    assert all(0 <= record.lowest_rate <= record.highest_rate <= 1 for record in records)
+    assert [float(row["spikes_per_sample"]) for row in rows] == [record.spikes_per_sample for record in records]
+    assert result.spikes_per_sample == records[-1].spikes_per_sample > 0
     assert _scalars(tmp_path / "out" / "tensorboard")["loss"] == pytest.approx([r.loss for r in records])
 
 

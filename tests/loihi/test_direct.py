@@ -12,9 +12,11 @@ from tclif_neuro.fixed.run import encode
 from tclif_neuro.loihi.direct import to_direct
 from tclif_neuro.loihi.graph import Node, run_graph
 from tclif_neuro.loihi.graph_arrays import from_arrays, to_arrays
+from tclif_neuro.loihi.limits import find_board
+from tclif_neuro.loihi.mapper import place
 from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.loihi.stock_run import as_run, run_network, same_run, sent_spikes
-from tclif_neuro.network import FormatError
+from tclif_neuro.network import FormatError, Synapses
 from tests.loihi.nets import lif, network, spikes, tclif
 
 ROWS = st.sampled_from([[[4096]], [[4064], [3000], [4096]]])
@@ -62,6 +64,20 @@ def test_a_sample_of_a_batch_with_lengths_is_what_it_is_alone(seed, late, way):
         for i, (one, other) in enumerate(zip(sent, sent_spikes(chip, got_alone, alone), strict=True)):
             np.testing.assert_array_equal(one[:own, b], other[:, 0], err_msg=f"layer {i}")
             assert not one[own:, b].any()
+
+
+def test_an_input_layer_of_one_synapse_per_neuron_is_sparse_and_placed_so():
+    """As lava-dl's input neurons are read: a diagonal, which takes an axon's entry per neuron and no matrix."""
+    rng = np.random.default_rng(6)
+    first = lif(rng, 700, 700, bias=False, vth_mant=1)
+    first = replace(first, synapses=Synapses(weight=np.eye(700, dtype=np.int64)))
+    net = network(first, lif(rng, 700, 3, readout=True))
+    x, direct = spikes(rng, 12, 2, 700), to_direct(net)
+    assert [edge.diagonal for edge in direct.graph.edges] == [True, False]
+    encoded = encode(net, x)
+    got, right = run_network(direct, encoded.values), run_reference(net, x)
+    np.testing.assert_array_equal(as_run(direct, encoded, got, record=False).logits, right.logits)
+    assert [len(layer.parts) for layer in place(net, find_board("oheogulch"), "lif").layers] == [1, 1]
 
 
 @pytest.mark.parametrize("reset", ["delayed", "immediate"])

@@ -22,6 +22,11 @@ from tclif_neuro.loihi.stock import StockError, StockLoss, to_stock
 from tclif_neuro.loihi.vectors import Vector, all_vectors, network_vector
 from tclif_neuro.network import LIFNeuron, QuantizedNetwork
 from tclif_neuro.netx import load
+from tclif_neuro.onchip.rule.setup import Variant
+from tclif_neuro.onchip.silicon import Part, check_variant
+from tclif_neuro.onchip.tasks.recipe_file import load_learn_recipe
+
+ENGINE_VARIANTS: tuple[Variant, ...] = ("native", "prefiltered")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,33 @@ def check_file(
     return CheckResult(file=file, board=board, path=way, samples=samples or 0, errors=errors, findings=findings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LearningCheckResult:
+    """The parts of a learning recipe's network, by what could run them on Loihi 2, see `onchip.silicon`.
+
+    variants: of the recipe's own ("exact") and, with random feedback, of the engine's. errors: how many parts of the
+    recipe's own nothing of the chip is known to run.
+    """
+
+    file: Path
+    feedback: str
+    errors: int
+    variants: dict[str, tuple[Part, ...]]
+
+
+def check_recipe(file: Path) -> LearningCheckResult:
+    """Check the recipe of `tclif learn` in `file`; its data are not looked at."""
+    learning = load_learn_recipe(file).learning
+    own = check_variant(learning.variant, learning.feedback)
+    engine: dict[str, tuple[Part, ...]] = {name: check_variant(name, "random") for name in ENGINE_VARIANTS}
+    return LearningCheckResult(
+        file=file,
+        feedback=learning.feedback,
+        errors=sum(part.verdict == "nothing" for part in own),
+        variants={learning.variant: own, **engine},
+    )
+
+
 def map_file(
     file: Path, *, board: str, path: str, samples: int | None, choice: Choice, figure: Path | None
 ) -> MapResult:
@@ -107,6 +139,8 @@ def map_file(
         check_output(figure, (".png", ".svg", ".pdf"), [file])
     net = load(file)
     way = choose_path(net, path)
+    if way == "lif" and choose_path(net, "auto") != "lif":
+        raise TclifError(f"{file}: path lif: not all of its layers are Lava's LIF; choose stock or microcode")
     stock = to_stock(net) if way == "stock" else None
     placement = place(net, find_board(board), way, stock)
     operations: Operations | None = None

@@ -14,8 +14,11 @@ import numpy as np
 from tclif_neuro.cli.commands.executors import Tell, execute
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.samples import Choice, load_batch
+from tclif_neuro.data import DataError
+from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.concerns import concerns
+from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 
 FORMATS = ("csv", "json")
@@ -25,18 +28,19 @@ FORMATS = ("csv", "json")
 class Prediction:
     """Of one sample, or one of its steps: the class with the highest score, and the scores, one per class.
 
-    step: None at the end of the sample. scores: the readout's potentials in the units of the float model.
+    step: None at the end of the sample. scores: the readout's potentials in the units of the float model. predicted:
+    None of a network that was trained on real targets; the potentials are its answer.
     """
 
     sample: int
     step: int | None
-    predicted: str
+    predicted: str | None
     scores: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictResult:
-    """All predictions, in the order of the samples. classes: of the scores."""
+    """All predictions, in the order of the samples. classes: of the scores; of real targets, names of the values."""
 
     file: Path
     source: str
@@ -61,13 +65,27 @@ def predict_file(file: Path, data: Path, *, per_step: bool = False, tell: Tell |
         rows = [(b, t, outputs[t, b]) for b, end in enumerate(own) for t in range(end)]
     else:
         rows = [(b, None, scores) for b, scores in enumerate(run.float_logits)]
+    values = answers_values(net) or (batch.y is not None and batch.y.dtype.kind == "f")
     predictions = tuple(
-        Prediction(sample=b, step=t, predicted=classes[int(scores.argmax())], scores=tuple(map(float, scores)))
+        Prediction(
+            sample=b,
+            step=t,
+            predicted=None if values else classes[int(scores.argmax())],
+            scores=tuple(map(float, scores)),
+        )
         for b, t, scores in rows
     )
     return PredictResult(
         file=file, source=batch.source, classes=classes, predictions=predictions, warnings=concerns(net, run)
     )
+
+
+def answers_values(net: QuantizedNetwork) -> bool:
+    """Return whether the network was trained on real targets, by the recipe that it carries."""
+    if not net.recipe:
+        return False
+    training = parse_toml(net.recipe, "the recipe in the network", DataError).get("training")
+    return isinstance(training, dict) and training.get("loss") == "mse"
 
 
 def format_of(out: Path | None, asked: str | None, inputs: tuple[Path, ...]) -> str:
@@ -87,13 +105,16 @@ def write_predictions(result: PredictResult, form: str, out: Path | None) -> str
 
 
 def as_csv(result: PredictResult) -> str:
-    """A row per prediction: sample, step if there are any, class, and a score per class."""
+    """A row per prediction: sample, step if there are any, class, and a score per class; or sample, step and values."""
     per_step = any(one.step is not None for one in result.predictions)
+    values = any(one.predicted is None for one in result.predictions)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["sample", *(["step"] if per_step else []), "class", *(f"score {name}" for name in result.classes)])
+    named = [f"{'value' if values else 'score'} {name}" for name in result.classes]
+    writer.writerow(["sample", *(["step"] if per_step else []), *([] if values else ["class"]), *named])
     for one in result.predictions:
-        writer.writerow([one.sample, *([one.step] if per_step else []), one.predicted, *one.scores])
+        said = [] if values else [one.predicted]
+        writer.writerow([one.sample, *([one.step] if per_step else []), *said, *one.scores])
     return text.getvalue()
 
 
@@ -106,4 +127,6 @@ def as_json(result: PredictResult) -> str:
 
 def _row(one: Prediction) -> dict[str, Any]:
     step = {} if one.step is None else {"step": one.step}
+    if one.predicted is None:
+        return {"sample": one.sample, **step, "values": list(one.scores)}
     return {"sample": one.sample, **step, "class": one.predicted, "scores": list(one.scores)}

@@ -19,7 +19,8 @@ class EpochRecord:
     epoch: from 1. lr: of the epoch. loss, train_accuracy: over its batches, as they were trained on (noise, dropout).
     Of real targets there are errors in place of accuracies: root mean squares.
     validation_accuracy, test_accuracy: after it; the test set is looked at only where no validation set chooses the
-    weights. seconds: the epoch took.
+    weights. spikes_per_sample: of all layers together; lowest_rate, highest_rate: of the layer that spikes least and
+    most, in spikes per neuron and step; all three on that validation or test set. seconds: the epoch took.
     """
 
     epoch: int
@@ -31,6 +32,9 @@ class EpochRecord:
     train_error: float | None = None
     validation_error: float | None = None
     test_error: float | None = None
+    spikes_per_sample: float | None = None
+    lowest_rate: float | None = None
+    highest_rate: float | None = None
     seconds: float
 
 

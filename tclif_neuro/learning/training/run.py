@@ -25,6 +25,7 @@ from tclif_neuro.learning.rules.bptt import RuleStep, TrainingError, bptt_step
 from tclif_neuro.learning.rules.eprop import eprop_step
 from tclif_neuro.learning.rules.fptt import fptt_step
 from tclif_neuro.learning.rules.targets import lengths_of, per_step, scored
+from tclif_neuro.learning.training.activity import Activity, counted
 from tclif_neuro.learning.training.augment import augmented
 from tclif_neuro.learning.training.checkpoint import Checkpoint, CheckpointError, load_state
 from tclif_neuro.learning.training.device import CPU
@@ -80,17 +81,22 @@ def rule_for(training: TrainingSection, batches: Batches) -> RuleStep:
     return RULES[training.rule]
 
 
-def evaluate(model: nn.Sequential, batches: Batches) -> float:
+def evaluate(model: nn.Sequential, batches: Batches, activity: Activity | None = None) -> float:
     """Return the score of `model` in evaluation mode, on the device of `batches`; its mode is then as it was.
 
     Of classes, the share of samples, or of labelled steps, that are right; of real targets, the root mean square error.
+    activity: of the same model, which is told of every batch.
     """
-    was_training = model.training
+    was_training, counts = model.training, []
     model.eval()
     with torch.no_grad():
-        mine = islice(batches, ranks.rank(), None, ranks.size())
-        counts = [scored(outputs(model, x) if per_step(y) else model(x), y) for x, y in mine]
+        for x, y in islice(batches, ranks.rank(), None, ranks.size()):
+            if activity is not None:
+                activity.begin(x, lengths_of(y) if per_step(y) else None)
+            counts.append(scored(outputs(model, x) if per_step(y) else model(x), y))
     model.train(was_training)
+    if activity is not None:
+        activity.add_ranks()
     found = ranks.totals([sum(count[i] for count in counts) for i in range(2)])
     return _measure(*found, values=batches.y.is_floating_point())
 
@@ -150,16 +156,18 @@ class Run:
         """Train on every batch once, and measure. Raises `TrainingError` if the loss or a gradient is not finite."""
         start, number = time.perf_counter(), len(self.log) + 1
         loss, accuracy = self._train(number, report)
-        measured = {
-            "train": accuracy,
-            "validation": None if self.validation is None else evaluate(self.model, self.validation),
-            "test": evaluate(self.model, self.test) if self.validation is None else None,
-        }
+        measured: dict[str, float | None] = {"train": accuracy, "validation": None, "test": None}
+        judging, judged = ("test", self.test) if self.validation is None else ("validation", self.validation)
+        with counted(self.model) as activity:
+            measured[judging] = evaluate(self.model, judged, activity)
         record = EpochRecord(
             epoch=number,
             lr=self.optimiser.param_groups[0]["lr"],
             loss=loss,
             seconds=time.perf_counter() - start,
+            spikes_per_sample=activity.spikes_per_sample,
+            lowest_rate=min(activity.rates, default=None),
+            highest_rate=max(activity.rates, default=None),
             **{f"{part}_{self.measure}": value for part, value in measured.items()},
         )
         self._keep_best(record)

@@ -36,8 +36,8 @@ class TrainResult:
 
     epoch: whose weights were kept: the last, or with `training.validation` the best on the validation set. The
     accuracies are theirs, without noise or dropout; the test set chose nothing. Of real targets there are errors in
-    their place, root mean squares. test_set: which samples it
-    was, and from where. device: it was trained on. seconds: of all epochs, resumed or not.
+    their place, root mean squares. spikes_per_sample: on the validation set, else the test set. test_set: which samples
+    it was, and from where. device: it was trained on. seconds: of all epochs, resumed or not.
     """
 
     epoch: int
@@ -48,6 +48,7 @@ class TrainResult:
     train_error: float | None = None
     validation_error: float | None = None
     test_error: float | None = None
+    spikes_per_sample: float | None = None
     test_set: str
     parameters: int
     device: str
@@ -187,6 +188,7 @@ def _result(run: Run, path: Path) -> TrainResult:
         epoch=epoch,
         epochs=len(run.log),
         **measured,
+        spikes_per_sample=run.log[epoch - 1].spikes_per_sample,
         test_set=run.task.test.source,
         parameters=sum(p.numel() for p in run.model.parameters()),
         device=str(run.device),

@@ -37,6 +37,7 @@ FEEDBACK = 2**16 - 1  # what mixes the seed of the random feedback: the number o
 
 Ints = npt.NDArray[Any]
 Variant = Literal["exact", "native", "prefiltered"]
+Feedback = Literal["symmetric", "random"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ class LearningSetup:
     variant: Variant = "exact"
     update_every: int | None = None
     rounding: Literal["stochastic", "nearest"] = "stochastic"
-    feedback: Literal["symmetric", "random"] = "symmetric"
+    feedback: Feedback = "symmetric"
     seed: int = 0
     learnt: int = 0
     weight_bits: int = 8
