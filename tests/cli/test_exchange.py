@@ -7,6 +7,7 @@ import torch
 import tclif_neuro as tn
 from tclif_neuro.learning.training.checkpoint import load_trained
 from tclif_neuro.quantization.stages import parse
+from tests import archive
 from tests.cli.calls import refused, run, tclif
 
 
@@ -22,7 +23,7 @@ def test_a_trained_model_goes_to_nir_and_back(folder, tmp_path, samples) -> None
     result = run("import", tmp_path / "a.nir", "-o", tmp_path / "b.net", "--data", samples)
     assert result["report"]["layers"][0]["kind"] == "TCLIF"
     trained, loaded = parse(load_trained(folder / "run")[0]), parse(tn.load_nir(tmp_path / "a.nir"))
-    x = torch.from_numpy(np.load(samples)["x"]).transpose(0, 1)
+    x = torch.from_numpy(archive.read(samples)["x"]).transpose(0, 1)
     assert tn.load(tmp_path / "b.net") == tn.quantize(tn.load_nir(tmp_path / "a.nir"), x)
     for ours, again in zip(trained, loaded, strict=True):
         assert torch.equal(ours.weight, again.weight)

@@ -10,6 +10,7 @@ import pytest
 import tclif_neuro as tn
 from tclif_neuro.cli.commands.recipe_text import recipe_text
 from tclif_neuro.learning.recipe.file import load_recipe
+from tests import archive
 from tests.cli.calls import STEPS, run, tclif
 
 pytestmark = pytest.mark.trains  # three classes that are easily told apart: chance is 0.33
@@ -72,7 +73,7 @@ def test_record_keeps_what_the_reference_gives(folder, tmp_path):
         "--record",
         tmp_path / "r.npz",
     )
-    x = np.load(folder / "data.npz")["x"][:7].swapaxes(0, 1)
+    x = archive.read(folder / "data.npz")["x"][:7].swapaxes(0, 1)
     wanted = tn.run_reference(tn.load(folder / "tiny.net"), x, record=True)
     with np.load(tmp_path / "r.npz") as kept:
         for i, layer in enumerate(wanted.layers):

@@ -22,6 +22,7 @@ from tclif_neuro.network import (
 )
 from tclif_neuro.netx import describe, load, save
 from tclif_neuro.netx.container import pack
+from tests import archive
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
 
@@ -98,7 +99,7 @@ def lay_out(net, x, path):
 def check(net, x, path):
     """Lava's spikes are the reference's; layer l, from 1, is l steps late. Returns both."""
     run = run_reference(net, x, record=True)
-    lava = np.load(path.with_suffix(".out.npz"))
+    lava = archive.read(path.with_suffix(".out.npz"))
     assert "error" not in lava, lava["error"]
     steps = STEPS * x.shape[1]
     for i, ours in enumerate(run.layers):
@@ -149,7 +150,7 @@ def test_the_readout_of_lava_dl_is_ours(written, name):
 @pytest.mark.parametrize("name", ["bad_tclif", "bad_lif"])
 def test_lava_dl_refuses_what_it_would_compute_otherwise(written, name):
     assert not describe(written / f"{name}.net").stock
-    assert "AttributeError" in str(np.load(written / f"{name}.out.npz")["error"])
+    assert "AttributeError" in str(archive.read(written / f"{name}.out.npz")["error"])
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +207,7 @@ def test_input_neurons_spike_as_lava_dl_s_do(name, tmp_path):
     bias = np.rint(net.input.scale * x).astype(int) * first.synapses.weight.diagonal() + first.bias_mant
     np.savez(path.with_suffix(".in.npz"), bias=bias, steps=steps + len(net.layers))
     in_a_child("lava_child.py", tmp_path)
-    lava = np.load(path.with_suffix(".out.npz"))
+    lava = archive.read(path.with_suffix(".out.npz"))
     assert "error" not in lava, lava["error"]
     run = run_reference(net, np.broadcast_to(x, (steps, 1, net.inputs)), record=True)
     for i, spikes in enumerate(run.spikes):
