@@ -6,7 +6,7 @@ A page's steps, in one process:
 
     ```python                      is run; names stay from block to block
     ```toml title="lif.toml"       (any language) is written to that file
-    ```bash                        a command a line: tclif, python or cc; so is an indented line that begins with these
+    ```bash                        a command a line: tclif, python or h5cc; so is an indented line that begins so
                                    `# exit status 2` behind a command says that this is how it ends
 """
 
@@ -25,8 +25,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 FENCE = r'^```(?P<kind>\w+)(?: title="(?P<file>[^"\n]+)")?\n(?P<text>.*?)^```$'
-STEP = re.compile(FENCE + r"|^    (?P<command>(?:tclif|python|cc) [^\n]*)$", re.MULTILINE | re.DOTALL)
-PROGRAMS = ("tclif", "python", "cc")
+STEP = re.compile(FENCE + r"|^    (?P<command>(?:tclif|python|h5cc) [^\n]*)$", re.MULTILINE | re.DOTALL)
+PROGRAMS = ("tclif", "python", "h5cc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,18 +100,27 @@ def pictures(page: Path) -> list[str]:
     return re.findall(r"\]\((?:\.\./)*(?:docs/)?images/([\w.-]+)\)", page.read_text())
 
 
+def keep(picture: Path, place: Path) -> None:
+    """Keep a picture that a page made, small: at most 1100 pixels wide, in 64 colours."""
+    from PIL import Image
+
+    image = Image.open(picture).convert("RGB")
+    image.thumbnail((1100, 2200), Image.Resampling.LANCZOS)
+    image.quantize(64, method=Image.Quantize.MAXCOVERAGE, kmeans=4).save(place, optimize=True)
+
+
 if __name__ == "__main__":
     import os
-    import shutil
 
     for given in sys.argv[1:]:
         page = Path(given).resolve()
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
+            Path("models").symlink_to(ROOT / "models")
             for name, text in run_page(page).items():
                 print(f"$ {name}\n{text}")
             for name in pictures(page):
                 if Path(name).exists():
-                    shutil.copyfile(name, IMAGES / name)
+                    keep(Path(name), IMAGES / name)
                     print(f"kept docs/images/{name}")
             os.chdir(ROOT)
