@@ -106,28 +106,36 @@ class _Checkpointed(torch.autograd.Function):
         parameters, kept = saved[: ctx.parameters], saved[ctx.parameters :]
         by_parameter = [torch.zeros_like(p) for p in parameters]
         by_x = torch.zeros_like(x) if ctx.needs_input_grad[2] else None
-        by_state: Sequence[Tensor | None] = ()
-        for part, start in reversed(list(enumerate(ctx.parts))):
-            here = x[start : start + ctx.parts.step].detach().requires_grad_(by_x is not None)
+        by_state: Sequence[Tensor] = ()  # nothing follows the last part
+        for part in reversed(range(len(ctx.parts))):
+            steps = slice(ctx.parts[part], ctx.parts[part] + ctx.parts.step)
+            here = x[steps].detach().requires_grad_(by_x is not None)
             before = [block[part].detach().requires_grad_() for block in kept if part]
-            with torch.enable_grad(), generators.forked(x.device):
-                generators.restore(x.device, ctx.generators[part])
-                states = tree_unflatten(before, ctx.structure) if part else [None] * len(ctx.stages)
-                out, after = advance(ctx.stages, here, states, start)
-            if not _is_read(ctx.stages):
-                by_out: Tensor | None = grads[0][start : start + len(here)]
-            else:
-                by_out = grads[0] if by_state == () else None  # the readout is read after the last part
-            found = _gradients(
-                [(out, by_out), *zip_longest(tree_flatten(after)[0], by_state)],
-                [*before, *parameters, *([] if by_x is None else [here])],
-            )
+            out, after = _again(ctx, part, here, before)
+            reached = [(out, _to_output(ctx, part, steps, grads[0])), *zip_longest(after, by_state)]
+            found = _gradients(reached, [*before, *parameters, *([] if by_x is None else [here])])
             by_state = found[: len(before)]
             for total, grad in zip(by_parameter, found[len(before) :], strict=False):
                 total += grad
             if by_x is not None:
-                by_x[start : start + len(here)] = found[-1]
+                by_x[steps] = found[-1]
         return None, None, by_x, *by_parameter
+
+
+def _again(ctx: Any, part: int, x: Tensor, before: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """A part's output and the states after it, with their graph. before: the states before it; of the first none."""
+    with torch.enable_grad(), generators.forked(x.device):
+        generators.restore(x.device, ctx.generators[part])
+        states = tree_unflatten(before, ctx.structure) if part else [None] * len(ctx.stages)
+        out, after = advance(ctx.stages, x, states, ctx.parts[part])
+    return out, tree_flatten(after)[0]
+
+
+def _to_output(ctx: Any, part: int, steps: slice, grad: Tensor) -> Tensor | None:
+    """The gradient that reaches the output of a part. A readout is read after the last one alone."""
+    if not _is_read(ctx.stages):
+        return grad[steps]
+    return grad if part == len(ctx.parts) - 1 else None
 
 
 def _gradients(outputs: Sequence[tuple[Tensor, Tensor | None]], inputs: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -20,7 +20,8 @@ from tclif_neuro.memory import empty
 from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.entries import check_layer, check_state, expect
 from tclif_neuro.neurons.spikes import Current, Events, Made, Spikes, add_rows, event_linear, weight_gradient
-from tclif_neuro.neurons.step import LIFParams, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
+from tclif_neuro.neurons.step import LIFParams, LIFReset, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
+from tclif_neuro.neurons.surrogate import Surrogate
 from tclif_neuro.threads import in_parts
 
 _RESET = {"delayed": kernels.DELAYED, "immediate": kernels.IMMEDIATE, "zero": kernels.ZERO}
@@ -152,25 +153,42 @@ def _held(a: Tensor, rows: int) -> Tensor:
     return torch.cat([a, a[-1:].expand(rows - len(a), -1)])
 
 
-def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams | LIFParams) -> kernels.Neurons:
-    """The layer as the kernels want it: coefficients [..., n] widened to [..., N], scalars of the same type."""
+def for_kernels(
+    coefficients: tuple[Tensor, ...],
+    recurrent: Tensor,
+    *,
+    gamma: float,
+    vth: float,
+    reset: LIFReset,
+    surrogate: Surrogate,
+    keep: bool,
+) -> kernels.Neurons:
+    """The layer as the kernels want it: coefficients [..., n] widened to [..., N], scalars of the same type.
+
+    coefficients: a1, a2, with as many rows, b1 and b2. recurrent: R^T [N, N], or [0, N] without. keep: whether the
+    gradient passes through the reset.
+    """
     size, kind = recurrent.shape[1], recurrent.numpy().dtype.type
     a1, a2, b1, b2 = (c.detach().expand(*c.shape[:-1], size).contiguous().numpy() for c in coefficients)
-    slope = p.surrogate.k * (math.pi if p.surrogate.name == "arctan" else 1.0)
     return kernels.Neurons(
         a1=a1,
         a2=a2,
         b1=b1,
         b2=b2,
         recurrent=recurrent.numpy(),
-        gamma=kind(p.gamma if isinstance(p, TCLIFParams) else 0.0),
-        vth=kind(p.vth),
-        k=kind(slope),
+        gamma=kind(gamma),
+        vth=kind(vth),
+        k=kind(surrogate.k * (math.pi if surrogate.name == "arctan" else 1.0)),
         one=kind(1.0),
-        reset=_RESET[p.reset],
-        surrogate=_SURROGATE[p.surrogate.name],
-        keep=p.reset_grad == "keep",
+        reset=_RESET[reset],
+        surrogate=_SURROGATE[surrogate.name],
+        keep=keep,
     )
+
+
+def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams | LIFParams) -> kernels.Neurons:
+    shared: dict[str, Any] = {"vth": p.vth, "reset": p.reset, "surrogate": p.surrogate, "keep": p.reset_grad == "keep"}
+    return for_kernels(coefficients, recurrent, gamma=getattr(p, "gamma", 0.0), **shared)
 
 
 class _Scan(torch.autograd.Function):
@@ -202,25 +220,23 @@ class _Scan(torch.autograd.Function):
             ctx.mark_non_differentiable(*events)
         source = (total,) if made is None else (made[0].index, made[0].start, made[1].detach(), made[2])
         ctx.save_for_backward(state, kept, weight, *coefficients, *source, *events)
-        ctx.p, ctx.source = p, len(source)
+        ctx.p, ctx.remake, ctx.sources = p, made is not None, len(source)
         ctx.set_materialize_grads(False)
         return (spikes, end, *events)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         state, kept, weight, a1, a2, b1, b2, *rest = ctx.saved_tensors
-        source, events = rest[: ctx.source], rest[ctx.source :]
+        source, events = rest[: ctx.sources], rest[ctx.sources :]
         wants_current, wants_state, wants_recurrent, *wants = ctx.needs_input_grad[2:]
         batch, size = state.shape[1:]
         parts = kernels.tasks(batch, size)
         wants_a, wants_b = any(wants[:2]), any(wants[2:])
         spikes = Events(events[0], events[1], size) if events else None
-        current = source[0] if len(source) == 1 else _again(source, weight, state[2], spikes).view(-1, batch, size)
+        current = _again(source, weight, state[2], spikes).view(-1, batch, size) if ctx.remake else source[0]
+        out = current if ctx.remake else empty(*current.shape, like=current)  # what was made here is ours to write over
         grad = torch.zeros_like(current) if grads[0] is None else grads[0].contiguous()
         to_state = torch.zeros_like(state) if grads[1] is None else torch.empty_like(state).copy_(grads[1])
-        out = (
-            empty(*current.shape, like=current) if len(source) == 1 else current
-        )  # what was made here is ours to write over
         a_grad = torch.zeros(2, parts if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
         b_grad = torch.zeros(2, parts if wants_b else 0, size, dtype=torch.float64)
         arrays = (x.numpy() for x in (current, kept, state[2], grad, to_state, out, a_grad, b_grad))

@@ -6,7 +6,6 @@ changes in place. Compiled, the sums over a chunk are reordered as `eprop_kernel
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,7 +27,7 @@ from tclif_neuro.learning.eprop.equations import (
 from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.entries import expect
 from tclif_neuro.neurons.parts import widest
-from tclif_neuro.neurons.scan import _RESET, _SURROGATE, compiled
+from tclif_neuro.neurons.scan import compiled, for_kernels
 from tclif_neuro.neurons.spikes import DENSE_ABOVE, Spikes
 from tclif_neuro.neurons.step import TCLIFState
 from tclif_neuro.threads import in_parts
@@ -37,6 +36,8 @@ PARTS, TASK = 8, 2**14  # the samples of a chunk are cut into at most so many ta
 GROUP = 4096  # synapses of a task
 WIDTH = 128  # neurons whose gradients a task adds up
 MANY = 256  # rows of a chunk from which finding events pays
+
+Events = tuple[Tensor, Tensor]  # the indices of the inputs that spiked, and where each row's begin
 
 
 class Constants(NamedTuple):
@@ -169,16 +170,20 @@ def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, k: Constants, found:
     expect("e-prop: sums carried", found.carried, (parts, 2, batch, size), x)
     expect("e-prop: eligibilities", trace, (2, batch, 1 if k.c.per_input else size, inputs), x)
     expect("e-prop: gradient", grad, (size, inputs), x)
-    events = _events(x)
-    x = x.as_subclass(Tensor).contiguous()
-    if not k.c.per_input:
-        index, start = (
-            (torch.empty(0, dtype=torch.int16), torch.empty(0, dtype=torch.int64)) if events is None else events
-        )
-        arrays = _arrays(x, index, start, *found, trace, grad)
-        group = max(1, GROUP // inputs)
-        in_parts(eprop_kernels.synapses, -(-size // group), group, *arrays)
-        return
+    learn = _learn_shared if k.c.per_input else _learn_each
+    learn(x.as_subclass(Tensor).contiguous(), _events(x), trace, grad, k, found)
+
+
+def _learn_each(x: Tensor, events: Events | None, trace: Tensor, grad: Tensor, k: Constants, found: Sums) -> None:
+    """Every synapse has a trace of its own."""
+    group = max(1, GROUP // x.shape[2])
+    index, start = events or (torch.empty(0, dtype=torch.int16), torch.empty(0, dtype=torch.int64))
+    in_parts(eprop_kernels.synapses, -(-len(grad) // group), group, *_arrays(x, index, start, *found, trace, grad))
+
+
+def _learn_shared(x: Tensor, events: Events | None, trace: Tensor, grad: Tensor, k: Constants, found: Sums) -> None:
+    """The synapses of an input share its trace, so that the sums over a chunk are products of matrices."""
+    (_, batch, inputs), size = x.shape, len(grad)
     by_input, entered = grad.T, found.entered[0].flatten(0, 1)
     if events is None:
         by_input.addmm_(x.flatten(0, 1).T, entered)
@@ -188,7 +193,7 @@ def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, k: Constants, found:
     in_parts(eprop_kernels.input_traces, *_samples(x), k.wide, *_arrays(x, trace.view(2, batch, inputs)))
 
 
-def _events(x: Tensor) -> tuple[Tensor, Tensor] | None:
+def _events(x: Tensor) -> Events | None:
     """The events of spikes, if they are sparse."""
     if not isinstance(x, Spikes) or x.events().density > DENSE_ABOVE:
         return None
@@ -276,23 +281,8 @@ def _arrays(*tensors: Tensor) -> list[Any]:
 
 
 def _wide(c: Coefficients, recurrent: Tensor | None, state: Tensor) -> kernels.Neurons:
-    """The layer as the kernels want it: coefficients [..., n] widened to [..., N], scalars of the same type."""
-    size, kind = state.shape[2], state.numpy().dtype.type
-    weight = state.new_empty(0, size) if recurrent is None else recurrent.detach().T.contiguous()
-    a1, a2, b1, b2 = (
-        x.detach().expand(*x.shape[:-1], size).contiguous().numpy() for x in _same_length((c.a1, c.a2, c.b1, c.b2))
-    )
-    return kernels.Neurons(
-        a1=a1,
-        a2=a2,
-        b1=b1,
-        b2=b2,
-        recurrent=weight.numpy(),
-        gamma=kind(c.gamma),
-        vth=kind(c.vth),
-        k=kind(c.surrogate.k * (math.pi if c.surrogate.name == "arctan" else 1.0)),
-        one=kind(1.0),
-        reset=_RESET[c.reset],
-        surrogate=_SURROGATE[c.surrogate.name],
-        keep=c.keep,
-    )
+    """The layer as the kernels want it."""
+    weight = state.new_empty(0, state.shape[2]) if recurrent is None else recurrent.detach().T.contiguous()
+    a1, a2, b1, b2 = _same_length((c.a1, c.a2, c.b1, c.b2))
+    shared: dict[str, Any] = {"vth": c.vth, "reset": c.reset, "surrogate": c.surrogate, "keep": c.keep}
+    return for_kernels((a1, a2, b1, b2), weight, gamma=c.gamma, **shared)

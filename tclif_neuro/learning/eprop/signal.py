@@ -133,12 +133,12 @@ def integrate(x: Tensor, decay: float, carried: Tensor) -> Tensor:
     """y[t] = decay y[t-1] + x[t] for the K steps of `x` [K, ...], as one product; carried [...]: y before them."""
     if len(x) == 1:
         return x + decay * carried
-    weight = _memory(len(x), decay, x.dtype, x.device)
+    weight = _weights(len(x), decay, x.dtype, x.device)
     return (weight @ torch.cat([x, carried[None]]).reshape(len(x) + 1, -1)).view_as(x)
 
 
 @lru_cache(maxsize=16)
-def _memory(steps: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _weights(steps: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """decay^(t - s) where s <= t, for x[s] and, in the last column, for y before the first step: [K, K + 1]."""
     age = torch.arange(steps, dtype=dtype, device=device)
     age = age[:, None] - age
@@ -171,23 +171,41 @@ class ReadoutTrace:
     def learn(self, x: Tensor, target: Tensor | None) -> Errors | None:
         """K steps of spikes [K, B, N]: dE_t/dV[t] of each and the sum of their losses; without a target None."""
         current = nn.functional.linear(x, self.readout.weight, self.readout.bias)
-        x, step = x.as_subclass(Tensor), self.options.potential == "step"
-        decay = 0.0 if step else self.readout.decay
-        potential = integrate(current, self.readout.decay, self.potential)
-        self.sequence, self.potential = potential, potential[-1]
-        age = integrate(x.new_ones(len(x)), decay, self._age)
+        x = x.as_subclass(Tensor)
+        self.sequence = integrate(current, self.readout.decay, self.potential)
+        self.potential = self.sequence[-1]
+        age = integrate(x.new_ones(len(x)), self._memory, self._age)
         found = None
         if target is not None:
-            scale = 1 / age[:, None, None] if self.options.mean else x.new_ones(1, 1, 1)
-            found = step_errors(scale * (current if step else potential), target, self.options)
-            found = found._replace(error=scale * found.error)
-            entered = integrate(found.error.flip(0), decay, torch.zeros_like(found.error[0])).flip(0)
-            self.grad += entered.flatten(0, 1).T @ x.flatten(0, 1) + decay * entered[0].T @ self._filtered
-            self.bias_grad += entered.sum((0, 1)) + decay * entered[0].sum(0) * self._age
-        left = _memory(len(x), decay, x.dtype, x.device)[-1]
+            found = self._errors(current, age, target)
+            self._add_gradient(x, found.error)
+        self._carry(x, age)
+        return found
+
+    @property
+    def _memory(self) -> float:
+        """The decay of z."""
+        return 0.0 if self.options.potential == "step" else self.readout.decay
+
+    def _errors(self, current: Tensor, age: Tensor, target: Tensor) -> Errors:
+        """The loss of each step and its derivative. age: [K], the weights of the steps so far."""
+        scale = 1 / age[:, None, None] if self.options.mean else current.new_ones(1, 1, 1)
+        seen = current if self.options.potential == "step" else self.sequence
+        found = step_errors(scale * seen, target, self.options)
+        return found._replace(error=scale * found.error)
+
+    def _add_gradient(self, x: Tensor, error: Tensor) -> None:
+        """The sum over the chunk of dE_t/dV[t] z[t]: of x under the errors filtered backward, and of z before it."""
+        decay = self._memory
+        entered = integrate(error.flip(0), decay, torch.zeros_like(error[0])).flip(0)
+        self.grad += entered.flatten(0, 1).T @ x.flatten(0, 1) + decay * entered[0].T @ self._filtered
+        self.bias_grad += entered.sum((0, 1)) + decay * entered[0].sum(0) * self._age
+
+    def _carry(self, x: Tensor, age: Tensor) -> None:
+        """Take z, and the age, to the end of the chunk."""
+        left = _weights(len(x), self._memory, x.dtype, x.device)[-1]
         self._filtered = left[-1] * self._filtered + (left[:-1] @ x.flatten(1)).view_as(self._filtered)
         self._age = age[-1]
-        return found
 
     def back(self, error: Tensor) -> Tensor:
         """The learning signal of the last hidden layer, W^T error at the same step: [K, B, N]."""
