@@ -6,7 +6,6 @@ So the neurons keep their own record, in their own process, and write it as one 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.run import NOT_COUNTED, LayerRun, Sequences
 
 Array = npt.NDArray[Any]
@@ -25,6 +25,17 @@ def sample_step(time_step: int, interval: int | None, offset: int) -> int:
     `offset` is the run's step, modulo the interval, in which a sample begins. Without an interval the run is a sample.
     """
     return time_step - 1 if interval is None else (time_step - offset) % interval
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write `arrays` by their names, whole or not at all."""
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Return the arrays that `write_arrays` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def recording_path(folder: Path, layer: int) -> Path:
@@ -87,20 +98,15 @@ class Recording:
         arrays: dict[str, Any] = {"final": self.final, "counts": self.counts, "saturations": np.int64(self.saturations)}
         if self.spikes is not None and self.states is not None:
             arrays |= {"spikes": self.spikes, "states": self.states}
-        unfinished = self.request.path.with_suffix(".unfinished")
-        with open(unfinished, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.request.path)
+        write_arrays(self.request.path, arrays)
 
 
 def read_recording(path: Path) -> LayerRun:
     """The recording at `path` as a `LayerRun`."""
-    with np.load(path, allow_pickle=False) as file:
-        return LayerRun(
-            recorded=Sequences(file["spikes"], file["states"]) if "spikes" in file else None,
-            final=file["final"],
-            counts=file["counts"],
-            saturations=int(file["saturations"]),
-        )
+    found = read_arrays(path)
+    return LayerRun(
+        recorded=Sequences(found["spikes"], found["states"]) if "spikes" in found else None,
+        final=found["final"],
+        counts=found["counts"],
+        saturations=int(found["saturations"]),
+    )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.lava.learning.record import connection_path, layer_path, read_arrays
+from tclif_neuro.lava.learning.record import connection_path, layer_path
+from tclif_neuro.lava.recording import read_arrays
 from tclif_neuro.onchip.engine.program import PHASES, after, engine_rules
 from tclif_neuro.onchip.rule.matrices import Matrix, matrices
 from tclif_neuro.onchip.rule.setup import LearningSetup

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from lava.magma.core.learning.constants import GradedSpikeCfg
-from lava.proc.dense.process import Dense
 from lava.utils.weightutils import SignMode
 
-from tclif_neuro.lava.learning.engine import total_steps
+from tclif_neuro.lava.learning.builder import Builder
 from tclif_neuro.lava.learning.engine_processes import (
     EngineNeurons,
     EngineReadout,
@@ -35,35 +33,19 @@ from tclif_neuro.onchip.engine.program import (
 )
 from tclif_neuro.onchip.rule.connection import Coefficients
 from tclif_neuro.onchip.rule.matrices import Matrix, synapses_of
-from tclif_neuro.onchip.rule.setup import LearningSetup
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class EngineBuilder:
-    """One network under construction: the setup, a sample's steps, how many samples, and what to record where."""
-
-    setup: LearningSetup
-    steps: int
-    samples: int
-    folder: Path
-    record: bool
-
-    @property
-    def interval(self) -> int:
-        """The steps of the network that a sample takes."""
-        return self.steps + self.setup.idle_steps
-
-    @property
-    def total_steps(self) -> int:
-        """The chip's steps of the run."""
-        return total_steps(self.setup, self.steps, self.samples)
+class EngineBuilder(Builder):
+    """The network whose synapses Lava's own engine teaches."""
 
     def build(self, encoded: Array, targets: Array) -> Source:
         """The processes, connected, for the encoded input [T, S, M] and the targets [S, T, K]; returns the source."""
         setup = self.setup
-        source = Source(signal=self._rows(encoded.transpose(1, 0, 2)), progress=self.folder, name="source")
+        sent = np.repeat(self.in_a_row(encoded.transpose(1, 0, 2)), PHASES, axis=0)
+        sent[np.arange(len(sent)) % PHASES != SEND] = 0
+        source = self.source(sent)
         neurons = EngineNeurons(setup=setup, layer=0, record=self._layer_record(0), name="layer 0")
         readout = EngineReadout(setup=setup, record=self._layer_record(1), name="readout")
         self._join(source.s_out, neurons, Matrix(0), (SEND, SEND))
@@ -71,20 +53,9 @@ class EngineBuilder:
             filtered = setup.variant == "prefiltered"
             self._join(neurons.s_out if filtered else neurons.late_out, neurons, Matrix(0, True), (HIDDEN, SEND))
         self._join(neurons.s_out, readout, Matrix(1), (HIDDEN, HIDDEN))
-        teacher = Source(signal=self._rows(targets, hold=True), name="teacher")
-        teacher.s_out.connect(readout.target_in)
-        feedback = Dense(weights=setup.feedback_weights(0).astype(np.int32), num_message_bits=8, name="feedback")
-        readout.error_out.connect(feedback.s_in)
-        feedback.a_out.connect(neurons.third_factor_in)
+        self.teach(np.repeat(self.in_a_row(targets), PHASES, axis=0), readout)
+        self.feed_back(readout, 0, neurons)
         return source
-
-    def _rows(self, values: Array, hold: bool = False) -> Array:
-        """[S, T, M] as what is sent in each step of the chip: in phase `SEND` alone, or held for the step."""
-        padded = np.pad(values, ((0, 0), (0, self.setup.idle_steps), (0, 0))).reshape(-1, values.shape[2])
-        rows = np.repeat(padded, PHASES, axis=0)
-        if not hold:
-            rows[np.arange(len(rows)) % PHASES != SEND] = 0
-        return rows.astype(np.int32)
 
     def _join(self, out: Any, post: Any, matrix: Matrix, phases: tuple[int, int]) -> None:
         """Bring `out` to `post` through synapses of Lava's engine, through a filter if the variant has one."""

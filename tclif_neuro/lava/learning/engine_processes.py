@@ -25,12 +25,10 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.dense.models import PyLearningDenseModelBitApproximate
 from lava.proc.dense.process import LearningDense
 
-from tclif_neuro.fixed import step as neurons
 from tclif_neuro.fixed.reference import coefficients
-from tclif_neuro.lava.learning.record import write_arrays
-from tclif_neuro.network import ACT_SHIFT, TCLIFNeuron
+from tclif_neuro.lava.recording import write_arrays
 from tclif_neuro.onchip.engine.arithmetic import generators
-from tclif_neuro.onchip.engine.program import HIDDEN, PHASES, READOUT, SEND, TEACH, payload
+from tclif_neuro.onchip.engine.program import HIDDEN, PHASES, READOUT, SEND, TEACH, hidden_step, payload, readout_step
 from tclif_neuro.onchip.rule import equations as rule
 from tclif_neuro.onchip.rule.connection import Coefficients
 from tclif_neuro.onchip.rule.posting import Posting, post_error
@@ -204,7 +202,8 @@ class _Posts(PyLoihiProcessModel):
         self.setup: LearningSetup = proc_params["setup"]
         self.record: EngineRecord = proc_params["record"]
         self.clock, self.steps = Clock(self.record.interval), self.record.steps
-        self.arrays = self.record.arrays(self.setup.net.layers[proc_params["layer"]].size)
+        self.layer = self.setup.net.layers[proc_params["layer"]]
+        self.bias, self.arrays = self.layer.bias.astype(np.int64), self.record.arrays(self.layer.size)
 
     def keep(self, dendrite: Array, soma: Array, spikes: Array) -> None:
         """Keep what the neurons did in this step of the network."""
@@ -239,8 +238,7 @@ class PyEngineNeurons(_Posts):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        layer = proc_params["layer"]
-        self.layer, self.posting = self.setup.net.layers[layer], Posting(self.setup, layer)
+        self.posting = Posting(self.setup, proc_params["layer"])
         self.posting.depth, self.posting.psi = 1, self.posting.psi[:1]  # the signal comes within the step
         self.act, self.dendrite, self.soma, self.potential, self.fired = np.zeros((5, self.layer.size), np.int64)
 
@@ -261,15 +259,10 @@ class PyEngineNeurons(_Posts):
         self.post(*(self.posting.post(signal, 0) if phase == TEACH else (nothing, nothing)))
 
     def _advance(self, now: int) -> None:
-        neuron = self.layer.neuron
-        assert isinstance(neuron, TCLIFNeuron)
-        values = coefficients(neuron, now)
-        filtered = self.setup.variant == "prefiltered"
-        act = np.zeros_like(self.act) if filtered else (self.act << ACT_SHIFT) + self.layer.bias.astype(np.int64)
-        step = neurons.tclif_delayed(self.dendrite, self.soma, self.fired, act, *values)
-        self.dendrite, self.soma, _, _, soma = step
-        self.potential = neurons.sat(soma + self.act) if filtered else soma
-        self.fired = (self.potential >= neuron.vth) * 1
+        values = coefficients(self.posting.neuron, now)
+        states = self.dendrite, self.soma, self.fired
+        found = hidden_step(states, self.act, self.bias, values, self.setup.variant == "prefiltered")
+        self.dendrite, self.soma, self.potential, self.fired = found
         self.posting.remember(self.potential, 0)
         self.act = np.zeros_like(self.act)
 
@@ -300,7 +293,6 @@ class PyEngineReadout(_Posts):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.layer = self.setup.net.layers[-1]
         self.potential, self.error = np.zeros((2, self.layer.size), np.int64)
 
     def run_spk(self) -> None:
@@ -320,12 +312,8 @@ class PyEngineReadout(_Posts):
         self.post(*post_error(self.error if phase == TEACH else nothing))
 
     def _advance(self, act: Array) -> None:
-        if self.setup.variant == "prefiltered":
-            self.potential = act
-        else:
-            keep = int(Coefficients.of(self.layer).a2[0])
-            bias = self.layer.bias.astype(np.int64)
-            self.potential = neurons.sat(neurons.mul(self.potential, keep) + (act << ACT_SHIFT) + bias)
+        decay = int(Coefficients.of(self.layer).a2[0])
+        self.potential = readout_step(self.potential, act, self.bias, decay, self.setup.variant == "prefiltered")
 
 
 def three_factor(products: str, **traces: Any) -> Loihi3FLearningRule:

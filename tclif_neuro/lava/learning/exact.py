@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.lava.learning.record import connection_path, read_arrays
-from tclif_neuro.lava.recording import read_recording, recording_path
+from tclif_neuro.lava.learning.record import connection_path
+from tclif_neuro.lava.recording import read_arrays, read_recording, recording_path
 from tclif_neuro.onchip.rule.matrices import Matrix, matrices, weights_of
 from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.run import LayerTrace, LearningRun, after

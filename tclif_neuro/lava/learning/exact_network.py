@@ -8,36 +8,27 @@ interval's last step, so that the next sample meets the weights that this one ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from lava.proc.dense.process import Dense
 
-from tclif_neuro.lava.learning.exact import total_steps
+from tclif_neuro.lava.learning.builder import Builder
 from tclif_neuro.lava.learning.exact_processes import ErrorReadout, LearningTCLIF, MirrorDense, PlasticDense
 from tclif_neuro.lava.learning.record import ConnectionRecord, connection_path
 from tclif_neuro.lava.processes import Block, SampleDense, Source
+from tclif_neuro.lava.processes.synapses import dense_of
 from tclif_neuro.lava.recording import RecordingRequest, recording_path
 from tclif_neuro.onchip.rule.matrices import Matrix, synapses_of
-from tclif_neuro.onchip.rule.setup import LearningSetup
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExactBuilder:
-    """One network under construction: the setup, a sample's steps, how many samples, and what to record where."""
-
-    setup: LearningSetup
-    steps: int
-    samples: int
-    folder: Path
-    record: bool
+class ExactBuilder(Builder):
+    """The network that learns by the exact rule."""
 
     def build(self, encoded: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Source:
         """The processes, connected, for the encoded input [T, S, M] and the targets [S, T, K]; returns the source."""
-        source = Source(signal=self._rows(encoded.transpose(1, 0, 2)), progress=self.folder, name="source")
+        source = self.source(self.in_a_row(encoded.transpose(1, 0, 2)))
         upstream, learners = source.s_out, {}
         for layer, rule in enumerate(self.setup.plasticity):
             if rule is None and not self.setup.net.layers[layer].readout:
@@ -51,21 +42,6 @@ class ExactBuilder:
         readout = learners.pop(len(self.setup.plasticity) - 1)
         self._teach(targets, *readout, {i: found[0] for i, found in learners.items()})
         return source
-
-    @property
-    def interval(self) -> int:
-        """The steps of the run that a sample takes."""
-        return self.steps + self.setup.idle_steps
-
-    @property
-    def total_steps(self) -> int:
-        """Those of the run."""
-        return total_steps(self.setup, self.steps, self.samples)
-
-    def _rows(self, samples: npt.NDArray[Any], before: int = 0) -> npt.NDArray[np.int32]:
-        """[S, T, M] as what is sent in each step of the run, [steps, M]; `before` silent steps at its start."""
-        padded = np.pad(samples, ((0, 0), (0, self.setup.idle_steps), (0, 0)))
-        return np.pad(padded.reshape(-1, samples.shape[2]), ((before, 0), (0, 0))).astype(np.int32)
 
     def _clock(self, layer: int) -> dict[str, int]:
         return {"reset_interval": self.interval, "reset_offset": (layer + 2) % self.interval}
@@ -121,24 +97,25 @@ class ExactBuilder:
             return PlasticDense(
                 setup=self.setup, matrix=matrix, steps=self.steps, interval=self.interval, record=record, name=name
             )
-        plain: dict[str, Any] = {"weights": synapses.weight.astype(np.int32), "weight_exp": synapses.exponent}
+        plain = dense_of(synapses)
         if matrix.recurrent:
             return SampleDense(num_message_bits=0, name=name, **plain, **self._clock(matrix.layer))
         return Dense(num_message_bits=0 if matrix.layer else self.setup.net.input.bits, name=name, **plain)
 
     def _teach(self, targets: npt.NDArray[Any], readout: ErrorReadout, synapses: Any, hidden: dict[int, Any]) -> None:
         """Tell the readout its targets, and route its error to the hidden layers that learn."""
-        teacher = Source(signal=self._rows(targets, before=len(self.setup.plasticity)), name="teacher")
-        teacher.s_out.connect(readout.target_in)
+        late = len(self.setup.plasticity)  # the layers that a sample goes through before the readout meets its target
+        self.teach(np.pad(self.in_a_row(targets), ((late, 0), (0, 0))), readout)
         for layer, neurons in hidden.items():
-            name = f"feedback {layer}"
-            feedback: Any
             if self.setup.feedback == "symmetric" and isinstance(synapses, PlasticDense):
-                sizes = {"outputs": self.setup.net.outputs, "size": self.setup.net.layers[layer].size}
-                feedback = MirrorDense(interval=self.interval, name=name, **sizes)
-                synapses.weights_out.connect(feedback.weights_in)
+                self._mirror(readout, synapses, layer, neurons)
             else:
-                weights = self.setup.feedback_weights(layer).astype(np.int32)
-                feedback = Dense(weights=weights, num_message_bits=8, name=name)
-            readout.error_out.connect(feedback.s_in)
-            feedback.a_out.connect(neurons.third_factor_in)
+                self.feed_back(readout, layer, neurons)
+
+    def _mirror(self, readout: ErrorReadout, synapses: PlasticDense, layer: int, neurons: Any) -> None:
+        """Route the readout's error back through the weights by which it was reached."""
+        sizes = {"outputs": self.setup.net.outputs, "size": self.setup.net.layers[layer].size}
+        feedback = MirrorDense(interval=self.interval, name=f"feedback {layer}", **sizes)
+        synapses.weights_out.connect(feedback.weights_in)
+        readout.error_out.connect(feedback.s_in)
+        feedback.a_out.connect(neurons.third_factor_in)

@@ -23,9 +23,10 @@ from lava.proc.lif.models import PyLifResetModelBitAcc
 from lava.proc.lif.process import LIFReset
 
 from tclif_neuro.lava.learning.record import ConnectionRecord
+from tclif_neuro.lava.processes.lif import bias_of, lif_of
 from tclif_neuro.lava.processes.tclif import TCLIF, PyTCLIFFixed
 from tclif_neuro.lava.recording import RecordingRequest, sample_step
-from tclif_neuro.network import LIFNeuron, TCLIFNeuron
+from tclif_neuro.network import TCLIFNeuron
 from tclif_neuro.onchip.rule.connection import LearningConnection
 from tclif_neuro.onchip.rule.matrices import Matrix, synapses_of
 from tclif_neuro.onchip.rule.posting import Posting, post_error
@@ -166,10 +167,8 @@ class LearningTCLIF(TCLIF):
     def __init__(self, *, setup: LearningSetup, layer: int, **tclif: Any) -> None:
         described = setup.net.layers[layer]
         assert isinstance(described.neuron, TCLIFNeuron)
-        shape, mantissas = (described.size,), described.bias_mant.astype(np.int32)
-        super().__init__(
-            shape=shape, neuron=described.neuron, bias_mant=mantissas, bias_exp=described.bias_exp, **tclif
-        )
+        shape = (described.size,)
+        super().__init__(shape=shape, neuron=described.neuron, **bias_of(described), **tclif)
         self.proc_params["setup"], self.proc_params["layer"] = setup, layer
         self.third_factor_in = InPort(shape=shape)
         self.y1_out, self.y2_out = OutPort(shape=shape), OutPort(shape=shape)
@@ -211,10 +210,7 @@ class ErrorReadout(LIFReset):
 
     def __init__(self, *, setup: LearningSetup, steps: int, recording: RecordingRequest, **reset: Any) -> None:
         layer = setup.net.layers[-1]
-        assert isinstance(layer.neuron, LIFNeuron)
-        bias: dict[str, Any] = {"bias_mant": layer.bias_mant.astype(np.int32), "bias_exp": layer.bias_exp}
-        decays = {"du": layer.neuron.i_decay - 1, "dv": layer.neuron.v_decay, "vth": layer.neuron.vth_mant}
-        super().__init__(shape=(layer.size,), **decays, **bias, **reset)
+        super().__init__(**lif_of(layer), **reset)
         self.proc_params["setup"], self.proc_params["steps"] = setup, steps
         self.proc_params["recording"] = recording
         self.target_in = InPort(shape=(layer.size,))

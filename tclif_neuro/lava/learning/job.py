@@ -72,9 +72,9 @@ def run_job(folder: Path) -> None:
     with np.load(folder / _DATA, allow_pickle=False) as data:
         encoded, targets, record = data["encoded"], data["targets"], bool(data["record"])
     steps, samples, _ = encoded.shape
-    builder = ExactBuilder if setup.variant == "exact" else EngineBuilder
+    builder, kind = (ExactBuilder, exact) if setup.variant == "exact" else (EngineBuilder, engine)
     network = builder(setup=setup, steps=steps, samples=samples, folder=folder, record=record)
-    run_lava(network.build(encoded, targets), network.total_steps)
+    run_lava(network.build(encoded, targets), kind.total_steps(setup, steps, samples))
 
 
 def write_setup(folder: Path, setup: LearningSetup) -> None:

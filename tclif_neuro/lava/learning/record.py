@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.files import write_atomically
+from tclif_neuro.lava.recording import write_arrays
 from tclif_neuro.onchip.rule.matrices import Matrix
 
 Array = npt.NDArray[Any]
@@ -23,17 +23,6 @@ def connection_path(folder: Path, matrix: Matrix) -> Path:
 def layer_path(folder: Path, layer: int) -> Path:
     """Return the path in `folder` of the record of a layer beside Lava's own engine."""
     return folder / f"learning_layer_{layer}.npz"
-
-
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Write `arrays` by their names, whole or not at all."""
-    write_atomically(path, lambda file: np.savez(file, **arrays))
-
-
-def read_arrays(path: Path) -> dict[str, Array]:
-    """Return the arrays that `write_arrays` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 @dataclass(frozen=True, kw_only=True)

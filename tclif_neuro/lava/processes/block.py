@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.ports.ports import InPort, OutPort
@@ -14,11 +13,11 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.dense.process import Dense
 from lava.proc.lif.process import LIF, LIFReset
 
-from tclif_neuro.lava.processes.lif import RecordedLIF
-from tclif_neuro.lava.processes.synapses import SampleDense
+from tclif_neuro.lava.processes.lif import RecordedLIF, bias_of, lif_of
+from tclif_neuro.lava.processes.synapses import SampleDense, dense_of
 from tclif_neuro.lava.processes.tclif import TCLIF
 from tclif_neuro.lava.recording import RecordingRequest
-from tclif_neuro.network import Layer, Synapses, TCLIFNeuron
+from tclif_neuro.network import Layer, TCLIFNeuron
 
 
 class Block(AbstractProcess):
@@ -47,34 +46,23 @@ class Block(AbstractProcess):
         self.inp = InPort(shape=(layer.inputs,))
         self.out = OutPort(shape=self.shape)
         clock: dict[str, Any] = {"reset_interval": reset_interval, "reset_offset": reset_offset}
-        self.synapse = Dense(num_message_bits=input_message_bits, **_weights(layer.synapses))
+        self.synapse = Dense(num_message_bits=input_message_bits, **dense_of(layer.synapses))
         self.neuron = _neuron(layer, clock, recording)
         self.inp.connect(self.synapse.s_in)
         self.synapse.a_out.connect(self.neuron.a_in)
         self.neuron.s_out.connect(self.out)
         self.synapse_rec = None
         if layer.recurrent is not None:  # its input is binary, whatever the layer's is
-            self.synapse_rec = SampleDense(num_message_bits=0, **_weights(layer.recurrent), **clock)
+            self.synapse_rec = SampleDense(num_message_bits=0, **dense_of(layer.recurrent), **clock)
             self.neuron.s_out.connect(self.synapse_rec.s_in)
             self.synapse_rec.a_out.connect(self.neuron.a_in)
 
 
-def _weights(synapses: Synapses) -> dict[str, Any]:
-    return {"weights": synapses.weight.astype(np.int32), "weight_exp": synapses.exponent}
-
-
 def _neuron(layer: Layer, clock: dict[str, Any], recording: RecordingRequest | None) -> AbstractProcess:
     """The layer's neurons with their bias: ours, or Lava's own LIF."""
-    neuron = layer.neuron
-    common: dict[str, Any] = {
-        "shape": (layer.size,),
-        "bias_mant": layer.bias_mant.astype(np.int32),
-        "bias_exp": layer.bias_exp,
-    }
-    if isinstance(neuron, TCLIFNeuron):
-        return TCLIF(neuron=neuron, recording=recording, **common, **clock)
-    # Lava adds 1 to du. Its decays, like ours, are 12-bit; here they are checked, there they are not.
-    lif: dict[str, Any] = {"du": neuron.i_decay - 1, "dv": neuron.v_decay, "vth": neuron.vth_mant, **common}
+    if isinstance(layer.neuron, TCLIFNeuron):
+        return TCLIF(shape=(layer.size,), neuron=layer.neuron, recording=recording, **bias_of(layer), **clock)
+    lif = lif_of(layer)
     if recording is not None:
         return RecordedLIF(recording=recording, **lif, **clock)
     return LIF(**lif) if clock["reset_interval"] is None else LIFReset(**lif, **clock)

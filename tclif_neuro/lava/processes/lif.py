@@ -10,6 +10,23 @@ from lava.proc.lif.models import PyLifResetModelBitAcc
 from lava.proc.lif.process import LIFReset
 
 from tclif_neuro.lava.recording import RecordingRequest
+from tclif_neuro.network import Layer, LIFNeuron
+
+
+def bias_of(layer: Layer) -> dict[str, Any]:
+    """The bias of a layer, as Lava's neurons take it."""
+    return {"bias_mant": layer.bias_mant.astype(np.int32), "bias_exp": layer.bias_exp}
+
+
+def lif_of(layer: Layer) -> dict[str, Any]:
+    """A layer of LIF neurons as the arguments of Lava's `LIF`.
+
+    Lava adds 1 to du. Its decays, like ours, are 12-bit; here they were checked, there they are not.
+    """
+    neuron = layer.neuron
+    assert isinstance(neuron, LIFNeuron)
+    decays = {"du": neuron.i_decay - 1, "dv": neuron.v_decay, "vth": neuron.vth_mant}
+    return {"shape": (layer.size,), **decays, **bias_of(layer)}
 
 
 class RecordedLIF(LIFReset):

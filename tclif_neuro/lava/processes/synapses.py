@@ -12,6 +12,12 @@ from lava.proc.dense.models import AbstractPyDenseModelBitAcc, AbstractPyDenseMo
 from lava.proc.dense.process import Dense
 
 from tclif_neuro.lava.recording import sample_step
+from tclif_neuro.network import Synapses
+
+
+def dense_of(synapses: Synapses) -> dict[str, Any]:
+    """Synapses as the arguments of Lava's `Dense`."""
+    return {"weights": synapses.weight.astype(np.int32), "weight_exp": synapses.exponent}
 
 
 class SampleDense(Dense):

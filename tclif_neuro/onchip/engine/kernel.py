@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tclif_neuro import dynamics
 from tclif_neuro.compiled import inlined, kernel
-from tclif_neuro.network import ACT_SHIFT
 from tclif_neuro.onchip.engine import arithmetic as engine
 from tclif_neuro.onchip.engine import program
 from tclif_neuro.onchip.exact import scalars
@@ -95,6 +95,10 @@ class Record(NamedTuple):
 
 
 _payload = inlined(program.payload, narrow=scalars.narrow)
+_hidden_step = inlined(
+    program.hidden_step, tclif_delayed=neurons.tclif_delayed, sat=neurons.sat, fire=inlined(dynamics.fire)
+)
+_readout_step = inlined(program.readout_step, mul=neurons.mul, sat=neurons.sat)
 _halved = inlined(engine.halved)
 _decayed = inlined(engine.decayed)
 _increased = inlined(engine.increased)
@@ -141,13 +145,11 @@ def _advance(p, m, t):
     """One step of the hidden neurons."""
     row = min(t, p.coefficients.shape[1] - 1)
     a1, a2, b1, b2 = p.coefficients[0, row], p.coefficients[1, row], p.coefficients[2, row], p.coefficients[3, row]
+    coefficients = a1, a2, b1, b2, p.gamma, p.vth
     for n in range(len(m.spike)):
-        came = m.total[INPUT, n] + m.total[RECURRENT, n]
-        act = 0 if p.filtered else (came << ACT_SHIFT) + p.bias[0, n]
-        new = neurons.tclif_delayed(m.states[0, n], m.states[1, n], m.spike[n], act, a1, a2, b1, b2, p.gamma, p.vth)
-        m.states[0, n], m.states[1, n] = new[0], new[1]
-        m.soma[n] = neurons.sat(new[1] + came) if p.filtered else new[1]
-        m.spike[n] = m.soma[n] >= p.vth
+        states, came = (m.states[0, n], m.states[1, n], m.spike[n]), m.total[INPUT, n] + m.total[RECURRENT, n]
+        dendrite, soma, compared, spike = _hidden_step(states, came, p.bias[0, n], coefficients, p.filtered)
+        m.states[0, n], m.states[1, n], m.soma[n], m.spike[n] = dendrite, soma, compared, spike
         m.psi[n] = scalars.surrogate(m.soma[n], p.vth, p.surrogate_shift, p.trace_max)
 
 
@@ -155,9 +157,7 @@ def _advance(p, m, t):
 def _compare(p, m, targets, t):
     """One step of the readout, and its error against `targets` [T, O], 0 in a silent step."""
     for o in range(len(m.error)):
-        came = m.total[OUTPUT, o]
-        kept = neurons.mul(m.potential[o], p.readout_decay) + (came << ACT_SHIFT) + p.bias[1, o]
-        m.potential[o] = came if p.filtered else neurons.sat(kept)
+        m.potential[o] = _readout_step(m.potential[o], m.total[OUTPUT, o], p.bias[1, o], p.readout_decay, p.filtered)
         m.error[o] = scalars.error(m.potential[o], targets[t, o], p.error_shift, p.trace_max) if t < len(targets) else 0
 
 

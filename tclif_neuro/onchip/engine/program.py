@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.fixed.step import fire, mul, sat, tclif_delayed
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, FormatError, TCLIFNeuron, check_range
 from tclif_neuro.onchip.engine.arithmetic import FOREVER, LOST, TRACE_MAX, WEIGHT_MAX, WEIGHT_MIN
 from tclif_neuro.onchip.engine.fit import fit_traces
@@ -149,6 +150,28 @@ def after(setup: LearningSetup, weights: Weights, traces: Weights, *, steps: int
 def payload(e: Any, shift: int) -> Any:
     """Return what a filter sends of its eligibility: `e / 2^shift`, rounded, clipped to +-254."""
     return narrow(e if shift >= 0 else e << -shift, max(0, shift), PAYLOAD_MAX)
+
+
+def hidden_step(
+    states: tuple[Any, Any, Any], came: Any, bias: Any, coefficients: tuple[Any, ...], filtered: bool
+) -> tuple[Any, Any, Any, Any]:
+    """One step of the hidden neurons on what their synapses deliver: UD, US, what is compared with vth, and S.
+
+    native: the integer neuron. prefiltered: `came` is its response to spikes already; the two compartments hold the
+    response to its resets alone, and the sum of both is compared. states: UD, US and S of the step before.
+    coefficients: a1, a2, b1, b2, gamma, vth.
+    """
+    dendrite, soma, fired = states
+    a1, a2, b1, b2, gamma, vth = coefficients
+    act = 0 if filtered else (came << ACT_SHIFT) + bias
+    dendrite, soma, _, _, _ = tclif_delayed(dendrite, soma, fired, act, a1, a2, b1, b2, gamma, vth)
+    compared = sat(soma + came) if filtered else soma
+    return dendrite, soma, compared, fire(compared, vth)
+
+
+def readout_step(potential: Any, came: Any, bias: Any, decay: Any, filtered: bool) -> Any:
+    """One step of the readout: an integrator; of filtered inputs the sum is its potential."""
+    return came if filtered else sat(mul(potential, decay) + (came << ACT_SHIFT) + bias)
 
 
 def engine_rules(setup: LearningSetup, steps: int) -> dict[Matrix, EngineRule]:
