@@ -38,8 +38,9 @@ unit: env
 slow: env  ## the tests that start Lava or train
 	TCLIF_REQUIRE_LAVA=1 $(PY) -m pytest -m slow
 
-core: setup  ## the unit tests on 3.13, without Lava; and the site
-	$(PY_CORE) $(UNIT) -m "not slow and not lava"
+core: setup  ## the unit tests on 3.13, without Lava; the GPU's kernels, without a GPU; and the site
+	TCLIF_REQUIRE_TRITON=1 $(PY_CORE) $(UNIT) -m "not slow and not lava"
+	TCLIF_REQUIRE_TRITON=1 $(PY_CORE) -m pytest -m slow tests/neurons/test_gpu.py
 	TCLIF_REQUIRE_DOCS=1 $(PY_CORE) -m pytest tests/docs/test_site.py
 
 docs: core-env  ## the site, in build/site; a broken link is an error

@@ -22,8 +22,9 @@ class SpikingLayer(Constants, nn.Module):
     """The base of all layers: N neurons, a threshold, a surrogate, the gradient through the reset, recurrent weights.
 
     recurrent: all-to-all from the last step's spikes, `I[t] = x[t] + R S[t-1]`, no bias (the `Linear` before has one).
-    float32 on the CPU runs compiled; other types, as under autocast to bfloat16, and other devices take the plain loop
-    over time, several times as slow. torch.compile leaves a layer as it is, with a break in the graph around it.
+    float32 on the CPU runs compiled, and on NVIDIA cards by Triton where `TCLIF_SCAN=triton` asks for it; other types,
+    as under autocast to bfloat16, and other devices take the plain loop over time, several times as slow. torch.compile
+    leaves a layer as it is, with a break in the graph around it.
 
     lengths, of `forward` and `scan`: [B], the steps of each sample that are its own (None: all); after them there are
     no spikes, and the state is that after the last of them.

@@ -1,7 +1,8 @@
-"""Whole sequences of a layer: compiled on the CPU, or the step functions of `neurons.step` in a plain loop over time.
+"""Whole sequences of a layer: compiled, or the step functions of `neurons.step` in a plain loop over time.
 
 `TCLIF_SCAN` chooses: "auto" (default: compiled for float32 on the CPU, plain otherwise), "reference" (always plain),
-"compiled" (also for float64). Both give the same spikes and gradients.
+"compiled" (also for float64), "triton" (as "auto", but float32 on an NVIDIA card by Triton, which has not yet run on
+one). All give the same spikes and gradients.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.memory import empty
-from tclif_neuro.neurons import kernels
+from tclif_neuro.neurons import gpu, kernels
 from tclif_neuro.neurons.entries import check_layer, check_state, expect
 from tclif_neuro.neurons.spikes import Current, Events, Made, Spikes, add_rows, event_linear, weight_gradient
 from tclif_neuro.neurons.step import LIFParams, LIFReset, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
@@ -32,16 +33,24 @@ _S = TypeVar("_S", TCLIFState, LIFState)
 KEEP = 2**26  # bytes of a current up to which it is kept for backward: making it again takes a tenth of the step
 
 
-def compiled(x: Tensor) -> bool:
-    """Return whether sequences like `x` run compiled; see `TCLIF_SCAN` above.
+def engine(x: Tensor, recurrent: Tensor | None = None) -> Literal["plain", "compiled", "triton"]:
+    """Return what runs currents like `x` through a layer with R, or None; see `TCLIF_SCAN` above.
 
-    Raises `TclifError` on another value of it.
+    Raises `TclifError` on another value of it, and where Triton is asked for by name and cannot run.
     """
     choice = os.environ.get("TCLIF_SCAN", "auto")
-    if choice not in ("auto", "reference", "compiled"):
-        raise TclifError(f"TCLIF_SCAN: {choice!r} is none of auto, reference, compiled")
-    kinds = {"auto": (torch.float32,), "reference": (), "compiled": (torch.float32, torch.float64)}[choice]
-    return x.device.type == "cpu" and x.dtype in kinds and x.numel() > 0
+    if choice not in ("auto", "reference", "compiled", "triton"):
+        raise TclifError(f"TCLIF_SCAN: {choice!r} is none of auto, reference, compiled, triton")
+    if choice == "triton" and gpu.runs(x, recurrent):
+        return "triton"
+    single = (torch.float32,)
+    kinds = {"auto": single, "triton": single, "reference": (), "compiled": (*single, torch.float64)}[choice]
+    return "compiled" if x.device.type == "cpu" and x.dtype in kinds and x.numel() > 0 else "plain"
+
+
+def compiled(x: Tensor) -> bool:
+    """Return whether the CPU's compiled passes run sequences like `x`."""
+    return engine(x) == "compiled"
 
 
 def tclif_scan(
@@ -52,7 +61,7 @@ def tclif_scan(
     p: a1, a2 [1, n] or [T, n]; recurrent: R [N, N], adds `S[t-1] R^T` to the current. state: what a scan of the steps
     before left (from rest without).
     """
-    if not compiled(current):
+    if engine(current, recurrent) == "plain":
         states = tclif_states(current, p, recurrent, state)
         return _stacked(states, current), states[-1] if states else state or _rest(TCLIFState, current)
     state = state or _rest(TCLIFState, current)
@@ -83,7 +92,7 @@ def lif_scan(
 
     Compiled, a LIF is a two-compartment neuron with a passive dendrite: a1 = b1 = gamma = 0, b2 = 1.
     """
-    if not compiled(current):
+    if engine(current, recurrent) == "plain":
         states = lif_states(current, p, recurrent, state)
         return _stacked(states, current), states[-1] if states else state or _rest(LIFState, current)
     state = state or _rest(LIFState, current)
@@ -143,6 +152,10 @@ def _scan(
     rows = max(len(a) for a in coefficients[:2])  # the kernels read a1 and a2 by one index
     a1, a2 = (a if len(a) == rows else _held(a, rows) for a in coefficients[:2])
     coefficients = (a1, a2, *coefficients[2:])
+    if engine(current, recurrent) == "triton":
+        of_bits, plain = Current.bits_recipe(current), current.as_subclass(Tensor)
+        spikes, end, bits = gpu.Scan.apply(p, of_bits, plain, start, recurrent, *coefficients)
+        return Spikes.mark(spikes, bits=bits), end.unbind()
     made = Current.recipe(current) if current.numel() * current.element_size() > KEEP else None
     spikes, end, *events = _Scan.apply(p, made, current.as_subclass(Tensor), start, recurrent, *coefficients)
     return Spikes.mark(spikes, Events(events[0], events[1], current.shape[2]) if events else None), end.unbind()

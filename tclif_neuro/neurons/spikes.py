@@ -21,6 +21,7 @@ from tclif_neuro.compiled import kernel
 from tclif_neuro.errors import TclifError
 from tclif_neuro.memory import empty
 from tclif_neuro.neurons.entries import expect
+from tclif_neuro.neurons.gpu_products import BitsLinear
 from tclif_neuro.threads import in_parts
 
 DENSE_ABOVE = 0.3  # share of active inputs above which the dense product is faster (measured; see docs)
@@ -200,16 +201,17 @@ class _EventLinear(torch.autograd.Function):
 
 
 Made = tuple[Events, Tensor, Tensor | None]  # the arguments with which `event_linear` makes a current again
+MadeOfBits = tuple[Tensor, Tensor, Tensor | None]  # and `bits_linear`
 
 
 class Current(Tensor):
     """The current [T, B, N] that a `Linear` made of spikes. It knows how, so a scan need not keep it for backward."""
 
-    _made: Made | None = None
+    _made: Made | MadeOfBits | None = None
     _marked: int = -1
 
     @classmethod
-    def mark(cls, current: Tensor, made: Made) -> Current:
+    def mark(cls, current: Tensor, made: Made | MadeOfBits) -> Current:
         """`current` as `Current`, sharing memory and gradient."""
         marked = current.as_subclass(cls)
         marked._made = made
@@ -218,7 +220,18 @@ class Current(Tensor):
 
     @classmethod
     def recipe(cls, current: Tensor) -> Made | None:
-        """Return how `current` was made, if that is known and it has not been changed in place since."""
+        """Return how `current` was made of events, if that is known and it has not been changed in place since."""
+        made = cls._recipe(current)
+        return made if made is not None and isinstance(made[0], Events) else None
+
+    @classmethod
+    def bits_recipe(cls, current: Tensor) -> MadeOfBits | None:
+        """The same of spikes as bytes."""
+        made = cls._recipe(current)
+        return made if made is not None and isinstance(made[0], Tensor) else None
+
+    @classmethod
+    def _recipe(cls, current: Tensor) -> Made | MadeOfBits | None:
         if not isinstance(current, cls) or current.is_inference():
             return None
         return current._made if current._marked == current._version else None
@@ -236,13 +249,14 @@ class Spikes(Tensor):
     """Spikes [T, B, N] in {0, 1} from a compiled scan. Only `torch.nn.functional.linear` treats them specially."""
 
     _events: Events | None = None
+    _bits: Tensor | None = None  # the same as bytes, on a GPU, which has no use for events
     _marked: int = -1  # the tensor's version then; one changed in place since is no longer sure to hold spikes
 
     @classmethod
-    def mark(cls, spikes: Tensor, events: Events | None = None) -> Spikes:
-        """`spikes` as `Spikes`, sharing memory and gradient; with their events if these are known already."""
+    def mark(cls, spikes: Tensor, events: Events | None = None, bits: Tensor | None = None) -> Spikes:
+        """`spikes` as `Spikes`, sharing memory and gradient; with their events or bytes if these are known already."""
         marked = spikes.as_subclass(cls)
-        marked._events = events
+        marked._events, marked._bits = events, bits
         marked._marked = _version(marked)
         return marked
 
@@ -265,6 +279,9 @@ class Spikes(Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             bias = args[2] if len(args) > 2 else None
             if func is functional.linear and not kwargs and _worth_it(args[0], args[1], bias):
+                if args[0]._bits is not None:
+                    out = BitsLinear.apply(args[0].as_subclass(Tensor), args[1], bias, args[0]._bits)
+                    return Current.mark(out, (args[0]._bits, args[1], bias))
                 events = args[0].events()
                 out = _EventLinear.apply(args[0].as_subclass(Tensor), args[1], bias, events)
                 return Current.mark(out, (events, args[1], bias)) if events.few else out

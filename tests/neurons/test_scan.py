@@ -33,6 +33,12 @@ def outputs_and_gradients(module, x):
     return out.detach(), [x.grad, *(p.grad.clone() for p in module.parameters())]
 
 
+def made(layer, size, **options):
+    """A layer whose coefficients are all learnt."""
+    more = {"learn_beta": True} if layer is LIF else {"learn_decays": True} if layer is CUBALIF else {}
+    return layer(size, **options, **more)
+
+
 def agree(module, x, scan, tolerance):
     scan("reference")
     spikes, gradients = outputs_and_gradients(module, x)
@@ -57,9 +63,8 @@ LAYERS = [
 @pytest.mark.parametrize("reset_grad", ["keep", "detach"])
 def test_compiled_equals_plain(layer, reset, recurrent, reset_grad, scan):
     torch.manual_seed(0)
-    more = {"learn_beta": True} if layer is LIF else {"learn_decays": True} if layer is CUBALIF else {}
     for per_neuron in (False, True):
-        module = layer(12, recurrent=recurrent, reset=reset, reset_grad=reset_grad, per_neuron=per_neuron, **more)
+        module = made(layer, 12, recurrent=recurrent, reset=reset, reset_grad=reset_grad, per_neuron=per_neuron)
         spikes = agree(module.double(), torch.randn(50, 7, 12, dtype=torch.float64), scan, 1e-10)
         assert 0.02 < spikes.mean() < 0.9
 
