@@ -29,7 +29,7 @@ for net in models/*.net; do
         [ "$path" = stock ] && samples=1 # a run of its own per sample
         needs=
         case $name in
-            smnist*) needs=mnist.npz ;;
+            smnist* | psmnist*) needs=mnist.npz ;;
             ecg-*) needs=ecg/QTDB_test.mat samples=1 ;; # 1301 steps
         esac
         # Where a data set is missing, the run is left out.

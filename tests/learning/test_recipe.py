@@ -219,6 +219,7 @@ def test_our_recipes_are_recipes(path: Path) -> None:
         "smnist-rows": 28,
         "smnist": 1,
         "psmnist": 1,
+        "psmnist-rows": 28,
         "nmnist": 2312,
         "ecg": 4,
     }[recipe.task.name]
