@@ -245,3 +245,17 @@ def test_setup_fails_and_leaves_no_stamp_when_an_install_fails(ready: Checkout) 
     done = ready.setup(ENVIRONMENTS[VERSION][0])
     assert done.returncode != 0
     assert not (venv_of(ready) / ".tclif-stamp").exists()
+
+
+def test_contributing_names_the_versions_that_the_tests_run_with() -> None:
+    """The table of the two environments, against the pins."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    pins = [Requirement(pin) for pin in PINS]
+    for python, row in (("3.10", "Python 3.10, with Lava"), ("3.13", "Python 3.13")):
+        here = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+        chosen = {
+            pin.name: str(pin.specifier).removeprefix("==")
+            for pin in pins
+            if pin.marker is None or pin.marker.evaluate({**here, "platform_machine": "x86_64"})
+        }
+        assert f"| {row} | {chosen['torch']} | {chosen['numpy']} | {chosen['triton']}" in text

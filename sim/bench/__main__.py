@@ -41,6 +41,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--timed", type=int, default=2, help="training steps timed in each process, after one other")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="of one process")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"some of {names}")
+    parser.add_argument("--device", default="cpu", help="cuda or cuda:N: training steps on that card")
     parser.add_argument("--out", type=Path, default=Path("out/benchmark"), metavar="DIR")
     asked = parser.parse_args(arguments)
     unknown = set(filter(None, asked.only.split(","))) - {c.name for c in CONTENDERS}
@@ -108,6 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the tables and the plot."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends what it started
     asked = options(arguments)
+    if asked.device != "cpu":
+        from sim.bench import gpu  # which needs torch here; the rest leaves it to its processes
+
+        return gpu.run(asked)
     asked.out.mkdir(parents=True, exist_ok=True)  # before the work
     wanted = [c for c in CONTENDERS if not asked.only or c.name in asked.only.split(",")]
     reasons = {c.label: c.missing() for c in wanted}

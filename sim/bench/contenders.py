@@ -56,6 +56,7 @@ class Job:
 
     threads: how many the contender may use. gain: what the hidden layers' initial weights are multiplied by; the spike
     rate follows from it. At 1, the libraries' own weights, deep layers are silent, and work on spikes is for free.
+    device: of training, "cpu" or "cuda:N".
     """
 
     work: Work
@@ -68,6 +69,7 @@ class Job:
     gain: float = 2.5
     warm: int = 1
     timed: int = 2
+    device: str = "cpu"
 
 
 def thread_counts(cores: int) -> tuple[int, ...]:

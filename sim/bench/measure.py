@@ -1,7 +1,8 @@
 """One measurement, in a process of its own: `python -m sim.bench.measure '{"work": "train", ...}'` (a `Job`).
 
 Prints one line of JSON: the seconds of every timed run and of the whole process, the cores that it kept busy, the
-memory before the first run and at its peak [MiB], the threads that are set, and how much the network had to do.
+memory before the first run and at its peak [MiB], the threads that are set, and how much the network had to do. On a
+card time is by its own events, and memory is the card's.
 """
 
 from __future__ import annotations
@@ -46,16 +47,56 @@ def begin_peak() -> float:
 
 def timed(run: Callable[[], object], job: Job) -> dict[str, Any]:
     """Time, memory and busy cores of `run`."""
+    if job.device != "cpu":
+        return timed_on_device(run, job)
     before = begin_peak()
     for _ in range(job.warm):
         run()
-    seconds, busy = [], time.process_time()
-    for _ in range(job.timed):
-        begin = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - begin)
+    busy = time.process_time()
+    seconds = [by_the_clock(run) for _ in range(job.timed)]
     cores = (time.process_time() - busy) / sum(seconds)
     return {"seconds": seconds, "busy cores": cores, "before": before, "peak": peak()}
+
+
+def timed_on_device(run: Callable[[], object], job: Job) -> dict[str, Any]:
+    """The same of the job's card: its time and its memory."""
+    import torch
+
+    device = torch.device(job.device)
+    before = torch.cuda.memory_allocated(device) / MIB
+    for _ in range(job.warm):
+        run()
+    torch.cuda.reset_peak_memory_stats(device)
+    busy = time.process_time()
+    seconds = [on_device(run, device) for _ in range(job.timed)]
+    cores = (time.process_time() - busy) / sum(seconds)
+    return {
+        "seconds": seconds,
+        "busy cores": cores,
+        "before": before,
+        "peak": torch.cuda.max_memory_allocated(device) / MIB,
+    }
+
+
+def by_the_clock(run: Callable[[], object]) -> float:
+    """The seconds that `run` takes here."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def on_device(run: Callable[[], object], device: Any) -> float:
+    """The seconds between the card's own marks before and after what `run` launches there."""
+    import torch
+
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    torch.cuda.synchronize(device)
+    stream = torch.cuda.current_stream(device)
+    begin.record(stream)  # type: ignore[no-untyped-call]
+    run()
+    end.record(stream)  # type: ignore[no-untyped-call]
+    torch.cuda.synchronize(device)
+    return float(begin.elapsed_time(end)) / 1e3  # type: ignore[no-untyped-call]
 
 
 def train(job: Job) -> dict[str, Any]:
@@ -106,8 +147,8 @@ def _ready(job: Job) -> tuple[Any, Any, Any]:
     torch.manual_seed(0)
     model = BUILD[job.build](job.sizes, job.recurrent)
     wake(model, job)
-    x = torch.rand(job.steps, job.batch, job.sizes[0])
-    return model, x, torch.randint(job.sizes[-1], (job.batch,))
+    x, target = torch.rand(job.steps, job.batch, job.sizes[0]), torch.randint(job.sizes[-1], (job.batch,))
+    return model.to(job.device), x.to(job.device), target.to(job.device)  # made here: the same everywhere
 
 
 def wake(model: Any, job: Job) -> None:

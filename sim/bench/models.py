@@ -162,6 +162,20 @@ class _LavaDL(nn.Module):
         return self.readout(self.body(x.permute(1, 2, 0)).permute(2, 0, 1)).sum(0)
 
 
+class _RNN(nn.Module):
+    """torch's own recurrent layers, on a card by cuDNN: no neurons, but a bound on the time that neurons take."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.RNN(m, n) for m, n in itertools.pairwise(sizes[:-1]))
+        self.readout = nn.Linear(*sizes[-2:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x, _ = layer(x)
+        return self.readout(x).sum(0)
+
+
 class _Checkpointed(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         import tclif_neuro as tn
@@ -179,4 +193,5 @@ BUILD: dict[str, Callable[[Sizes, bool], nn.Module]] = {
     "spikingjelly-multi": lambda sizes, recurrent: _SpikingJelly(sizes, recurrent, "m"),
     "norse": _norse,
     "lava-dl": _LavaDL,
+    "rnn": lambda sizes, recurrent: _RNN(sizes),
 }
