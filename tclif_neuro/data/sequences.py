@@ -36,6 +36,11 @@ def time_first(x: Floats) -> Floats:
     return np.ascontiguousarray(x.swapaxes(0, 1))
 
 
+def _laid_out_in_time(x: npt.NDArray[Any]) -> Floats:
+    """`x` [n, T, M] as float32, in memory as [T, n, M]: `time_first` then copies nothing."""
+    return x.swapaxes(0, 1).astype(np.float32, order="C").swapaxes(0, 1)
+
+
 class Sequences(abc.ABC):
     """n samples of T steps of M inputs. shape: [n, T, M]."""
 
@@ -112,7 +117,7 @@ class Packed(Sequences):
         """See `Sequences.batch`."""
         _, steps, inputs = self.shape
         bits = np.unpackbits(self.words[samples], axis=1, count=steps * inputs)
-        return bits.reshape(len(samples), steps, inputs).astype(np.float32)
+        return _laid_out_in_time(bits.reshape(len(samples), steps, inputs))
 
     def identify(self, digest: hashlib.blake2b) -> None:
         """See `Sequences.identify`; of the packed bytes."""

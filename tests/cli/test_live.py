@@ -8,8 +8,9 @@ import time
 import pytest
 
 from tclif_neuro.cli.commands.learn import learn_recipe
-from tclif_neuro.cli.commands.live import View, live_learning, training_report
+from tclif_neuro.cli.commands.live import live_learning
 from tclif_neuro.cli.commands.train import with_training
+from tclif_neuro.cli.commands.views import View, training_report
 from tclif_neuro.cli.options import with_port
 from tclif_neuro.learning.recipe.file import load_recipe
 from tclif_neuro.learning.training.train import train

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.data import Batches, DataError, Part
-from tclif_neuro.data.sequences import Dense
+from tclif_neuro.data.sequences import Dense, Packed, time_first
 
 
 def numbered(samples: int) -> Part:
@@ -44,3 +44,10 @@ def test_the_generators_state_brings_an_epoch_back() -> None:
 def test_a_batch_needs_a_sample() -> None:
     with pytest.raises(DataError, match="batch size 0"):
         Batches(numbered(3), 0)
+
+
+def test_packed_samples_are_drawn_in_the_layout_that_training_wants():
+    x = np.random.default_rng(0).random((5, 4, 3)) < 0.5
+    drawn = Packed.of(x).batch(np.array([3, 1]))
+    assert np.array_equal(drawn, x[[3, 1]]) and drawn.dtype == np.float32
+    assert np.shares_memory(time_first(drawn), drawn)
