@@ -25,7 +25,8 @@ print(status, highest() - torch_alone)
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.skipif(
-    not (DATA / "events" / "nmnist-small.zip").is_file(), reason="set TCLIF_DATA to a folder with events/nmnist-small.zip"
+    not (DATA / "events" / "nmnist-small.zip").is_file(),
+    reason="set TCLIF_DATA to a folder with events/nmnist-small.zip",
 )
 def test_nmnist_trains_in_600_mebibytes(tmp_path):
     command = [sys.executable, "-c", CHILD, str(ROOT / "models" / "nmnist-small.toml"), "--epochs", "1", "--json"]
