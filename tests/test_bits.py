@@ -23,6 +23,7 @@ DIGESTS: dict[str, str] = {
     "digits-rows-online.net": "18c6028135637d237889e727c957b2f7db83eb0c27be2eb7d5d56e853b0a2fc5",
     "digits-rows.net": "4914a5048834e8376ea84a1d4149d78d89f3803dc8928e244e0f6f3645516296",
     "psmnist-rows-online.net": "84aedbf83320506220676bbfb8604997f0f27b6a668f4a2fd979cb79b7db07a5",
+    "smnist-rows-adaptive.net": "c070679d8f469cf877e193df71f292b04f0ed0f83f721f8c58c0434701a7b3ed",
     "smnist-rows-lattice.net": "2d92b4214b338bbf99e12ddb1378542a97adfdfb573b0eea9ed35ef7a53859d2",
     "smnist-rows-online.net": "5d5d2d6844261822d71feaed3d64f523f58a62042548497062ce3b7eec6fcad0",
     "smnist-rows.net": "d5d2fd537f56a163677417f0e914c0854ee2b21872836b242dfcce331e913f82",

@@ -41,7 +41,7 @@ def every_warning():
 @pytest.mark.parametrize("name", sorted(path.stem for path in MODELS.glob("*.net")))
 def test_the_models_run_without_a_warning(name, every_warning):
     net = tn.load(MODELS / f"{name}.net")
-    task = name.removesuffix("-online").removesuffix("-lattice")
+    task = name.removesuffix("-online").removesuffix("-lattice").removesuffix("-adaptive")
     if "mnist" in name and not (Path(os.environ.get("TCLIF_DATA", "/nowhere")) / "mnist.npz").exists():
         pytest.skip("mnist.npz is not in $TCLIF_DATA")
     if name.startswith("ecg"):
