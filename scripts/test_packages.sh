@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Install the Debian packages that some tests start: SLURM (tests/loihi/test_slurm.py) and Chromium (tests/page); as
-# root, once. Where this cannot be done, those tests are skipped with a reason; with TCLIF_REQUIRE_BROWSER=1 a missing
-# Chromium is an error.
+# Install the Debian packages that some tests start: SLURM (tests/loihi/test_slurm.py), Chromium (tests/page) and HDF5
+# for C (tests/docs); as root, once. Where this cannot be done, those tests are skipped with a reason; with
+# TCLIF_REQUIRE_BROWSER=1 a missing Chromium is an error.
 set -euo pipefail
 wanted=()
 command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v srun >/dev/null ||
     wanted+=(slurmctld slurmd slurm-client munge)
+command -v h5cc >/dev/null || wanted+=(gcc libc6-dev libhdf5-dev)
 command -v chromium >/dev/null || wanted+=(chromium fonts-dejavu-core)
 if [ "${#wanted[@]}" = 0 ]; then
     exit 0

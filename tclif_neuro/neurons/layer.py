@@ -64,7 +64,7 @@ class SpikingLayer(Constants, nn.Module):
         return self.recurrent.weight
 
     def step(self, current: Tensor, state: Any = None, t: int = 0) -> tuple[Tensor, Any]:
-        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
+        """One step of a stream: I[t], [B, N], and the state before it -> spikes [B, N] and the state after."""
         raise NotImplementedError
 
     def spikes_within(self, current: Tensor, lengths: Tensor | None) -> Tensor:
@@ -158,7 +158,7 @@ class TwoCompartment(SpikingLayer):
         return TCLIFState(zero, zero, zero)
 
     def step(self, current: Tensor, state: TCLIFState | None = None, t: int = 0) -> tuple[Tensor, TCLIFState]:
-        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after.
+        """One step of a stream: I[t], [B, N], and the state before it -> spikes [B, N] and the state after.
 
         t: the step within the sample (only a schedule depends on it). No state: from rest.
         """

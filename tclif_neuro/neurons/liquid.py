@@ -81,7 +81,7 @@ class LiquidLIF(SpikingLayer):
         return LiquidState(zero, zero, zero)
 
     def step(self, current: Tensor, state: LiquidState | None = None, t: int = 0) -> tuple[Tensor, LiquidState]:
-        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
+        """One step of a stream: I[t], [B, N], and the state before it -> spikes [B, N] and the state after."""
         self._check(current, 2)
         state = self.rest(len(current), current) if state is None else state
         check_state(type(self).__name__, state, LiquidState, current)

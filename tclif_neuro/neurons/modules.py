@@ -280,7 +280,7 @@ class LIF(SpikingLayer):
         return LIFState(zero, zero)
 
     def step(self, current: Tensor, state: LIFState | None = None, t: int = 0) -> tuple[Tensor, LIFState]:
-        """One step of a stream: I[t] [B, N] and the state before it -> spikes [B, N] and the state after."""
+        """One step of a stream: I[t], [B, N], and the state before it -> spikes [B, N] and the state after."""
         self._check(current, 2)
         state = self.rest(len(current), current) if state is None else state
         check_state(type(self).__name__, state, LIFState, current)
@@ -354,7 +354,7 @@ class Readout(Constants, nn.Linear):
         return torch.stack(out) if out else current
 
     def step(self, x: Tensor, potential: Tensor | None = None, t: int = 0) -> tuple[Tensor, Tensor]:
-        """One step of a stream: x[t] [B, in] and V before it -> V after it, twice (output and state)."""
+        """One step of a stream: x[t], [B, in], and V before it -> V after it, twice (output and state)."""
         make_weights(self)
         current = super().forward(x)
         potential = current if potential is None else self.decay * potential + current

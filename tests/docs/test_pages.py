@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import recipe_reference, run_page, site
+from scripts import api_reference, command_reference, recipe_reference, run_page, site
 
 ROOT = site.ROOT
 PAGES = site.pages()
@@ -52,6 +52,31 @@ def test_pictures_are_small_and_each_is_shown() -> None:
 
 def test_the_reference_of_recipes_is_that_of_the_models_that_check_them() -> None:
     assert recipe_reference.PAGE.read_text() == recipe_reference.page(), "python -m scripts.recipe_reference"
+
+
+def test_the_reference_of_commands_is_that_of_their_declarations() -> None:
+    assert command_reference.PAGE.read_text() == command_reference.page(), "python -m scripts.command_reference"
+
+
+def test_the_reference_of_python_has_every_public_name() -> None:
+    pages = {file: (api_reference.FOLDER / f"{file}.md").read_text() for file in api_reference.PAGES}
+    assert pages == {file: api_reference.page(file) for file in pages}, "python -m scripts.api_reference"
+    documented = [line[4:] for text in pages.values() for line in text.splitlines() if line.startswith("::: ")]
+    assert sorted(documented) == sorted(api_reference.public())
+    assert {page.stem for page in api_reference.FOLDER.glob("*.md")} == set(pages)
+
+
+def test_every_claim_names_a_test_or_a_script_that_there_is() -> None:
+    page = (ROOT / "docs" / "explanation" / "claims.md").read_text()
+    named = re.findall(r"`((?:tests|sim|tclif_neuro)/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 30
+    for file, test in named:
+        assert (ROOT / file).exists(), file
+        assert not test or f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+    rows = [
+        row for row in page.splitlines() if row.startswith("| ") and not row.startswith(("| claim |", "| figure |"))
+    ]
+    assert not [row for row in rows if "`" not in row.split(" | ")[-1]]
 
 
 def test_the_new_names_of_modules_are_those_of_files() -> None:

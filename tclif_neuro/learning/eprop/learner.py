@@ -85,7 +85,7 @@ class EPropLearner:
             part.reset(batch)
 
     def step(self, x: Tensor, target: Tensor | None = None) -> Tensor:
-        """One step: x[t] [B, M] and what is wanted of it -> the readout's potential V[t] [B, C].
+        """One step: x[t], [B, M], and what is wanted of it -> the readout's potential V[t], [B, C].
 
         target: classes [B] or floats [B, C], see `step_errors`. None: no error at this step.
         """
