@@ -1,4 +1,4 @@
-"""Train a recipe of this folder and keep what came out: NAME.net and its measured card NAME.md.
+"""Train a recipe of this folder and keep what came out: NAME.net, its float weights, and its measured card NAME.md.
 
     python models/build.py digits-rows [--runs runs] [--lava 360]
 
@@ -25,12 +25,15 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.executors import Backend, run
 from tclif_neuro.learning.recipe.file import load_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.training.checkpoint import load_checkpoint
 from tclif_neuro.learning.training.train import LOG, TrainResult, train
+from tclif_neuro.learning.zoo import save_model
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 from tclif_neuro.show.tables import difference_text
 
 HERE = Path(__file__).parent
+FLOATS = HERE.parent / "tclif_neuro" / "models"  # where `tn.load_model` looks
 BATCH = 250
 
 
@@ -141,6 +144,7 @@ def main() -> None:
     trained = train(recipe, folder, progress=lambda p: print(p.record, flush=True) if p.record else None)
     file = HERE / f"{options.name}.net"
     exported = export_run(folder, file, ExportOptions(samples=1000))
+    save_model(FLOATS / f"{options.name}.safetensors", load_checkpoint(folder))
     executed = execute(load(file), task, min(options.lava, len(task.y_test)))
     (HERE / f"{options.name}.md").write_text(card(options.name, recipe, task, trained, exported, executed))
     print(f"wrote {file} and its card")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tclif_neuro.learning.eprop.learner import EPropLearner as EPropLearner
     from tclif_neuro.learning.eprop.signal import EPropOptions as EPropOptions
     from tclif_neuro.learning.training.checkpoint import load_trained as load_run
+    from tclif_neuro.learning.zoo import load_model as load_model
     from tclif_neuro.network import QuantizedNetwork as QuantizedNetwork
     from tclif_neuro.netx import load as load
     from tclif_neuro.netx import save as save
@@ -70,6 +71,7 @@ _HOME = {
     "train": "learning",
     "EPropLearner": "learning.eprop.learner",
     "EPropOptions": "learning.eprop.signal",
+    "load_model": "learning.zoo",
     "load": "netx",
     "save": "netx",
     "QuantizedNetwork": "network",

@@ -63,7 +63,6 @@ def run(place: Path, **changed: str | None) -> tuple[int, int, str]:
     return int(result), int(hits), said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "result"),
     [

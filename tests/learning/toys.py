@@ -1,10 +1,22 @@
-"""Recipes for the toy task of `conftest`."""
+"""A toy task, and recipes for it."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tclif_neuro.learning import Recipe, parse_recipe
 from tests.seeds import OFFSET
+
+
+def toy_file(path: Path, seed: int) -> Path:
+    """60 sequences of 5 steps and 3 inputs: the class is the input that is on, amid noise."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(60) % 3
+    x = rng.random((60, 5, 3)).astype(np.float32)
+    x[np.arange(60), :, y] += 1
+    np.savez(path, x=x, y=y)
+    return path
 
 
 def toy_recipe(path: Path, **training: Any) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -168,21 +168,26 @@ def load_trained(path: str | Path, recipe: Recipe | None = None) -> tuple[nn.Seq
         raise CheckpointError(
             f"{path}: is of another recipe: {key} is {quoted(there)} there and {quoted(here)} in the one given"
         )
-    _check_size(path, recipe, checkpoint)
-    model = build_model(recipe, checkpoint.inputs, len(checkpoint.classes))
-    load_state(path, model, checkpoint.weights)
-    return model.eval(), recipe
+    return model_of(path, recipe, checkpoint.inputs, checkpoint.classes, checkpoint.weights), recipe
 
 
-def _check_size(path: str | Path, recipe: Recipe, checkpoint: Checkpoint) -> None:
-    """Raise `CheckpointError` if the recipe's model has more weights than the file: before memory is asked for."""
-    sizes = [checkpoint.inputs, *(layer.size for layer in recipe.model.layers), len(checkpoint.classes)]
+def model_of(
+    path: str | Path, recipe: Recipe, inputs: int, classes: Sequence[str], weights: Mapping[str, Any]
+) -> nn.Sequential:
+    """The recipe's model with the `weights` read from `path`, in evaluation mode.
+
+    Raises `CheckpointError` if they do not fit; a model with more weights than there are is not even made.
+    """
+    sizes = [inputs, *(layer.size for layer in recipe.model.layers), len(classes)]
     needed = sum(a * b for a, b in pairwise(sizes))
     needed += sum(layer.size**2 for layer in recipe.model.layers if layer.recurrent)
-    tensors = [value for value in checkpoint.weights.values() if isinstance(value, Tensor)]
+    tensors = [value for value in weights.values() if isinstance(value, Tensor)]
     held = sum(value.numel() for value in tensors if value.is_floating_point())
     if needed > held:
         raise CheckpointError(f"{path}: its recipe's model has {needed} weights, the file holds {held} numbers")
+    model = build_model(recipe, inputs, len(classes))
+    load_state(path, model, weights)
+    return model.eval()
 
 
 def load_state(path: str | Path, model: nn.Sequential, weights: Mapping[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Trained models that come with the library: float weights, in safetensors files."""
