@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tclif_neuro import dynamics
+from tclif_neuro.compiled import rebind
 from tclif_neuro.fixed import step
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.simulator import simulate
@@ -78,6 +79,43 @@ def test_the_map_over_the_real_numbers_by_hand():
     )
     assert [dynamics.reset_to_zero(2.0, spike) for spike in (0, 1)] == [2, 0]
     assert dynamics.sat(-(10.0**9)) == -(10.0**9)
+
+
+def differences(function, entered, to):
+    """What one more of each argument adds to `sum(to * function(...))`, which is linear in each: its derivatives."""
+
+    def loss(*arguments):
+        return sum(weight * value for weight, value in zip(to, function(*arguments), strict=True))
+
+    moved = [[x + (i == j) for j, x in enumerate(entered)] for i in range(len(entered))]
+    return [loss(*arguments) - loss(*entered) for arguments in moved]
+
+
+def test_the_transpose_is_the_difference_that_one_more_makes():
+    """In whole numbers, no two alike, so that no change of a line leaves all of them."""
+    entered = d, s, current, drop_d, _, a1, a2, b1, b2 = 2, 3, 5, 7, 11, 13, 17, 19, 23
+    after_d, _, to_d, to_s = 13 * d + 19 * s + current - drop_d, 0, 29, 31
+    by_d, by_s, before_d, before_s = dynamics.integrate_back(to_d, to_s, a1, a2, b1, b2)
+    found = [before_d, before_s, by_d, -by_d, -by_s, by_d * d, by_s * s, by_d * s, by_s * after_d]
+    assert found == differences(lambda *x: dynamics.integrate(*x)[:2], entered, (to_d, to_s))
+
+    gamma, vth, to_spike = 5, 7, 11
+    by_state_d, by_state_s, by_spike = differences(
+        lambda *x: dynamics.reset(*x, gamma, vth)[:2], (d, s, 1), (to_d, to_s)
+    )
+    assert (by_state_d, by_state_s) == (to_d, to_s)
+    assert dynamics.reset_back(to_d, to_s, to_spike, gamma, vth) == to_spike + by_spike
+
+    for spike in (0, 1, 2):  # a surrogate's value may be anything
+        by_soma, by_spike = differences(lambda *x: [dynamics.reset_to_zero(*x)], (s, spike), [to_s])
+        for kept in (0, 1):
+            found = dynamics.reset_to_zero_back(to_s, to_spike, s, spike, kept)
+            assert found == (by_soma, to_spike + kept * by_spike)
+
+    assert dynamics.fire_back(to_s, to_spike, 13) == to_s + 13 * to_spike
+    assert dynamics.flush(to_s) == to_s
+    flushed = rebind(dynamics.integrate_back, flush=lambda x: -x)(to_d, to_s, a1, a2, b1, b2)
+    assert flushed == (-by_d, -by_s, -before_d, -before_s)
 
 
 def test_products_at_every_boundary():
