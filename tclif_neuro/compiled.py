@@ -35,6 +35,8 @@ from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 from numba.extending import overload
 
+from tclif_neuro.lanes import Lanes
+
 PACKAGE = Path(__file__).resolve().parent
 UNUSED_DAYS = 60  # a file that has not been used for so long is deleted
 _CHECK = hashlib.sha256().digest_size  # bytes of a file before its content, their digest
@@ -53,7 +55,8 @@ def inlined(function: Callable[..., Any], **names: Any) -> Any:
 
 
 def over_reals(function: Callable[..., Any], **names: Any) -> Any:
-    """`inlined`, for first arguments of float32 and float64, in whose type the numbers of the source are then.
+    """`inlined`, for first arguments of float32 and float64, or lanes of them (`lanes`), in whose type the numbers of
+    the source are then.
 
     Otherwise numba would widen a float32 that meets an integer or a Python float to float64. For compiled code only.
     """
@@ -64,7 +67,7 @@ def over_reals(function: Callable[..., Any], **names: Any) -> Any:
     versions = {types.float32: _typed(function, np.float32, names), types.float64: _typed(function, np.float64, names)}
 
     def choose(first: Any, *_: Any) -> Any:
-        return versions.get(first)
+        return versions.get(first.element if isinstance(first, Lanes) else first)
 
     stub.__signature__ = choose.__signature__ = inspect.signature(versions[types.float32])  # type: ignore[attr-defined]
     overload(stub)(choose)

@@ -63,6 +63,7 @@ def run(place: Path, **changed: str | None) -> tuple[int, int, str]:
     return int(result), int(hits), said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "result"),
     [

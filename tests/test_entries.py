@@ -6,6 +6,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["layers", "functions", "networks", "integers"])
 def test_what_does_not_fit_is_refused_before_a_kernel_sees_it(part):
     command = [sys.executable, "-X", "faulthandler", "-m", "tests.entries", part]

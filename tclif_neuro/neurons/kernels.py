@@ -18,6 +18,7 @@ from numba import njit
 
 from tclif_neuro import dynamics
 from tclif_neuro.compiled import inlined, kernel, over_reals
+from tclif_neuro.lanes import where
 
 SEGMENT = 16  # steps between kept states
 BLOCK = 1024  # neurons (of one or several samples) in a task: their states stay in the first-level cache
@@ -28,7 +29,7 @@ TRIANGLE, ARCTAN, FAST_SIGMOID = 0, 1, 2
 
 
 def _flush(x):
-    return 0 if abs(x) <= TINY else x  # a NaN stays one
+    return where(abs(x) <= TINY, 0, x)  # a NaN stays one
 
 
 flush = over_reals(_flush, TINY=TINY)
@@ -85,7 +86,8 @@ def tasks(batch: int, size: int) -> int:
 
 
 @njit(inline="always")
-def _block(task, batch, size):
+def block(task, batch, size):
+    """Return the first sample of a task and the one after its last."""
     group = max(1, BLOCK // size)
     return task * group, min(batch, (task + 1) * group)
 
@@ -170,7 +172,7 @@ def forward(task, p, current, state, spikes, kept, total):
     recurrent layer `total` [T, B, N] receives the current with the recurrent input; in another it is not used.
     """
     steps, batch, size = current.shape
-    first, last = _block(task, batch, size)
+    first, last = block(task, batch, size)
     has_recurrent = p.recurrent.shape[0] > 0
     driving = total if has_recurrent else current
     now = States(state[0, first:last], state[1, first:last], state[2, first:last])
@@ -286,7 +288,7 @@ def backward(task, p, current, kept, first, grad, state_grad, out, a_grad, b_gra
     schedule = a_grad.shape[2]
     a_sum = np.zeros((2, schedule if wants_a else 0, size), a_grad.dtype)
     b_sum = np.zeros((2, 1, size), current.dtype)
-    for b in range(*_block(task, batch, size)):
+    for b in range(*block(task, batch, size)):
         to = States(state_grad[0, b], state_grad[1, b], state_grad[2, b])
         for segment in range(kept.shape[0] - 1, -1, -1):
             start, stop = segment * SEGMENT, min(steps, (segment + 1) * SEGMENT)

@@ -11,14 +11,16 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.lanes import LANES
 from tclif_neuro.memory import empty
-from tclif_neuro.neurons import gpu, kernels
+from tclif_neuro.neurons import gpu, kernels, lane_kernels
 from tclif_neuro.neurons.entries import check_layer, check_state, expect
 from tclif_neuro.neurons.spikes import Current, Events, Made, Spikes, add_rows, event_linear, weight_gradient
 from tclif_neuro.neurons.step import LIFParams, LIFReset, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
@@ -204,6 +206,12 @@ def _neurons(coefficients: tuple[Tensor, ...], recurrent: Tensor, p: TCLIFParams
     return for_kernels(coefficients, recurrent, gamma=getattr(p, "gamma", 0.0), **shared)
 
 
+def passes(weight: Tensor) -> ModuleType:
+    """Who has `forward` and `backward`, of the same bits, for a layer with the recurrent weights [N, N], or [0, N]."""
+    alone = len(weight) == 0 and weight.shape[1] % LANES == 0
+    return lane_kernels if alone else kernels
+
+
 class _Scan(torch.autograd.Function):
     """`kernels.forward` and `kernels.backward` as one differentiable call: (spikes, state after, events)."""
 
@@ -225,7 +233,7 @@ class _Scan(torch.autograd.Function):
         weight = current.new_empty(0, size) if recurrent is None else recurrent.detach().T.contiguous()
         total = empty(steps, batch, size, like=current) if recurrent is not None else current
         arrays = (x.numpy() for x in (current, end, spikes, kept, total))
-        in_parts(kernels.forward, kernels.tasks(batch, size), _neurons(coefficients, weight, p), *arrays)
+        in_parts(passes(weight).forward, kernels.tasks(batch, size), _neurons(coefficients, weight, p), *arrays)
         events: tuple[Tensor, ...] = ()
         if recurrent is not None:
             found = Events.of(spikes)
@@ -253,7 +261,7 @@ class _Scan(torch.autograd.Function):
         a_grad = torch.zeros(2, parts if wants_a else 0, max(len(a1), len(a2)), size, dtype=torch.float64)
         b_grad = torch.zeros(2, parts if wants_b else 0, size, dtype=torch.float64)
         arrays = (x.numpy() for x in (current, kept, state[2], grad, to_state, out, a_grad, b_grad))
-        in_parts(kernels.backward, parts, _neurons((a1, a2, b1, b2), weight, ctx.p), *arrays)
+        in_parts(passes(weight).backward, parts, _neurons((a1, a2, b1, b2), weight, ctx.p), *arrays)
         by_a = [_narrow(g, c) if wants_a else None for g, c in zip(a_grad.sum(1), (a1, a2), strict=True)]
         by_b = [_narrow(g, c) if wants_b else None for g, c in zip(b_grad.sum(1), (b1, b2), strict=True)]
         by_recurrent = _recurrent_gradient(state[2], spikes, out) if spikes and wants_recurrent else None

@@ -51,6 +51,7 @@ def test_the_run_of_another_recipe_is_refused(folder, tmp_path):
     assert not (tmp_path / "a.png").exists()
 
 
+@pytest.mark.slow
 def test_a_warning_is_a_line_without_the_code_that_issued_it(folder, tmp_path):
     with np.load(folder / "data.npz") as data:
         np.savez(tmp_path / "gap.npz", x=data["x"], y=data["y"] * 5)

@@ -88,6 +88,7 @@ def test_a_run_in_lava_that_takes_too_long_is_given_up(folder):
     assert result.stderr.startswith("error: Lava failed") and "timeout of 0.2 s" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_checkpoint_stays_whole(folder, tmp_path):
     """A limit on the size of files does to a write what a full disk does."""
     out = tmp_path / "run"

@@ -74,7 +74,7 @@ def test_without_a_grid_it_is_not() -> None:
 def test_the_largest_sum_that_the_bound_allows_is_exact(seed: int, bits: int, step: float) -> None:
     """Every weight at the end of the grid, and as many inputs of the largest value as there may be."""
     top, largest = 2 ** (bits - 1), 2 * step
-    inputs = min(2000, int(2**DIGITS * min(step, 1.0) / top / largest) - 1)
+    inputs = min(2000, int((2**DIGITS * min(step, 1.0) / top - 1) / largest))  # the bias takes one
     if inputs < 1:
         return
     linear = nn.Linear(inputs, 1)

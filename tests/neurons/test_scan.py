@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons import kernels
+from tclif_neuro.neurons import kernels, lane_kernels
 from tclif_neuro.neurons.general import CUBALIF, GeneralizedTCLIF
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.scan import _neurons, lif_states, tclif_states
@@ -73,7 +73,7 @@ def test_compiled_equals_plain(layer, reset, recurrent, reset_grad, scan):
 @given(
     steps=st.integers(1, 3 * kernels.SEGMENT + 1),
     batch=st.integers(1, 5),
-    size=st.sampled_from([1, 3, 8, 600]),
+    size=st.sampled_from([1, 3, 16, 600]),
     kind=st.sampled_from(LAYERS),
     surrogate=st.sampled_from(["triangle", "arctan", "fast_sigmoid"]),
     seed=st.integers(0, 2**31),
@@ -86,6 +86,26 @@ def test_compiled_equals_plain_for_any_shape_in_float32(steps, batch, size, kind
     x = torch.round(torch.randn(steps, batch, size) * 64) / 64
     with pytest.MonkeyPatch.context() as patch:
         agree(module, x, lambda mode: patch.setenv("TCLIF_SCAN", mode), 1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("surrogate", ["triangle", "arctan", "fast_sigmoid"])
+@pytest.mark.parametrize(("layer", "reset"), LAYERS)
+def test_neurons_sixteen_at_a_time_are_those_one_by_one(layer, reset, surrogate, kind, monkeypatch):
+    """The two implementations of layers without recurrence, bit for bit: spikes, states, every gradient."""
+    monkeypatch.setenv("TCLIF_SCAN", "compiled")
+    torch.manual_seed(0)
+    module = made(layer, 48, reset=reset, surrogate=Surrogate(surrogate, 0.5), per_neuron=True)
+    x = torch.randn(2 * kernels.SEGMENT + 5, 7, 48, dtype=torch.from_numpy(np.empty(0, kind)).dtype)
+    module, found = module.to(x.dtype), []
+    for passes in (kernels, lane_kernels):
+        monkeypatch.setattr("tclif_neuro.neurons.scan.passes", lambda _, passes=passes: passes)
+        current = x.clone().requires_grad_()
+        module.zero_grad()
+        out, state = module.scan(current)
+        (out * x).sum().backward()
+        found.append([out, *state, current.grad, *(p.grad for p in module.parameters())])
+    assert out.any() and all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize(("layer", "reset"), LAYERS)
