@@ -135,6 +135,38 @@ def test_from_a_file_with_lengths_to_predictions(kind, tmp_path, seed):
     assert text[0] == "sample,step,value 0,value 1,value 2" and len(text) == 1 + lengths.sum()
 
 
+@pytest.mark.parametrize(
+    ("kind", "accuracy", "error"),
+    [("class", 0.75, None), ("steps", 1.0, None), ("values", None, (25 / 3) ** 0.5), ("track", None, 2.0)],
+)
+def test_a_report_reads_no_padding(folder, kind, accuracy, error, tmp_path):
+    pages = []
+    for silent in (0, 60):
+        data, page = folder / f"{kind}-{silent}.npz", tmp_path / f"{silent}.html"
+        found = run("report", folder / "tiny.net", "--data", data, "--sample", 3, "-o", page)
+        assert found["accuracy"] == [accuracy] and found["error"] == [error and pytest.approx(error)]
+        pages.append(page.read_text().replace(data.name, ""))
+    assert pages[0] == pages[1] and "1 to 12 steps each" in pages[0]
+    words = {
+        "class": "accuracy, integers",
+        "steps": "Right at 100 % of its 4 labelled steps.",
+        "values": "At its end, the outputs are off by 2.887",
+        "track": "After each step, the outputs are off by 2,",
+    }
+    assert words[kind] in pages[0]
+    assert ("Class labelled" in pages[0]) == (kind == "steps")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("class", "100 % of the samples"), ("steps", "100 % of the labelled steps"), ("track", "are 0 apart")],
+)
+def test_a_report_of_two_reads_no_padding(folder, kind, words, tmp_path):
+    data = folder / f"{kind}-60.npz"
+    run("report", folder / "tiny.net", folder / "tiny.net", "--data", data, "-o", tmp_path / "two.html")
+    assert words in (tmp_path / "two.html").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.lava
 def test_deploy_runs_lengths_and_targets_per_step_in_lava(folder, tmp_path):

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tclif_neuro.cli.commands.drawings import Picture, input_picture, log_charts, rasters
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.samples import Choice
 from tclif_neuro.cli.commands.subject import Subject, load_subject
 from tclif_neuro.compare.activity import kind
-from tclif_neuro.compare.runs import score_of
+from tclif_neuro.compare.runs import answers, score_of
 from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.errors import TclifError
 from tclif_neuro.files import write_atomically
@@ -22,6 +23,7 @@ from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.page.page import render
 from tclif_neuro.page.parts import Chart, Curve, Listing, Page, Part, Section
+from tclif_neuro.score import Score, score
 from tclif_neuro.show.sheets import loss_sheet
 from tclif_neuro.show.tables import Sheet, number, share
 from tclif_neuro.text import cut
@@ -36,12 +38,13 @@ ESTIMATE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ReportResult:
-    """The report written. accuracy: of each subject, None without labels."""
+    """The report written. accuracy: of each subject, None without labels; error: the same of real targets."""
 
     file: Path
     subjects: tuple[str, ...]
     samples: int
     accuracy: tuple[float | None, ...]
+    error: tuple[float | None, ...]
     bytes: int
     warnings: tuple[str, ...]
 
@@ -65,7 +68,8 @@ def report_files(
         file=file,
         subjects=tuple(subject.name for subject in subjects),
         samples=len(subjects[0].batch),
-        accuracy=tuple(_accuracy(subject) for subject in subjects),
+        accuracy=tuple(_score(subject).accuracy for subject in subjects),
+        error=tuple(_score(subject).error for subject in subjects),
         bytes=len(content),
         warnings=tuple(w for subject in subjects for w in concerns(subject.net, subject.run)),
     )
@@ -84,13 +88,18 @@ def page_of(subjects: Sequence[Subject]) -> Page:
             for heading, parts in _sections(subject, MOST_MARKS // len(subjects))
         ]
     first = subjects[0]
-    lead = f"{len(first.batch)} samples of {first.batch.source}, {len(first.batch.x)} steps each"
+    lead = f"{len(first.batch)} samples of {first.batch.source}, {_steps(first)} steps each"
     numbers = {name: _numbers(subject) for name, subject in zip(names, subjects, strict=True)}
     return Page(title=" and ".join(names), lead=lead, sections=tuple(sections), numbers=numbers)
 
 
-def _accuracy(subject: Subject) -> float | None:
-    return score_of(subject.run, subject.batch.y).accuracy
+def _score(subject: Subject) -> Score:
+    return score_of(subject.run, subject.batch.y)
+
+
+def _steps(subject: Subject) -> str:
+    lengths = subject.batch.lengths
+    return str(len(subject.batch.x)) if lengths is None else f"{lengths.min()} to {lengths.max()}"
 
 
 def _silent(subject: Subject) -> list[int]:
@@ -104,12 +113,14 @@ def _spiking(net: QuantizedNetwork) -> list[int]:
 
 def _facts(subject: Subject) -> dict[str, str]:
     """The summary of one subject."""
-    hidden, run = _spiking(subject.net), subject.run
+    hidden, run, found = _spiking(subject.net), subject.run, _score(subject)
     spikes = sum(float(run.layers[i].counts.sum()) for i in hidden) / len(subject.batch)
-    floats = None if subject.loss is None else subject.loss.float_accuracy
+    each, loss = " per step" if found.per_step else "", subject.loss
     facts = {
-        "accuracy, integers": share(_accuracy(subject)),
-        "accuracy, float model": share(floats),
+        f"accuracy{each}, integers": share(found.accuracy),
+        f"accuracy{each}, float model": share(None if loss is None else loss.float_accuracy),
+        f"error{each}, integers": number(found.error),
+        f"error{each}, float model": number(None if loss is None else loss.float_error),
         "layers": ", ".join(f"{layer.size} {kind(layer)}" for layer in subject.net.layers),
         "spikes per sample": number(spikes),
         "silent neurons": number(sum(_silent(subject)[i] for i in hidden)),
@@ -137,8 +148,15 @@ def _same_class(subjects: Sequence[Subject]) -> list[Part]:
     one, other = subjects
     if not np.array_equal(one.batch.x, other.batch.x):
         return ["The two were run on different samples: their figures are of different tests."]
-    same = share(float((one.run.predictions == other.run.predictions).mean()))
-    return [f"Both give the same class for {same} of the samples."]
+    y = one.batch.y
+    ours, theirs = (answers(subject.run, y) for subject in subjects)
+    if y is not None and y.dtype.kind == "f":
+        apart = score(ours, np.where(np.isnan(y), np.nan, theirs)).error
+        return [f"The outputs of the two are {number(apart)} apart, root mean square."]
+    same = ours.argmax(-1) == theirs.argmax(-1)
+    known = np.ones_like(same) if y is None else y >= 0
+    of = "labelled steps" if one.batch.per_step else "samples"
+    return [f"Both give the same class for {share(float(same[known].mean()))} of the {of}."]
 
 
 def _recipes_apart(subjects: Sequence[Subject], names: Sequence[str]) -> list[Part]:
@@ -184,7 +202,7 @@ def _loss(subject: Subject) -> Part:
 def _rates(subject: Subject, layer: int) -> list[float]:
     """Each neuron's spikes per step, the busiest first."""
     counts = subject.run.layers[layer].counts
-    rates = counts.sum(axis=0) / (len(counts) * len(subject.batch.x))
+    rates = counts.sum(axis=0) / subject.run.steps
     ordered: list[float] = sorted(rates.tolist(), reverse=True)
     return ordered
 
@@ -204,7 +222,7 @@ def _rates_sheet(subject: Subject) -> Sheet:
         (
             f"{i} {kind(layer)}",
             str(layer.size),
-            number(float(done.counts.mean() / len(subject.batch.x))) if not layer.readout else "–",
+            number(float(done.counts.sum() / (run.steps * layer.size))) if not layer.readout else "–",
             number(silent[i]) if not layer.readout else "–",
             number(max(0, done.saturations)),
         )
@@ -214,20 +232,38 @@ def _rates_sheet(subject: Subject) -> Sheet:
 
 
 def _rasters(subject: Subject, marks: int) -> list[Part]:
-    """The input and the spikes of the sample; as many neurons as there is room for."""
+    """The input and the spikes of the sample, and its answers if they are per step; as many as there is room for."""
     shown, net = subject.shown, subject.net
     pictures = [input_picture(shown.input[:, 0], grades=bool(net.input.bits))]
     for i in _spiking(net):
         pictures.append(Picture(title=f"Layer {i}, {kind(net.layers[i])}", values=shown.layers[i].spikes[:, 0]))
+    y = _target(subject)
+    if y is not None and y.ndim == 1 and y.dtype.kind != "f":
+        rows, labelled = np.arange(net.outputs), (y >= 0)[:, None]
+        given = shown.outputs[:, 0].argmax(-1)[:, None] == rows
+        pictures += [Picture(title="Class given, at the steps with a label", values=given & labelled, unit="class")]
+        pictures += [Picture(title="Class labelled", values=y[:, None] == rows, unit="class")]
     return [_verdict(subject), *rasters(pictures, marks)]
 
 
-def _verdict(subject: Subject) -> str:
-    def name(output: int) -> str:
-        return subject.net.classes[output] if subject.net.classes else str(output)
+def _target(subject: Subject) -> npt.NDArray[Any] | None:
+    """The target of the sample that is shown: of it [] or [K], or of its steps [T] or [T, K]."""
+    batch = subject.batch.sample(subject.index).cut()
+    return None if batch.y is None else batch.y[:, 0] if batch.per_step else batch.y[0]
 
-    said = f"Predicted: {name(int(subject.shown.predictions[0]))}."
-    return said if subject.batch.y is None else f"{said} Truly: {name(int(subject.batch.y[subject.index]))}."
+
+def _verdict(subject: Subject) -> str:
+    """What the network says of the sample that is shown, and what is true."""
+    net, shown, y = subject.net, subject.shown, subject.batch.sample(subject.index).cut().y
+    found = score_of(shown, y)
+    if found.error is not None:
+        each = "After each step" if found.per_step else "At its end"
+        return f"{each}, the outputs are off by {number(found.error)}, root mean square."
+    if found.per_step:
+        return f"Right at {share(found.accuracy)} of its {found.count} labelled steps."
+    name = [*net.classes] or list(map(str, range(net.outputs)))
+    said = f"Predicted: {name[int(shown.predictions[0])]}."
+    return said if y is None or y[0] < 0 else f"{said} Truly: {name[int(y[0])]}."
 
 
 def _energy_sheet(subject: Subject) -> Sheet:
@@ -250,7 +286,8 @@ def _energy_sheet(subject: Subject) -> Sheet:
 
 def _numbers(subject: Subject) -> dict[str, Any]:
     return {
-        "accuracy": _accuracy(subject),
+        "accuracy": _score(subject).accuracy,
+        "error": _score(subject).error,
         "samples": len(subject.batch),
         "source": subject.batch.source,
         "digests": subject.digests,

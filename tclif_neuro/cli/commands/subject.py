@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tclif_neuro.cli.commands.executors import execute
-from tclif_neuro.cli.commands.samples import Batch, Choice, load_whole
+from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.energy import Energy, energy
 from tclif_neuro.errors import TclifError
 from tclif_neuro.files import read_regular
@@ -37,9 +37,10 @@ class SubjectError(TclifError):
 class Subject:
     """A network on samples.
 
-    run: of all samples, without sequences. shown: of sample number `index` alone, with them. digests: of what
-    it was read from, by what that is. recipe: as TOML, "" where there is none. log: the columns of training or
-    learning, by name; {} where nothing is known. loss: against the float model, None where there is none.
+    run: of all samples, with sequences where there are targets per step. shown: of sample number `index` alone, with
+    them. digests: of what it was read from, by what that is. recipe: as TOML, "" where there is none. log: the columns
+    of training or learning, by name; {} where nothing is known. loss: against the float model, None where there is
+    none.
     """
 
     name: str
@@ -118,9 +119,9 @@ def _subject(
     batch: Batch | None = None,
     **known: Any,
 ) -> Subject:
-    batch = load_whole(net, choice) if batch is None else batch
-    run = execute("simulator", net, batch).run
-    shown = execute("reference", net, batch.sample(index), record=True).run
+    batch = load_batch(net, choice).cut() if batch is None else batch
+    run = execute("simulator", net, batch, record=batch.per_step).run
+    shown = execute("reference", net, batch.sample(index).cut(), record=True).run
     return Subject(
         name=path.resolve().name,
         net=net,
@@ -140,9 +141,9 @@ def _loss_of_net(net: QuantizedNetwork, trained: Path, choice: Choice) -> LossRe
     from tclif_neuro.cli.commands.floats import load_floats
     from tclif_neuro.quantization import report
 
-    batch = load_whole(net, choice)
-    labels = None if batch.y is None else torch.from_numpy(batch.y)
-    return report(load_floats(net, trained), net, torch.from_numpy(batch.x), labels)
+    batch = load_batch(net, choice)
+    labels, lengths = (None if a is None else torch.from_numpy(a) for a in (batch.y, batch.lengths))
+    return report(load_floats(net, trained), net, torch.from_numpy(batch.x), labels, lengths)
 
 
 def _digest(path: Path) -> str:
