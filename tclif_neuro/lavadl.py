@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.network import BIAS_MANT, InputCoding, Layer, LIFNeuron
+from tclif_neuro.network import BIAS_MANT, InputCoding, Layer
 
 Ints = npt.NDArray[np.int64]
 
@@ -46,7 +46,7 @@ def why_not_stock(layer: Layer, coding: InputCoding | None) -> str:
 
     coding: how the network's input is coded, of the first layer; None of the others.
     """
-    if not isinstance(layer.neuron, LIFNeuron):
+    if layer.neuron.two_compartment:
         return "lava-dl has no two-compartment neuron"
     if layer.recurrent is not None and coding is not None and coding.bits:
         return "lava-dl gives recurrent synapses the message bits of the graded input (its issue 372)"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +128,9 @@ class TCLIFNeuron(_Content):
     gamma_mant: int
     reset: Reset = "delayed"
 
+    two_compartment: ClassVar[bool] = True
+    state_names: ClassVar[tuple[str, str]] = ("dendrite", "soma")
+
     def __post_init__(self) -> None:
         if self.reset not in ("delayed", "immediate"):
             raise FormatError(f'reset: {self.reset!r} is neither "delayed" nor "immediate"')
@@ -162,6 +165,11 @@ class TCLIFNeuron(_Content):
         """True if the decays follow a schedule."""
         return len(self.a1) > 1
 
+    @property
+    def name(self) -> str:
+        """The neuron's name for people."""
+        return "adaptive TC-LIF" if self.adaptive else "TC-LIF"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LIFNeuron(_Content):
@@ -171,16 +179,46 @@ class LIFNeuron(_Content):
 
     i_decay: in [1, 4096], 4096 for no memory of the current. v_decay: in [0, 4096].
     vth_mant: 17-bit mantissa; the threshold is `mant << 6`. At its largest value the layer is a plain integrator.
+
+    In the names of `TCLIFNeuron`, u is the dendrite and v the soma, with a1 and a2 for their decays, b1 = gamma = 0 and
+    b2 = 1: whoever asks for coefficients need not ask for the kind.
     """
 
     i_decay: int
     v_decay: int
     vth_mant: int
 
+    name: ClassVar[str] = "LIF"
+    two_compartment: ClassVar[bool] = False
+    state_names: ClassVar[tuple[str, str]] = ("current", "potential")
+    reset: ClassVar[Literal["zero"]] = "zero"
+    adaptive: ClassVar[bool] = False
+    gamma: ClassVar[int] = 0
+
     def __post_init__(self) -> None:
         check_range("i_decay", self.i_decay, 1, DECAY_ONE)
         check_range("v_decay", self.v_decay, 0, DECAY_ONE)
         check_range("vth_mant", self.vth_mant, 1, MANT_MAX)
+
+    @property
+    def a1(self) -> Array:
+        """The decay of the current, [1, 1]."""
+        return np.array([[DECAY_ONE - self.i_decay]], np.int32)
+
+    @property
+    def a2(self) -> Array:
+        """The decay of the potential, [1, 1]."""
+        return np.array([[DECAY_ONE - self.v_decay]], np.int32)
+
+    @property
+    def b1(self) -> Array:
+        """No way back, [1]."""
+        return np.zeros(1, np.int32)
+
+    @property
+    def b2(self) -> Array:
+        """The current enters whole, [1]."""
+        return np.full(1, DECAY_ONE, np.int32)
 
     @property
     def vth(self) -> int:
@@ -189,6 +227,7 @@ class LIFNeuron(_Content):
 
 
 Neuron = TCLIFNeuron | LIFNeuron
+COEFFICIENTS = ("a1", "a2", "b1", "b2")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -218,12 +257,11 @@ class Layer(_Content):
         check_range("bias_mant", bias, *BIAS_MANT)
         check_range("bias_exp", self.bias_exp, *BIAS_EXP)
         object.__setattr__(self, "bias_mant", _freeze(bias, np.int16))
-        if isinstance(self.neuron, TCLIFNeuron):
-            for name in ("a1", "a2", "b1", "b2"):
-                width = getattr(self.neuron, name).shape[-1]
-                if width not in (1, n):
-                    raise FormatError(f"{name}: {width} coefficients for {n} neurons; give 1 or {n}")
-        if self.readout and (not isinstance(self.neuron, LIFNeuron) or self.neuron.vth_mant != MANT_MAX):
+        for name in COEFFICIENTS:
+            width = getattr(self.neuron, name).shape[-1]
+            if width not in (1, n):
+                raise FormatError(f"{name}: {width} coefficients for {n} neurons; give 1 or {n}")
+        if self.readout and (self.neuron.two_compartment or self.neuron.vth_mant != MANT_MAX):
             raise FormatError(f"readout: must be a LIF integrator with vth_mant {MANT_MAX}")
 
     @property

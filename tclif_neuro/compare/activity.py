@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.run import Run, numbers
-from tclif_neuro.network import Layer, LIFNeuron, QuantizedNetwork, TCLIFNeuron
+from tclif_neuro.network import Layer, QuantizedNetwork
 
 Array = npt.NDArray[Any]
 
@@ -46,13 +46,7 @@ def kind(layer: Layer) -> str:
     """A word for the layer: its neuron, and whether it is recurrent or the readout."""
     if layer.readout:
         return "readout"
-    name = "LIF" if isinstance(layer.neuron, LIFNeuron) else "adaptive TC-LIF" if layer.neuron.adaptive else "TC-LIF"
-    return f"recurrent {name}" if layer.recurrent is not None else name
-
-
-def state_names(layer: Layer) -> tuple[str, str]:
-    """The names of a layer's two states."""
-    return ("dendrite", "soma") if isinstance(layer.neuron, TCLIFNeuron) else ("current", "potential")
+    return f"recurrent {layer.neuron.name}" if layer.recurrent is not None else layer.neuron.name
 
 
 def of_run(net: QuantizedNetwork, run: Run) -> tuple[Activity, ...]:
@@ -64,7 +58,7 @@ def of_run(net: QuantizedNetwork, run: Run) -> tuple[Activity, ...]:
             Activity(
                 kind=kind(layer),
                 spikes=done.spikes,
-                states=dict(zip(state_names(layer), states, strict=True)),
+                states=dict(zip(layer.neuron.state_names, states, strict=True)),
                 threshold=threshold(layer),
             )
         )
@@ -80,7 +74,7 @@ def of_trace(net: QuantizedNetwork, traces: Sequence[Trace]) -> tuple[Activity, 
         spikes, states = numbers(traced.spikes, "spikes"), numbers(traced.states, "states")
         if spikes.shape[-1] != layer.size:
             raise TclifError(f"layer {i}: {spikes.shape[-1]} neurons in the float model, {layer.size} in the network")
-        named = dict(zip(state_names(layer), states, strict=True))
+        named = dict(zip(layer.neuron.state_names, states, strict=True))
         named.pop("current", None)  # a float LIF has the potential alone
         views.append(
             Activity(kind=kind(layer), spikes=spikes.astype(np.uint8), states=named, threshold=threshold(layer))

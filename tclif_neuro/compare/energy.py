@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.fixed.run import Run
-from tclif_neuro.network import DECAY_ONE, Layer, LIFNeuron, QuantizedNetwork, TCLIFNeuron
+from tclif_neuro.network import DECAY_ONE, Layer, Neuron, QuantizedNetwork
 
 ACCUMULATE = 0.9  # pJ, 32-bit floating-point addition in 45 nm
 MULTIPLY = 4.6  # pJ, 32-bit floating-point multiply-accumulate in 45 nm
@@ -111,7 +111,7 @@ def _layer(layer: Layer, events: float, spikes: float, graded: bool) -> LayerEne
     lif = lif_operations(events, spikes, neurons, recurrent)
     if layer.readout:
         own = lif = (events * neurons, float(_decaying(layer.neuron) > 0) * neurons)
-    elif isinstance(layer.neuron, TCLIFNeuron) and not _passive(layer.neuron):
+    elif layer.neuron.two_compartment and not _passive(layer.neuron):
         own = tclif_operations(events, spikes, neurons, recurrent, _decaying(layer.neuron))
     else:
         own = lif
@@ -129,10 +129,8 @@ def _layer(layer: Layer, events: float, spikes: float, graded: bool) -> LayerEne
     )
 
 
-def _decaying(neuron: TCLIFNeuron | LIFNeuron) -> int:
+def _decaying(neuron: Neuron) -> int:
     """Return how many of the two states are multiplied by a decay that is neither 0 nor 1."""
-    if isinstance(neuron, LIFNeuron):
-        return sum(0 < decay < DECAY_ONE for decay in (neuron.i_decay, neuron.v_decay))
     return sum(_multiplies(table) for table in (neuron.a1, neuron.a2))
 
 
@@ -140,6 +138,6 @@ def _multiplies(table: npt.NDArray[Any]) -> bool:
     return bool(((table != 0) & (table != DECAY_ONE)).any())
 
 
-def _passive(neuron: TCLIFNeuron) -> bool:
+def _passive(neuron: Neuron) -> bool:
     """Return whether the dendrite only passes its input on: a LIF, written as two compartments."""
-    return not (np.any(neuron.a1) or np.any(neuron.b1) or np.any(neuron.gamma_mant))
+    return not (np.any(neuron.a1) or np.any(neuron.b1) or neuron.gamma)

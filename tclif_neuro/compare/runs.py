@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.compare.activity import Activity, Trace, kind, logits, of_run, of_trace, outputs, state_names
+from tclif_neuro.compare.activity import Activity, Trace, kind, logits, of_run, of_trace, outputs
 from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.run import LayerRun, Run, numbers
 from tclif_neuro.network import Layer, QuantizedNetwork
@@ -211,7 +211,7 @@ def _compare_layer(i: int, layer: Layer, runs: tuple[LayerRun, LayerRun], steps:
 
 def _quantities(layer: Layer, left: LayerRun, right: LayerRun) -> Iterator[tuple[str, Array, Array]]:
     """Every pair of arrays that must be equal, causes before what follows of them."""
-    names = state_names(layer)
+    names = layer.neuron.state_names
     if left.recorded and right.recorded:
         yield from zip(names, left.states, right.states, strict=True)
         yield "spike", left.spikes, right.spikes

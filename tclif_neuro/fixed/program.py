@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tclif_neuro.fixed.exact import FLOAT32_INPUT
 from tclif_neuro.fixed.intrinsics import LANES
-from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, QuantizedNetwork, Synapses
+from tclif_neuro.network import ACT_SHIFT, COEFFICIENTS, DECAY_ONE, Layer, QuantizedNetwork, Synapses
 
 # When a matrix is stored sparsely (measured, see docs/simulator.md): a weight of a sparse row takes as long as
 # `SPARSE_COST` of a dense one, which vectors add, and a sparse row itself as long as `SPARSE_ROW` of its weights.
@@ -27,6 +27,7 @@ SPARSE_COST, SPARSE_ROW = 60, 12
 CACHE_LINE = 64  # bytes
 
 DELAYED, IMMEDIATE, STOCK = 0, 1, 2  # kinds of neurons
+KINDS = {"delayed": DELAYED, "immediate": IMMEDIATE, "zero": STOCK}  # by their reset
 ABSENT, DENSE, PAIRED, SPARSE, GRADED = range(5)  # kinds of matrices
 # (paired: dense, two 8-bit weights in a word; graded: dense, and its inputs have values)
 INPUT, RECURRENT = 0, 1  # the two matrices of a layer
@@ -162,34 +163,23 @@ def _add_matrix(parts: _Parts, matrix: _Weights, width: int) -> tuple[Any, ...]:
     return (kind, inputs, parts.add("weight", rows), 0, 0)
 
 
-def _neurons(layer: Layer) -> tuple[int, int, Array, Array, Array, Array]:
-    """Kind, gamma, a1, a2, b1, b2."""
-    neuron = layer.neuron
-    if isinstance(neuron, LIFNeuron):
-        u_decay, v_decay = (np.array([[DECAY_ONE - k]]) for k in (neuron.i_decay, neuron.v_decay))
-        return STOCK, 0, u_decay, v_decay, np.zeros(1), np.zeros(1)
-    kind = DELAYED if neuron.reset == "delayed" else IMMEDIATE
-    return kind, neuron.gamma, neuron.a1, neuron.a2, neuron.b1, neuron.b2
-
-
 def _add_layer(parts: _Parts, layer: Layer, weights: list[_Weights]) -> tuple[Any, list[Any], list[float]]:
     """Store `layer`; returns its `LAYER`, its two `MATRIX` and its constants."""
-    kind, gamma, *coefficients = _neurons(layer)
-    width = _padded(layer.size)
+    neuron, kind, width = layer.neuron, KINDS[layer.neuron.reset], _padded(layer.size)
+    coefficients = [getattr(neuron, name) for name in COEFFICIENTS]
 
     def neurons(name: str, values: Array) -> int:
         padded = np.zeros((*values.shape[:-1], width))
         padded[..., : layer.size] = values
         return parts.add(name, padded)
 
-    names = ("a1", "a2", "b1", "b2")
-    decays, *_ = [neurons(name, values / DECAY_ONE) for name, values in zip(names, coefficients, strict=True)]
+    decays, *_ = [neurons(name, values / DECAY_ONE) for name, values in zip(COEFFICIENTS, coefficients, strict=True)]
     first, column = neurons("bias", layer.bias), parts.add("columns of a recording", layer.bias)
     neurons("base", layer.bias * (kind != STOCK))
     row = (kind, layer.inputs, layer.size, width, first, column, decays, len(coefficients[0]))
     matrices = [_add_matrix(parts, matrix, width) for matrix in weights] + [(ABSENT, 0, 0, 0, 0)]
     scales = [matrix.scale for matrix in weights] + [1.0]
-    return row, matrices[:2], [gamma, layer.neuron.vth, 1 << ACT_SHIFT, *scales[:2]]
+    return row, matrices[:2], [neuron.gamma, neuron.vth, 1 << ACT_SHIFT, *scales[:2]]
 
 
 def _compile(net: QuantizedNetwork) -> Program:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,33 @@ import numpy.typing as npt
 from tclif_neuro.fixed.concerns import warn
 from tclif_neuro.fixed.run import LayerRun, Run, Sequences, encode
 from tclif_neuro.fixed.step import lif, tclif_delayed, tclif_immediate
-from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
+from tclif_neuro.network import ACT_SHIFT, Layer, Neuron, QuantizedNetwork, Synapses
 
 Ints = npt.NDArray[np.int64]
+_States = tuple[Ints, Ints, Ints]  # the two states and the last spikes
 
 
 def synaptic_input(synapses: Synapses, spikes: npt.NDArray[Any]) -> Ints:
     """Return the output of a Lava `Dense` for `spikes` [..., M]: `shift(weight @ s, exponent)`, int64 [..., N]."""
     total = spikes.astype(np.int64) @ synapses.weight.T.astype(np.int64)
     return total << synapses.exponent if synapses.exponent >= 0 else total >> -synapses.exponent
+
+
+def _delayed(states: _States, act: Ints, bias: Ints, *values: Any) -> tuple[Any, ...]:
+    return tclif_delayed(*states, act + bias, *values)
+
+
+def _immediate(states: _States, act: Ints, bias: Ints, *values: Any) -> tuple[Any, ...]:
+    return tclif_immediate(*states, act + bias, *values)
+
+
+def _lif(states: _States, act: Ints, bias: Ints, a1: Any, a2: Any, *values: Any) -> tuple[Any, ...]:
+    """Lava's LIF adds the bias to the potential, and is compared after its reset alone."""
+    u, v, spikes, saturated = lif(*states[:2], act, bias, a1, a2, values[-1])
+    return u, v, spikes, saturated, v
+
+
+STEPS: dict[str, Callable[..., tuple[Any, ...]]] = {"delayed": _delayed, "immediate": _immediate, "zero": _lif}
 
 
 class LayerState:
@@ -36,23 +55,15 @@ class LayerState:
     def advance(self, a_in: Ints) -> Ints:
         """One step on the delivered input `a_in` [B, N]; returns the spikes [B, N]."""
         neuron, act, bias = self.layer.neuron, a_in << ACT_SHIFT, self.layer.bias.astype(np.int64)
-        if isinstance(neuron, LIFNeuron):
-            decays = DECAY_ONE - neuron.i_decay, DECAY_ONE - neuron.v_decay
-            self.first, self.second, self.spikes, saturated = lif(
-                self.first, self.second, act, bias, *decays, neuron.vth
-            )
-            self.before = self.second
-        else:
-            step = tclif_delayed if neuron.reset == "delayed" else tclif_immediate
-            self.first, self.second, self.spikes, saturated, self.before = step(
-                self.first, self.second, self.spikes, act + bias, *coefficients(neuron, self.step)
-            )
+        states = self.first, self.second, self.spikes
+        new = STEPS[neuron.reset](states, act, bias, *coefficients(neuron, self.step))
+        self.first, self.second, self.spikes, saturated, self.before = new
         self.saturations = self.saturations + saturated
         self.step += 1
         return self.spikes
 
 
-def coefficients(neuron: TCLIFNeuron, step: int) -> tuple[Any, ...]:
+def coefficients(neuron: Neuron, step: int) -> tuple[Any, ...]:
     """a1, a2, b1, b2, gamma, vth of `neuron` at `step` of the sample, int64."""
     row = min(step, len(neuron.a1) - 1)
     arrays = (neuron.a1[row], neuron.a2[row], neuron.b1, neuron.b2)

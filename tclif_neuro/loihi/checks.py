@@ -14,14 +14,13 @@ from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.loihi import limits
 from tclif_neuro.loihi.limits import Board, Kind, Limit
 from tclif_neuro.loihi.mapper import LayerPlace, Path, Placement, part_use, place
-from tclif_neuro.loihi.stock import ChipNetwork, StockError, is_stock, to_stock
+from tclif_neuro.loihi.stock import ChipNetwork, StockError, to_stock
 from tclif_neuro.loihi.stock_run import run_stock
 from tclif_neuro.network import (
     ACT_SHIFT,
     DECAY_ONE,
     STATE_MAX,
     FormatError,
-    LIFNeuron,
     QuantizedNetwork,
     Synapses,
     TCLIFNeuron,
@@ -121,7 +120,7 @@ def _formats(net: QuantizedNetwork, question: Question) -> Iterator[Finding]:
                     f"the exponent {synapses.exponent} shifts down; what a chip shifts is not public",
                     "look at the group `shift` of the conformance vectors",
                 )
-        if question.path == "lif" and isinstance(layer.neuron, LIFNeuron):
+        if question.path == "lif" and not layer.neuron.two_compartment:
             why = why_not_stock(layer, None if i else net.input)
             if why:
                 yield _fact("weight-after-netx", "error", i, "weight", why, "export with --stock")
@@ -175,7 +174,7 @@ def _running(net: QuantizedNetwork, question: Question) -> Iterator[Finding]:
     if net.outputs > limits.READ_WIDTH.value:
         text = f"{net.outputs} outputs to be read in every step"
         yield _finding("io-width", "warning", -1, net.outputs, limits.READ_WIDTH, text, "read a narrower readout")
-    late = sum(2 if question.path == "stock" and is_stock(layer) else 1 for layer in net.layers)
+    late = sum(2 if question.path == "stock" and layer.neuron.two_compartment else 1 for layer in net.layers)
     text = f"a sample needs {late} steps beyond its own, and one per adapter"
     yield _fact("tail-latency", "note", -1, "steps", text, "run that many steps longer")
 
@@ -187,7 +186,7 @@ def _saturations(
     run = simulate(net, x, lengths=lengths) if stock is None else run_stock(stock, x, lengths=lengths)
     for i, layer in enumerate(run.layers):
         if layer.saturations > 0:
-            stocked = stock is not None and is_stock(net.layers[i])
+            stocked = stock is not None and net.layers[i].neuron.two_compartment
             code: tuple[str, Severity] = ("sum-range", "error") if stocked else ("saturation", "warning")
             limit = limits.LIF_INPUT if stocked else limits.STATE_BITS
             text = f"left its range {layer.saturations} times on {x.shape[1]} samples"

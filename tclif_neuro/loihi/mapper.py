@@ -18,7 +18,7 @@ from tclif_neuro.loihi.graph import compact
 from tclif_neuro.loihi.limits import Board
 from tclif_neuro.loihi.resources import Afferent, CoreUse, Population, core_use, weight_bits
 from tclif_neuro.loihi.stock import SOURCE, TICKS, ChipNetwork, to_stock
-from tclif_neuro.network import Layer, QuantizedNetwork, TCLIFNeuron
+from tclif_neuro.network import Layer, QuantizedNetwork
 
 Path = Literal["lif", "stock", "microcode"]
 PATHS: tuple[Path, ...] = ("lif", "stock", "microcode")
@@ -137,8 +137,6 @@ def layer_population(net: QuantizedNetwork, i: int, path: Path) -> Population:
 def _groups(layer: Layer) -> int:
     """Return how many different sets of coefficients the layer's neurons have (E: that each takes a group)."""
     neuron = layer.neuron
-    if not isinstance(neuron, TCLIFNeuron):
-        return 1
     tables = (*neuron.a1, *neuron.a2, neuron.b1, neuron.b2)
     return len(np.unique(np.stack([np.broadcast_to(t, layer.size) for t in tables]), axis=1).T)
 

@@ -99,11 +99,6 @@ class ChipNetwork:
         return sum(edge.synapses for edge in self.graph.edges)
 
 
-def is_stock(layer: Layer) -> bool:
-    """Return whether `layer` is of two-compartment neurons, which take three nodes; a LIF takes one."""
-    return isinstance(layer.neuron, TCLIFNeuron)
-
-
 def output_name(layer: int) -> str:
     """The node that sends the spikes of `layer`."""
     return f"{layer}.F"
@@ -129,7 +124,7 @@ def to_stock(
     for i, layer in enumerate(net.layers):
         bits = 0 if i else net.input.bits
         firsts.append(first)
-        if is_stock(layer):
+        if layer.neuron.two_compartment:  # which takes three nodes; a LIF takes one
             built = _Builder(i, layer, net.steps or STEPS, peaks[i]).build(upstream, bits, first - 2)
             nodes += built[0]
             edges += built[1]
@@ -138,7 +133,7 @@ def to_stock(
             _check_start(net, i)
             nodes.append(lif_node(i, layer, first))
             edges += layer_edges(i, layer, upstream, bits)
-        upstream, first = output_name(i), first + (2 if is_stock(layer) else 1)
+        upstream, first = output_name(i), first + (2 if layer.neuron.two_compartment else 1)
     ticks, chain = tick_chain(max(firsts) - 1)
     edges = [_widened(edge, ticks.size) for edge in edges]
     if any(edge.source == TICKS for edge in edges):
@@ -164,7 +159,7 @@ def _peaks(net: QuantizedNetwork, calibration: npt.ArrayLike | None, lengths: np
 def _check_start(net: QuantizedNetwork, i: int) -> None:
     """A LIF layer is cleared when its sample begins; what it sent before that still arrives in the next layer."""
     layer = net.layers[i]
-    stock_after = i + 1 < len(net.layers) and is_stock(net.layers[i + 1])
+    stock_after = i + 1 < len(net.layers) and net.layers[i + 1].neuron.two_compartment
     if layer.bias_mant.max() > 0 and not layer.readout and (stock_after or layer.recurrent is not None):
         raise StockError("neuron-format", i, "its bias lets a LIF fire before its sample begins; train without a bias")
 
@@ -373,4 +368,4 @@ class _Builder:
         ]
 
 
-__all__ = ["DRIFT", "INTEGER_MAX", "ChipNetwork", "StockError", "StockLoss", "is_stock", "output_name", "to_stock"]
+__all__ = ["DRIFT", "INTEGER_MAX", "ChipNetwork", "StockError", "StockLoss", "output_name", "to_stock"]

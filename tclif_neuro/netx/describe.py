@@ -19,7 +19,6 @@ from tclif_neuro.network import (
     Neuron,
     QuantizedNetwork,
     Synapses,
-    TCLIFNeuron,
 )
 from tclif_neuro.netx import format as names
 from tclif_neuro.netx.read import NetFile, load_file
@@ -153,7 +152,7 @@ def _summary(file: str, content: NetFile) -> NetSummary:
 
 def _layer(layer: Layer, number: int, coding: InputCoding | None) -> LayerSummary:
     neuron, unit = layer.neuron, 2.0**layer.scale_bits
-    tclif = neuron if isinstance(neuron, TCLIFNeuron) else None
+    two = neuron.two_compartment
     why = why_not_stock(layer, coding)
     tables = _tables(neuron)
     count, stored = _count(layer), sum(table.size for table in tables.values())
@@ -170,9 +169,9 @@ def _layer(layer: Layer, number: int, coding: InputCoding | None) -> LayerSummar
         scale_bits=int(layer.scale_bits),
         threshold=int(neuron.vth),
         threshold_decimal=neuron.vth / unit,
-        gamma=int(tclif.gamma) if tclif else None,
-        gamma_decimal=tclif.gamma / unit if tclif else None,
-        reset=tclif.reset if tclif else None,
+        gamma=int(neuron.gamma) if two else None,
+        gamma_decimal=neuron.gamma / unit if two else None,
+        reset=neuron.reset if two else None,
         coefficients=tuple(_coefficient(name, table) for name, table in tables.items()),
         readout=bool(layer.readout),
         parameters=count + layer.size + stored,

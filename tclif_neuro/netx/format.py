@@ -55,7 +55,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.network import LIFNeuron, Neuron
+from tclif_neuro.network import Neuron
 
 FORMAT = "tclif-neuro-net"
 STOCK_FORMAT = "lava-dl netx"  # our name for a file without the attribute `format`
@@ -97,9 +97,9 @@ def check_texts(classes: Iterable[str], recipe: str) -> None:
 
 def neuron_type(neuron: Neuron, stock: bool) -> str:
     """The file's name for the neurons of a layer that lava-dl can or cannot compute."""
-    if isinstance(neuron, LIFNeuron):
-        return CUBA if stock else LIF
-    return ATCLIF if neuron.adaptive else TCLIF
+    if neuron.two_compartment:
+        return ATCLIF if neuron.adaptive else TCLIF
+    return CUBA if stock else LIF
 
 
 def digest(datasets: Mapping[str, npt.NDArray[Any]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from tclif_neuro.lavadl import STOCK_BIAS_EXP, scaled
@@ -84,15 +85,16 @@ def _synapses(section: Section, weight: str, exponent: str, stock: bool) -> Syna
 
 def _neuron(section: Section, kind: str) -> Neuron:
     """The neurons of a layer."""
-    if kind in (names.CUBA, names.LIF):
-        return _lif(section)
-    if kind not in (names.TCLIF, names.ATCLIF):
-        known = ", ".join((names.TCLIF, names.ATCLIF, names.CUBA, names.LIF))
-        raise section.fail("neuron/type", f"{kind!r} is not supported; {known} are")
-    return _tclif(section, adaptive=kind == names.ATCLIF)
+    if kind not in _NEURONS:
+        raise section.fail("neuron/type", f"{kind!r} is not supported; {', '.join(_NEURONS)} are")
+    return _NEURONS[kind](section)
 
 
-def _tclif(section: Section, adaptive: bool) -> TCLIFNeuron:
+def _atclif(section: Section) -> TCLIFNeuron:
+    return _tclif(section, adaptive=True)
+
+
+def _tclif(section: Section, adaptive: bool = False) -> TCLIFNeuron:
     decays = [section.array(f"neuron/{name}", 2 if adaptive else 1) for name in ("alpha1", "alpha2")]
     if adaptive and len(decays[0]) < 2:
         raise section.fail("neuron/alpha1", "a schedule of fewer than 2 steps; that is a TCLIF")
@@ -121,3 +123,11 @@ def _lif(section: Section) -> LIFNeuron:
             v_decay=section.scalar("neuron/vDecay"),
             vth_mant=section.scalar("neuron/vThMant"),
         )
+
+
+_NEURONS: dict[str, Callable[[Section], Neuron]] = {
+    names.TCLIF: _tclif,
+    names.ATCLIF: _atclif,
+    names.CUBA: _lif,
+    names.LIF: _lif,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def _layer(layer: Layer, stock: bool, path: str) -> dict[str, Any]:
 
 def _neuron(neuron: Neuron, stock: bool) -> dict[str, Any]:
     """The datasets of a layer's neurons."""
-    fields = _lif(neuron) if isinstance(neuron, LIFNeuron) else _tclif(neuron)
+    fields = _FIELDS[type(neuron)](neuron)
     fields["type"] = names.neuron_type(neuron, stock)
     return {f"neuron/{name}": value for name, value in fields.items()}
 
@@ -112,6 +113,9 @@ def _lif(neuron: LIFNeuron) -> dict[str, Any]:
         "refDelay": 1,
         "gradedSpike": False,
     }
+
+
+_FIELDS: dict[type, Callable[[Any], dict[str, Any]]] = {TCLIFNeuron: _tclif, LIFNeuron: _lif}
 
 
 def _array(value: Any) -> Any:

@@ -51,9 +51,12 @@ def links(model: nn.Module) -> list[Link]:
 def computes(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Return whether `module` is of `kind` and computes what `kind` does.
 
-    A subclass with another `forward` does not.
+    A subclass with another `forward`, or another `scan` or `step` of a layer of neurons, does not.
     """
-    return isinstance(module, kind) and type(module).forward is kind.forward and "forward" not in vars(module)
+    return isinstance(module, kind) and all(
+        getattr(type(module), name, None) is getattr(kind, name, None) and name not in vars(module)
+        for name in ("forward", "scan", "step")
+    )
 
 
 @contextmanager

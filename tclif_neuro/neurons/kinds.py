@@ -15,7 +15,7 @@ from torch import nn
 
 from tclif_neuro.neurons.chain import computes
 from tclif_neuro.neurons.general import CUBALIF, GeneralizedTCLIF
-from tclif_neuro.neurons.layer import SpikingLayer
+from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
 from tclif_neuro.neurons.liquid import LiquidLIF
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, RelaxedTCLIF
 
@@ -115,10 +115,14 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
+# A class of the user's that only says what its `coefficients` are: those are rounded, and no more need be known.
+OWN = Kind(name="", module=TwoCompartment, section="CustomSection", integers=SUBTRACTS)
+
+
 def kind_of(module: nn.Module) -> Kind | None:
     """The kind whose equations `module` computes, that of the nearest class; None of another module."""
     for base in type(module).__mro__:
-        for kind in KINDS:
+        for kind in (*KINDS, OWN):
             if kind.module is base and computes(module, base):
                 return kind
     return None

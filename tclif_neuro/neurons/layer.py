@@ -120,6 +120,17 @@ class TwoCompartment(SpikingLayer):
         """a1, a2 (each [1, n], or [steps, n] on a schedule) and b1, b2 ([n]); n is 1 or N."""
         raise NotImplementedError
 
+    def table(self, tolerance: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The coefficients as integers hold them: a1, a2 [K, n], of which the last row is that of all later steps.
+
+        tolerance: how far a decay may be from its limit there. Raises `TclifError` for decays that change within a
+        sample, unless their class has a `table` of its own.
+        """
+        a1, a2, b1, b2 = self.coefficients(2)
+        if len(a1) > 1 or len(a2) > 1:
+            raise TclifError("its decays change within a sample: its class needs a method `table`, see AdaptiveTCLIF")
+        return a1, a2, b1, b2
+
     def params(self, steps: int = 1, start: int = 0) -> TCLIFParams:
         """The coefficients of `steps` steps from step `start` of the sample, with the layer's constants."""
         a1, a2, b1, b2 = self.coefficients(steps, start)

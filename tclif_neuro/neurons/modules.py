@@ -18,7 +18,7 @@ from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
 from tclif_neuro.neurons.norm import norm_over_ranks
 from tclif_neuro.neurons.parts import add_coupling, held, logit, squashed
-from tclif_neuro.neurons.scan import lif_scan
+from tclif_neuro.neurons.scan import lif_scan, passive
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.step import (
     LIFParams,
@@ -204,6 +204,15 @@ class AdaptiveTCLIF(RelaxedTCLIF):
         g = self.schedule.on(a1, steps, start)[:, None]
         return a1 + (1 - a1) * g, a2 + (1 - a2) * g, b1, b2
 
+    def table(self, tolerance: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The decays until g is within `tolerance` of 0, and their minima as the last row; b1, b2.
+
+        Raises `TclifError` for a schedule that falls too slowly.
+        """
+        a1, a2, b1, b2 = self.coefficients(self.schedule.length(tolerance))
+        limits = super().coefficients(1)[:2]
+        return torch.cat([a1, limits[0]]), torch.cat([a2, limits[1]]), b1, b2
+
 
 class LIF(SpikingLayer):
     """The leaky integrate-and-fire baseline [Zhang et al. 2024, eqs. 1-3].
@@ -216,6 +225,7 @@ class LIF(SpikingLayer):
     """
 
     constants: ClassVar[tuple[str, ...]] = (*SpikingLayer.constants, "reset")
+    gamma: ClassVar[float] = 0.0
 
     def __init__(  # noqa: PLR0913 (a neuron's constants are its arguments)
         self,
@@ -246,6 +256,14 @@ class LIF(SpikingLayer):
     def beta(self) -> Tensor:
         """The decay, [1] or [N]."""
         return self.fixed_beta if self.raw_beta is None else squashed(self.raw_beta)
+
+    def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Those of the two compartments that it is, of which the dendrite is passive: 0, beta, 0, 1."""
+        return passive(self.beta)
+
+    def table(self, tolerance: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`coefficients`, which are those of every step."""
+        return self.coefficients(1)
 
     def params(self) -> LIFParams:
         """The decay with the layer's constants."""

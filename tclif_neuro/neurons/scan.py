@@ -99,7 +99,7 @@ def lif_scan(
         return _stacked(states, current), states[-1] if states else state or _rest(LIFState, current)
     state = state or _rest(LIFState, current)
     check_state("LIF", state, LIFState, _row(current))
-    spikes, (_, *end) = _scan(current, _passive(p.beta), recurrent, (torch.zeros_like(state.spike), *state), p)
+    spikes, (_, *end) = _scan(current, passive(p.beta), recurrent, (torch.zeros_like(state.spike), *state), p)
     return spikes, LIFState(*end)
 
 
@@ -107,7 +107,7 @@ def lif_states(
     current: Tensor, p: LIFParams, recurrent: Tensor | None = None, state: LIFState | None = None
 ) -> list[LIFState]:
     """The state after every step; arguments as `tclif_scan`."""
-    check_layer("LIF", current, _passive(p.beta), recurrent)
+    check_layer("LIF", current, passive(p.beta), recurrent)
     out, state = [], state or _rest(LIFState, current)
     check_state("LIF", state, LIFState, _row(current))
     for row in current:
@@ -117,8 +117,8 @@ def lif_states(
     return out
 
 
-def _passive(beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """a1, a2, b1, b2 of a LIF: a dendrite that hands its current on."""
+def passive(beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """a1, a2, b1, b2 of a LIF [1 or N]: a dendrite that hands its current on."""
     zero = torch.zeros_like(beta)
     return zero[None], beta[None], zero, torch.ones_like(beta)
 

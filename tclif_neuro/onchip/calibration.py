@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.fixed.run import numbers
-from tclif_neuro.network import STATE_MAX, FormatError, QuantizedNetwork, TCLIFNeuron
+from tclif_neuro.network import COEFFICIENTS, STATE_MAX, FormatError, QuantizedNetwork
 from tclif_neuro.onchip.backends import learn
 from tclif_neuro.onchip.rule import equations
 from tclif_neuro.onchip.rule.matrices import Matrix, matrices, weights_of, with_weights
@@ -85,11 +85,8 @@ def _learns(net: QuantizedNetwork, index: int, feedback: str) -> bool:
     if layer.readout:
         return True
     reached = feedback == "random" or index == len(net.layers) - 2
-    return reached and isinstance(layer.neuron, TCLIFNeuron) and _shares(layer.neuron)
-
-
-def _shares(neuron: TCLIFNeuron) -> bool:
-    return all(getattr(neuron, name).shape[-1] == 1 for name in ("a1", "a2", "b1", "b2"))
+    shares = all(getattr(layer.neuron, name).shape[-1] == 1 for name in COEFFICIENTS)
+    return reached and layer.neuron.two_compartment and shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +153,7 @@ def _factor(setup: LearningSetup, run: LearningRun, error: Ints, index: int) -> 
     layer, trace, limit = setup.net.layers[index], run.layers[index], setup.trace_max
     surrogate = round(np.log2(max(1.0, WIDTH * layer.neuron.vth / limit)))
     before = trace.soma.astype(np.int64)
-    if isinstance(layer.neuron, TCLIFNeuron) and layer.neuron.reset == "immediate":
+    if layer.neuron.reset == "immediate":
         before = before + layer.neuron.vth * trace.spikes
     psi = equations.surrogate(before, layer.neuron.vth, surrogate, limit)
     product = psi * (error @ setup.feedback_weights(index).T)

@@ -25,7 +25,7 @@ from torch import Tensor
 from tclif_neuro.errors import TclifError
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, MANT_MAX, LIFNeuron, Neuron, TCLIFNeuron
 from tclif_neuro.neurons.layer import TwoCompartment
-from tclif_neuro.neurons.modules import LIF, AdaptiveTCLIF, Readout
+from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.quantization.grid import DECAYS
 from tclif_neuro.quantization.stages import Stage
 
@@ -44,12 +44,6 @@ def to_neuron(stage: Stage, scale_bits: int) -> Neuron:
     vth = max(1, threshold_mantissa(neuron.vth, scale_bits))
     if neuron.reset == "zero":
         return _stock(stage, neuron, vth)
-    if isinstance(neuron, LIF):
-        zero = np.zeros(1, dtype=np.int64)
-        a2 = DECAYS.integers(neuron.beta)[None]
-        return TCLIFNeuron(
-            a1=zero[None], a2=a2, b1=zero, b2=zero + DECAY_ONE, vth_mant=vth, gamma_mant=0, reset=neuron.reset
-        )
     a1, a2, b1, b2 = coefficients(stage, neuron)
     gamma = threshold_mantissa(neuron.gamma, scale_bits)
     return TCLIFNeuron(a1=a1, a2=a2, b1=b1, b2=b2, vth_mant=vth, gamma_mant=gamma, reset=neuron.reset)
@@ -60,23 +54,17 @@ def threshold_mantissa(value: float, scale_bits: int) -> int:
     return round(min(math.ldexp(value, scale_bits - ACT_SHIFT), MANT_MAX))
 
 
-def coefficients(stage: Stage, neuron: TwoCompartment) -> tuple[Ints, Ints, Ints, Ints]:
-    """a1, a2 [K, n] and b1, b2 [n] of a two-compartment layer, 12 fractional bits.
+def coefficients(stage: Stage, neuron: TwoCompartment | LIF) -> tuple[Ints, Ints, Ints, Ints]:
+    """a1, a2 [K, n] and b1, b2 [n] of a layer, 12 fractional bits.
 
     A schedule is followed until it is within half a unit of its limit; the last row is the limit, and rows equal to it
     are left out before it.
     """
-    with torch.no_grad():
-        if not isinstance(neuron, AdaptiveTCLIF):
-            a1, a2, b1, b2 = (DECAYS.integers(c) for c in neuron.coefficients(1))
-            return a1, a2, b1, b2
-        try:
-            steps = neuron.schedule.length(0.5 / DECAY_ONE)
-        except TclifError as error:
-            raise stage.error(str(error)) from error
-        a1, a2, b1, b2 = (DECAYS.integers(c) for c in neuron.coefficients(steps))
-        limits = (DECAYS.integers(torch.sigmoid(raw))[None] for raw in (neuron.raw_a1, neuron.raw_a2))
-        a1, a2 = (np.concatenate([a, limit]) for a, limit in zip((a1, a2), limits, strict=True))
+    try:
+        with torch.no_grad():
+            a1, a2, b1, b2 = (DECAYS.integers(c) for c in neuron.table(0.5 / DECAY_ONE))
+    except TclifError as error:
+        raise stage.error(str(error)) from error
     rows = _useful_rows(a1, a2)
     return a1[:rows], a2[:rows], b1, b2
 
@@ -93,9 +81,7 @@ def _integrator(beta: float) -> LIFNeuron:
 
 
 def _stock(stage: Stage, neuron: TwoCompartment | LIF, vth_mant: int) -> LIFNeuron:
-    """The stock LIF: of a LIF without memory of the current, which in a CUBALIF is the dendrite."""
-    if isinstance(neuron, LIF):
-        return LIFNeuron(i_decay=DECAY_ONE, v_decay=DECAY_ONE - _one_decay(stage, neuron.beta), vth_mant=vth_mant)
+    """The stock LIF: its current is the dendrite, which in a LIF has no memory."""
     alpha, beta = (_one_decay(stage, decay[0]) for decay in neuron.coefficients(1)[:2])
     if alpha == DECAY_ONE:
         raise stage.error("its current decays by less than 1/8192 per step, a stock LIF's does by 1/4096; lower alpha")

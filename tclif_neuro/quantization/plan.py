@@ -115,8 +115,7 @@ def _peak(stage: Stage, activity: LayerTrace) -> float:
         peak = torch.maximum(peak, current.abs().max())
     if not isinstance(neuron, Readout) and neuron.reset == "immediate":
         peak = torch.maximum(peak, (states[1] + neuron.vth * activity.spikes).abs().max())
-        gamma = 0.0 if isinstance(neuron, LIF) else neuron.gamma
-        peak = torch.maximum(peak, (states[0] + gamma * activity.spikes).abs().max())
+        peak = torch.maximum(peak, (states[0] + neuron.gamma * activity.spikes).abs().max())
     if not peak.isfinite():
         raise stage.error("its states overflow on the calibration; the layer is unstable")
     return float(peak)

@@ -37,7 +37,6 @@ from tclif_neuro.network import (
     WEIGHT_EXP,
     InputCoding,
 )
-from tclif_neuro.neurons.layer import TwoCompartment
 from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.quantization.grid import Grid, bias_grid, weight_grid
 from tclif_neuro.quantization.stages import ConversionError, Stage
@@ -121,7 +120,7 @@ class Planner:
     def current_max(self) -> int:
         """The largest |a_in| at every step that a stock LIF's current takes: with a decay a it sums to 1/(1 - a)."""
         neuron = self.stage.neuron
-        if not isinstance(neuron, TwoCompartment):
+        if isinstance(neuron, Readout):
             return CURRENT_MAX
         return max(1, int(CURRENT_MAX * (1 - float(neuron.coefficients(1)[0].detach().max()))))
 

@@ -1,4 +1,4 @@
-"""A neuron of a package of the user's, on the way from a recipe file to integers."""
+"""A neuron of a package of the user's, which says its coefficients alone, on the way from a recipe file to integers."""
 
 import sys
 
@@ -8,11 +8,17 @@ import pytest
 from tests.cli.calls import refused, run, tclif
 
 PACKAGE = """
-import tclif_neuro as tn
+import torch
+from tclif_neuro.neurons.layer import TwoCompartment
 
-class Slow(tn.RelaxedTCLIF):
+class Slow(TwoCompartment):
     def __init__(self, size, *, slowness=0.9, recurrent=False):
-        super().__init__(size, a1=slowness, a2=slowness, recurrent=recurrent)
+        super().__init__(size, recurrent=recurrent)
+        self.slowness = torch.nn.Parameter(torch.tensor([slowness]))
+
+    def coefficients(self, steps, start=0):
+        decay = self.slowness.clamp(0, 1)
+        return decay[None], decay[None], -decay / 2, decay
 """
 RECIPE = """
 [task]

@@ -63,7 +63,48 @@ def test_kind_of_a_module_that_computes_something_else_is_none() -> None:
         def forward(self, current: torch.Tensor) -> torch.Tensor:
             return current
 
-    assert kind_of(Other(3)) is None and kind_of(nn.Linear(2, 2)) is None
+    class Slower(tn.TCLIF):
+        def step(self, current, state=None, t=0):
+            return super().step(current / 2, state, t)
+
+    assert kind_of(Other(3)) is None and kind_of(Slower(3)) is None and kind_of(nn.Linear(2, 2)) is None
+
+
+class Own(TwoCompartment):
+    """A neuron from outside: it says what its coefficients are, and no more."""
+
+    def __init__(self, size: int, reset: str = "delayed", rows: int = 1) -> None:
+        super().__init__(size, recurrent=True, reset=reset)
+        self.own, self.rows = nn.Parameter(torch.linspace(0.3, 0.9, size)), rows
+
+    def coefficients(self, steps: int, start: int = 0) -> tuple[torch.Tensor, ...]:
+        return self.own.expand(self.rows, -1), 1 - self.own[None] / 8, -self.own / 2, self.own
+
+
+@pytest.mark.parametrize("reset", ["delayed", "immediate"])
+def test_a_neuron_from_outside_learns_and_runs_in_equal_bits(reset: str) -> None:
+    torch.manual_seed(3)
+    made = nn.Sequential(nn.Linear(4, 6), Own(6, reset), tn.Readout(6, 3))
+    x, before = (torch.rand(12, 5, 4) < 0.5).float(), made[1].own.detach().clone()
+    made[0].weight.data.abs_().mul_(3)
+    tn.EPropLearner(made).sequence(x, torch.tensor([0, 1, 2, 0, 1]))
+    nn.functional.cross_entropy(made(x), torch.tensor([0, 1, 2, 0, 1])).backward()
+    torch.optim.SGD(made.parameters(), 0.1).step()
+    assert not torch.equal(made[1].own, before)
+    net = from_bytes(to_bytes(tn.quantize(made, x))).net
+    rounded = [(4096 * c.detach().double()).round().int().numpy() for c in made[1].coefficients(1)]
+    assert all(
+        (getattr(net.layers[0].neuron, n) == c).all() for n, c in zip(network.COEFFICIENTS, rounded, strict=True)
+    )
+    plain, fast = run_reference(net, x.numpy(), record=True), tn.run(net, x, record=True)
+    assert plain.layers[0].spikes.sum() > 20
+    for a, b in zip(plain.layers, fast.layers, strict=True):
+        assert (a.spikes == b.spikes).all() and (a.states == b.states).all()
+
+
+def test_one_whose_decays_change_has_to_say_its_table() -> None:
+    with pytest.raises(tn.TclifError, match="module 1 .*its class needs a method `table`"):
+        tn.quantize(nn.Sequential(nn.Linear(4, 6), Own(6, rows=2)), torch.ones(3, 2, 4))
 
 
 @pytest.mark.parametrize(("kind", "reset"), WITH_INTEGERS, ids=lambda x: getattr(x, "name", x))

@@ -20,7 +20,7 @@ from tclif_neuro.loihi.mapper import PATHS, Placement, place
 from tclif_neuro.loihi.mapper import Path as ChipPath
 from tclif_neuro.loihi.stock import StockError, StockLoss, to_stock
 from tclif_neuro.loihi.vectors import Vector, all_vectors, network_vector
-from tclif_neuro.network import LIFNeuron, QuantizedNetwork
+from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 from tclif_neuro.onchip.rule.setup import Variant
 from tclif_neuro.onchip.silicon import Part, check_variant
@@ -65,7 +65,7 @@ def choose_path(net: QuantizedNetwork, asked: str) -> ChipPath:
         if asked not in PATHS:
             raise TclifError(f"path {asked!r}: auto, {', '.join(PATHS)} expected")
         return asked
-    if all(isinstance(layer.neuron, LIFNeuron) for layer in net.layers):
+    if not any(layer.neuron.two_compartment for layer in net.layers):
         return "lif"
     try:
         to_stock(net)

@@ -44,19 +44,13 @@ class Coefficients:
     @classmethod
     def of(cls, layer: TwoCompartment | LIF, steps: int, start: int) -> Coefficients:
         """Those of `layer` for `steps` steps from step `start` of the sample; differentiable by its parameters."""
-        if isinstance(layer, LIF):
-            beta, gamma = layer.beta, 0.0
-            zero = torch.zeros_like(beta)
-            a1, a2, b1, b2 = zero[None], beta[None], zero, torch.ones_like(beta)
-        else:
-            a1, a2, b1, b2 = layer.coefficients(steps, start)
-            gamma = layer.gamma
+        a1, a2, b1, b2 = layer.coefficients(steps, start)
         return cls(
             a1=a1,
             a2=a2,
             b1=b1,
             b2=b2,
-            gamma=gamma,
+            gamma=layer.gamma,
             vth=layer.vth,
             reset=layer.reset,
             keep=layer.reset_grad == "keep",

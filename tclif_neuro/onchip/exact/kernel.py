@@ -28,6 +28,7 @@ Ints = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 DELAYED, IMMEDIATE, LIF = 0, 1, 2
+KINDS = {"delayed": DELAYED, "immediate": IMMEDIATE, "zero": LIF}  # by their reset
 TRACE, POSTED, LOST, SATURATED = range(4)  # of a matrix; what a layer posts is counted with its input synapses
 HITS, OF = 0, 1
 

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.network import DECAY_ONE, Layer, LIFNeuron, Synapses
+from tclif_neuro.network import Layer, Synapses
 from tclif_neuro.onchip.exact.kernel import (
-    DELAYED,
     HITS,
-    IMMEDIATE,
-    LIF,
+    KINDS,
     LOST,
     OF,
     POSTED,
@@ -67,16 +65,16 @@ def _program(setup: LearningSetup) -> Program:
     """The constants of `setup`."""
     layers, synapses = setup.net.layers, _synapses(setup)
     rules = [rule or Plasticity(rate_shift=0, trace_shift=0) for rule in _rules(setup)]
-    rows = max(1 if isinstance(layer.neuron, LIFNeuron) else len(layer.neuron.a1) for layer in layers)
+    rows = max(len(layer.neuron.a1) for layer in layers)
     return Program(
         size=np.array([layer.size for layer in layers]),
         inputs=np.array([0 if s is None else s.weight.shape[1] for s in synapses]),
         learns=np.array([rule is not None for rule in _rules(setup)]),
         exponent=np.array([0 if s is None else s.exponent for s in synapses]),
-        kind=np.array([_kind(layer) for layer in layers]),
+        kind=np.array([KINDS[layer.neuron.reset] for layer in layers]),
         coefficients=_padded([_coefficients(layer, rows) for layer in layers]),
         bias=_padded([layer.bias for layer in layers]),
-        gamma=np.array([0 if isinstance(layer.neuron, LIFNeuron) else layer.neuron.gamma for layer in layers]),
+        gamma=np.array([layer.neuron.gamma for layer in layers]),
         vth=np.array([layer.neuron.vth for layer in layers]),
         eligibility=_padded([_eligibility(setup, i, rows) for i in range(len(layers))]),
         shift=np.array([[r.rate_shift, r.trace_shift, r.signal_shift, r.surrogate_shift] for r in rules]),
@@ -94,20 +92,11 @@ def _program(setup: LearningSetup) -> Program:
     )
 
 
-def _kind(layer: Layer) -> int:
-    if isinstance(layer.neuron, LIFNeuron):
-        return LIF
-    return DELAYED if layer.neuron.reset == "delayed" else IMMEDIATE
-
-
 def _coefficients(layer: Layer, rows: int) -> Ints:
-    """[4, rows, N]: a1, a2, b1, b2 by the step of the sample; of a LIF the two decays first."""
+    """[4, rows, N]: a1, a2, b1, b2 by the step of the sample."""
     neuron = layer.neuron
-    if isinstance(neuron, LIFNeuron):
-        values: list[Any] = [DECAY_ONE - neuron.i_decay, DECAY_ONE - neuron.v_decay, 0, 0]
-    else:
-        held = np.minimum(np.arange(rows), len(neuron.a1) - 1)
-        values = [neuron.a1[held], neuron.a2[held], neuron.b1, neuron.b2]
+    held = np.minimum(np.arange(rows), len(neuron.a1) - 1)
+    values = neuron.a1[held], neuron.a2[held], neuron.b1, neuron.b2
     return np.array([np.broadcast_to(value, (rows, layer.size)) for value in values])
 
 

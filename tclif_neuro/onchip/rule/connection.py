@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.network import DECAY_ONE, Layer, LIFNeuron
+from tclif_neuro.network import Layer
 from tclif_neuro.onchip.rule import equations as rule
 from tclif_neuro.onchip.rule.losses import Losses, at_limit, count, total
 from tclif_neuro.onchip.rule.matrices import Matrix, synapses_of
@@ -31,9 +31,6 @@ class Coefficients:
     def of(layer: Layer) -> Coefficients:
         """Those of the layer's neurons; a readout is the case of one compartment."""
         neuron = layer.neuron
-        if isinstance(neuron, LIFNeuron):
-            decay = np.array([DECAY_ONE - neuron.v_decay], np.int64)
-            return Coefficients(a1=np.zeros(1, np.int64), a2=decay, b1=0, b2=DECAY_ONE)
         a1, a2 = (a[:, 0].astype(np.int64) for a in (neuron.a1, neuron.a2))
         return Coefficients(a1=a1, a2=a2, b1=int(neuron.b1[0]), b2=int(neuron.b2[0]))
 

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.network import (
+    COEFFICIENTS,
     DECAY_ONE,
     STATE_MAX,
     FormatError,
     Layer,
     QuantizedNetwork,
     Synapses,
-    TCLIFNeuron,
     check_range,
 )
 from tclif_neuro.onchip.rule import equations
@@ -264,14 +264,14 @@ class LearningSetup:
 def _check_neuron(index: int, layer: Layer) -> None:
     """Raise unless the eligibility is one of the input: coefficients are shared by the layer."""
     neuron = layer.neuron
-    if isinstance(neuron, TCLIFNeuron):
-        for name in ("a1", "a2", "b1", "b2"):
-            if (width := getattr(neuron, name).shape[-1]) != 1:
-                raise FormatError(
-                    f"layer {index}: {width} values of {name}; a layer that learns shares 1, "
-                    "so that its traces belong to its inputs"
-                )
-    elif not layer.readout:
+    for name in COEFFICIENTS:
+        if (width := getattr(neuron, name).shape[-1]) != 1:
+            raise FormatError(
+                f"layer {index}: {width} values of {name}; a layer that learns shares 1, "
+                "so that its traces belong to its inputs"
+            )
+    if not (neuron.two_compartment or layer.readout):
         raise FormatError(f"layer {index}: LIF neurons; TC-LIF layers and the readout can learn")
-    elif neuron.i_decay != DECAY_ONE:
-        raise FormatError(f"layer {index}: i_decay {neuron.i_decay}; a readout that learns has {DECAY_ONE}, no current")
+    if layer.readout and neuron.a1.any():
+        i_decay = DECAY_ONE - int(neuron.a1[0, 0])
+        raise FormatError(f"layer {index}: i_decay {i_decay}; a readout that learns has {DECAY_ONE}, no current")
