@@ -54,30 +54,38 @@ def status_of(command: Callable[[], Any]) -> int:
     """The exit status of `command`, what the user has to know about it said; raises what is a bug."""
     try:
         status = int(command() or 0)
-        if status == INTERRUPTED:  # typer has made a status of the interrupt
-            _fail("interrupted")
-        return status
+    except (typer.Abort, KeyboardInterrupt):
+        status = INTERRUPTED
+    except BrokenPipeError:  # nobody reads the results any more
+        return 0
     except SystemExit as error:  # click ends the process itself where nobody reads its help any more
         if isinstance(error.__context__, BrokenPipeError):
             return 0
         raise
-    except _UsageError as error:
-        where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-        return _fail(" ".join(error.format_message().split()) + where)
-    except TclifError as error:
-        return _fail(str(error), error.lines)
-    except BrokenPipeError:  # nobody reads the results any more
-        return 0
-    except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror or error}" if error.filename else str(error))
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _OUT_OF_MEMORY):
+    except Exception as error:
+        message = _in_words(error)
+        if message is None:
             raise
-        why = str(error).partition("\n")[0]
-        return _fail(f"not enough memory: {why}; take fewer samples (--samples) or smaller batches (--batch)")
-    except (typer.Abort, KeyboardInterrupt):
+        return _fail(message, isinstance(error, TclifError) and error.lines)
+    if status == INTERRUPTED:  # typer may have made a status of it
         _fail("interrupted")
-        return INTERRUPTED
+    return status
+
+
+def _in_words(error: Exception) -> str | None:
+    """The message of an error that the user can mend; None for a bug."""
+    if isinstance(error, _UsageError):
+        where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        return " ".join(error.format_message().split()) + where
+    if isinstance(error, TclifError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror or error}" if error.filename else str(error)
+    of_torch = isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+    if isinstance(error, MemoryError) or of_torch:
+        why = str(error).partition("\n")[0]
+        return f"not enough memory: {why}; take fewer samples (--samples) or smaller batches (--batch)"
+    return None
 
 
 def _fail(message: str, lines: bool = False) -> int:

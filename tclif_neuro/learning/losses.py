@@ -10,8 +10,10 @@ is for each sample without its padding.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
+from typing import ParamSpec, cast
 
 import torch
 from snntorch import functional as snn
@@ -25,6 +27,25 @@ class LossError(TclifError, ValueError):
     """Outputs or classes that a loss is not defined for; the message names shape or value."""
 
 
+P = ParamSpec("P")
+
+
+def _per_length(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """`loss`, whose own samples have one length, with `lengths`: the mean over the batch of that of each sample."""
+    arguments, of_one_length = inspect.signature(loss), cast("Callable[..., Tensor]", loss)
+
+    @wraps(loss)
+    def per_length(*values: P.args, **named: P.kwargs) -> Tensor:
+        given = arguments.bind(*values, **named)
+        lengths = given.arguments.pop("lengths", None)
+        if lengths is None:
+            return of_one_length(*given.args, **given.kwargs)
+        output, y = given.args
+        return _mean_over_lengths(partial(of_one_length, **given.kwargs), output, y, lengths)
+
+    return per_length
+
+
 def pool(spikes: Tensor, classes: int) -> Tensor:
     """Population code: the spikes of the N / classes neurons of each class together, [T, B, N] -> [T, B, classes].
 
@@ -35,57 +56,50 @@ def pool(spikes: Tensor, classes: int) -> Tensor:
     return spikes.unflatten(-1, (classes, -1)).sum(-1)
 
 
+@_per_length
 def ce_rate(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with each step's spikes as logits, mean over the steps: the right neuron should always fire."""
-    if lengths is not None:
-        return _by_length(ce_rate, spikes, y, lengths)
     return _loss(snn.ce_rate_loss(), spikes, y)
 
 
+@_per_length
 def ce_count(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with the spikes' count as logits."""
-    if lengths is not None:
-        return _by_length(ce_count, spikes, y, lengths)
     return _loss(snn.ce_count_loss(), spikes, y)
 
 
+@_per_length
 def ce_latency(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with minus the step of the first spike as logits; none counts as one in the last step.
 
     A spike time has no derivative: -1 is taken for that of the time by the spike.
     """
-    if lengths is not None:
-        return _by_length(ce_latency, spikes, y, lengths)
     return _loss(snn.ce_temporal_loss(), _binary(spikes), y)
 
 
+@_per_length
 def ce_membrane(potential: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Cross-entropy with the largest potential over time as logits."""
-    if lengths is not None:
-        return _by_length(ce_membrane, potential, y, lengths)
     return _loss(snn.ce_max_membrane_loss(), potential, y)
 
 
+@_per_length
 def mse_rate(
     spikes: Tensor, y: Tensor, lengths: Tensor | None = None, *, correct: float = 1.0, incorrect: float = 0.0
 ) -> Tensor:
     """Mean square of firing rate minus target: the rate `correct` for the right neuron, `incorrect` for the others."""
-    if lengths is not None:
-        loss = partial(mse_rate, correct=correct, incorrect=incorrect)
-        return _by_length(loss, spikes, y, lengths)
     return nn.functional.mse_loss(spikes.mean(0), _target(spikes, y, correct, incorrect))
 
 
+@_per_length
 def mse_count(
     spikes: Tensor, y: Tensor, lengths: Tensor | None = None, *, correct: float = 1.0, incorrect: float = 0.0
 ) -> Tensor:
     """Mean square of spike count minus target, over T: the targets are those rates, times T."""
-    if lengths is not None:
-        loss = partial(mse_count, correct=correct, incorrect=incorrect)
-        return _by_length(loss, spikes, y, lengths)
     return len(spikes) * mse_rate(spikes, y, correct=correct, incorrect=incorrect)
 
 
+@_per_length
 def mse_latency(
     spikes: Tensor,
     y: Tensor,
@@ -99,21 +113,16 @@ def mse_latency(
 
     correct, incorrect: target steps, from the end if negative. tolerance: what is nearer to a target costs nothing.
     """
-    if lengths is not None:
-        loss = partial(mse_latency, correct=correct, incorrect=incorrect, tolerance=tolerance)
-        return _by_length(loss, spikes, y, lengths)
     # snnTorch's own targets take an `incorrect` below 0 for 0, also its default: it is given the times instead.
     of_times = snn.mse_temporal_loss(target_is_time=True, tolerance=tolerance)
     return of_times(_binary(spikes), _target(spikes, y, correct % len(spikes), incorrect % len(spikes)))
 
 
+@_per_length
 def mse_membrane(
     potential: Tensor, y: Tensor, lengths: Tensor | None = None, *, correct: float = 1.0, incorrect: float = 0.0
 ) -> Tensor:
     """Mean square of potential minus target, over neurons and steps."""
-    if lengths is not None:
-        loss = partial(mse_membrane, correct=correct, incorrect=incorrect)
-        return _by_length(loss, potential, y, lengths)
     return nn.functional.mse_loss(potential, _target(potential, y, correct, incorrect).expand_as(potential))
 
 
@@ -123,18 +132,18 @@ def rate_above(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> T
     Of the population: a neuron may fire much if others fire little. Add it to a loss with a weight of your own.
     """
     if lengths is not None:
-        return _by_length(lambda own, _: rate_above(own, bound), spikes, lengths, lengths)
+        return _mean_over_lengths(lambda own, _: rate_above(own, bound), spikes, lengths, lengths)
     return (spikes.mean((0, 2)) - bound).clamp(min=0).square().mean()
 
 
 def rate_below(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> Tensor:
     """Penalise neurons that fire too little: `max(0, bound - r_i)^2`, r_i the rate of one, mean over all and batch."""
     if lengths is not None:
-        return _by_length(lambda own, _: rate_below(own, bound), spikes, lengths, lengths)
+        return _mean_over_lengths(lambda own, _: rate_below(own, bound), spikes, lengths, lengths)
     return (bound - spikes.mean(0)).clamp(min=0).square().mean()
 
 
-def _by_length(loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, y: Tensor, lengths: Tensor) -> Tensor:
+def _mean_over_lengths(loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, y: Tensor, lengths: Tensor) -> Tensor:
     """The mean over the batch of a loss that takes samples of one length."""
     lengths = lengths.to(output.device)
     own_steps(lengths, *output.shape[:2])

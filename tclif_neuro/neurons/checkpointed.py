@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +16,7 @@ from tclif_neuro.neurons import generators
 from tclif_neuro.neurons.chain import links
 from tclif_neuro.neurons.modules import Readout
 
-# Layers that treat every step alike and by itself, so that a part of a sequence is to them as the whole.
+# Layers that act on each step alone, so that a sequence can be cut between any two steps.
 _STEPWISE = (nn.Linear, nn.Identity, nn.Dropout, nn.ReLU, nn.Tanh, nn.Sigmoid)
 
 
@@ -103,26 +102,27 @@ class _Checkpointed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, *saved = ctx.saved_tensors
-        parameters, kept = saved[: ctx.parameters], saved[ctx.parameters :]
+        parameters, states = saved[: ctx.parameters], saved[ctx.parameters :]
         by_parameter = [torch.zeros_like(p) for p in parameters]
         by_x = torch.zeros_like(x) if ctx.needs_input_grad[2] else None
-        by_state: Sequence[Tensor] = ()  # nothing follows the last part
+        by_state: Sequence[Tensor | None] = ()
         for part in reversed(range(len(ctx.parts))):
             steps = slice(ctx.parts[part], ctx.parts[part] + ctx.parts.step)
             here = x[steps].detach().requires_grad_(by_x is not None)
-            before = [block[part].detach().requires_grad_() for block in kept if part]
-            out, after = _again(ctx, part, here, before)
-            reached = [(out, _to_output(ctx, part, steps, grads[0])), *zip_longest(after, by_state)]
-            found = _gradients(reached, [*before, *parameters, *([] if by_x is None else [here])])
-            by_state = found[: len(before)]
-            for total, grad in zip(by_parameter, found[len(before) :], strict=False):
-                total += grad
+            before = [block[part].detach().requires_grad_() for block in states] if part else []
+            out, after = _run_again(ctx, part, here, before)
+            from_later = by_state or [None] * len(after)  # nothing follows the last part
+            reached = [(out, _to_output(ctx, part, steps, grads[0])), *zip(after, from_later, strict=True)]
+            found = iter(_gradients(reached, [*before, *parameters, *([] if by_x is None else [here])]))
+            by_state = [next(found) for _ in before]
+            for total in by_parameter:
+                total += next(found)
             if by_x is not None:
-                by_x[steps] = found[-1]
+                by_x[steps] = next(found)
         return None, None, by_x, *by_parameter
 
 
-def _again(ctx: Any, part: int, x: Tensor, before: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+def _run_again(ctx: Any, part: int, x: Tensor, before: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """A part's output and the states after it, with their graph. before: the states before it; of the first none."""
     with torch.enable_grad(), generators.forked(x.device):
         generators.restore(x.device, ctx.generators[part])

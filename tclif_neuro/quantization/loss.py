@@ -127,25 +127,16 @@ def report(
     own = None if lengths is None else torch.from_numpy(check_lengths(net, lengths, array))
     targets = _targets(y, x, net)
     steps = targets is not None and per_step(targets)
-    tallies = [np.zeros(len(_TALLY)) for _ in stages]
     before = [_answers(model, chunk, ends, steps) for chunk, ends in _chunks(x.detach(), own)]
-    after, outside, places = [], 0.0, 0
-    for traces, run in _both(canonical(stages), net, x, own):
-        tallies = [_add(*layer, run.steps) for layer in zip(tallies, traces, run.layers, strict=True)]
-        after.append(run.float_outputs if steps else run.float_logits)
-        outside += run.input_clipped * run.steps
-        places += run.steps
-    said = tuple(np.concatenate(parts, axis=1 if steps else 0) for parts in (before, after))
-    scores = [Score() if targets is None else score(answers, targets) for answers in said]
-    same = said[0].argmax(-1) == said[1].argmax(-1)
-    if steps and own is not None:
-        same = same[np.arange(len(same))[:, None] < own.numpy()]
+    tallies, after, clipped = _tallies(canonical(stages), net, x, own, steps)
+    floats, integers = (np.concatenate(chunks, axis=1 if steps else 0) for chunks in (before, after))
+    scores = [Score() if targets is None else score(answers, targets) for answers in (floats, integers)]
     return LossReport(
         samples=x.shape[1],
         steps=x.shape[0],
         input_bits=net.input.bits,
-        input_clipped=outside / places,
-        agreement=float(same.mean()),
+        input_clipped=clipped,
+        agreement=_agreement(floats, integers, own if steps else None),
         float_accuracy=scores[0].accuracy,
         integer_accuracy=scores[1].accuracy,
         float_error=scores[0].error,
@@ -174,6 +165,26 @@ def _chunks(x: Tensor, own: Tensor | None) -> Iterator[tuple[Tensor, Tensor | No
     for start in range(0, x.shape[1], CHUNK):
         now = slice(start, start + CHUNK)
         yield x[:, now], None if own is None else own[now]
+
+
+def _agreement(before: npt.NDArray[Any], after: npt.NDArray[Any], own: Tensor | None) -> float:
+    """The share of answers with the same class; own: of answers per step, the steps that are each sample's own."""
+    same = before.argmax(-1) == after.argmax(-1)
+    return float((same if own is None else same[np.arange(len(same))[:, None] < own.numpy()]).mean())
+
+
+def _tallies(
+    model: nn.Sequential, net: QuantizedNetwork, x: Tensor, own: Tensor | None, steps: bool
+) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]], float]:
+    """The tally of each layer, the answers of `net` chunk by chunk, and the share of the inputs that were clipped."""
+    tallies: list[npt.NDArray[Any]] = [np.zeros(len(_TALLY)) for _ in net.layers]
+    answers, outside, places = [], 0.0, 0
+    for traces, run in _both(model, net, x, own):
+        tallies = [_add(*layer, run.steps) for layer in zip(tallies, traces, run.layers, strict=True)]
+        answers.append(run.float_outputs if steps else run.float_logits)
+        outside += run.input_clipped * run.steps
+        places += run.steps
+    return tallies, answers, outside / places
 
 
 def _both(

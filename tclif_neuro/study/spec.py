@@ -180,19 +180,22 @@ def _check(study: Study) -> None:
     jobs = study.jobs() if _number_of_jobs(study.spec) <= MAX_JOBS else []
     if not jobs:
         raise StudyError(f"{study.file}: more than {MAX_JOBS} jobs")
-    search = study.spec.search
-    if search is not None:
-        for key, choice in search.keys.items():
-            for value in (choice.low, choice.high) if choice.choices is None else choice.choices:
-                study.changed({key: value})
-        if study.recipe is not None and not study.recipe.training.validation:
-            raise StudyError(
-                f"{study.file}: a search chooses by the validation accuracy, for the test set is to choose nothing: "
-                "give the recipe a training.validation"
-            )
+    if study.spec.search is not None:
+        _check_search(study, study.spec.search)
     elif study.recipe is not None:
         for job in jobs:
             study.changed(job)
+
+
+def _check_search(study: Study, search: SearchSection) -> None:
+    for key, choice in search.keys.items():
+        for value in (choice.low, choice.high) if choice.choices is None else choice.choices:
+            study.changed({key: value})
+    if study.recipe is not None and not study.recipe.training.validation:
+        raise StudyError(
+            f"{study.file}: a search chooses by the validation accuracy, for the test set is to choose nothing: "
+            "give the recipe a training.validation"
+        )
 
 
 def _number_of_jobs(spec: StudySection) -> int:

@@ -11,6 +11,7 @@ from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.energy import Energy, energy
 from tclif_neuro.compare.runs import Comparison, compare_float, compare_runs, score_of
 from tclif_neuro.fixed.concerns import concerns
+from tclif_neuro.fixed.run import Run
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.netx import load
 
@@ -67,34 +68,20 @@ def compare_file(
     """
     net = load(file)
     batch = load_batch(net, choice)
-    names, skipped = ["reference", "simulator"], []
-    if lava:
-        from tclif_neuro.lava import available
-
-        if available():
-            names.append("lava")
-        else:
-            skipped.append("lava: it is not installed")
+    names, skipped = _executors(lava)
     runs = {
         name: execute(name, net, batch, record=True, timeout=timeout, tell=tell(name) if tell else None)
         for name in names
     }
-    comparisons = [_exact(net, runs, name, batch) for name in names[1:]]
+    reference = runs["reference"].run
+    comparisons = [
+        compare_runs(net, reference, runs[name].run, names=("reference", name), labels=batch.y) for name in names[1:]
+    ]
     executors = [_executor(name, timed, batch) for name, timed in runs.items()]
     if trained is not None:
-        from tclif_neuro.cli.commands.floats import trace_floats
-
-        traces = trace_floats(net, trained, batch, recipe)
-        names_ = ("float", "reference")
-        floats = compare_float(net, traces, runs["reference"].run, names=names_, labels=batch.y)
+        floats = _float_model(net, trained, recipe, batch, reference)
         comparisons.insert(0, floats)
-        first, error = (None if pair is None else pair[0] for pair in (floats.accuracy, floats.error))
-        spikes = sum(layer.rates[0] * layer.neurons for layer in floats.layers)
-        each = spikes * runs["reference"].run.steps / len(batch)
-        executors.insert(
-            0,
-            ExecutorResult(name="float", accuracy=first, error=error, spikes_per_sample=each, samples_per_second=None),
-        )
+        executors.insert(0, _float_executor(floats, reference.steps / len(batch)))
     return CompareResult(
         file=file,
         source=batch.source,
@@ -104,15 +91,38 @@ def compare_file(
         identical=all(c.identical for c in comparisons if c.exact),
         executors=tuple(executors),
         comparisons=tuple(comparisons),
-        skipped=tuple(skipped),
-        input_clipped=runs["reference"].run.input_clipped,
-        energy=energy(net, runs["reference"].run) if estimate else None,
-        warnings=concerns(net, runs["reference"].run),
+        skipped=skipped,
+        input_clipped=reference.input_clipped,
+        energy=energy(net, reference) if estimate else None,
+        warnings=concerns(net, reference),
     )
 
 
-def _exact(net: QuantizedNetwork, runs: dict[str, Timed], name: str, batch: Batch) -> Comparison:
-    return compare_runs(net, runs["reference"].run, runs[name].run, names=("reference", name), labels=batch.y)
+def _executors(lava: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the executors of integers, the reference first, and what is left out, with the reason."""
+    if not lava:
+        return ("reference", "simulator"), ()
+    from tclif_neuro.lava import available
+
+    if not available():
+        return ("reference", "simulator"), ("lava: it is not installed",)
+    return ("reference", "simulator", "lava"), ()
+
+
+def _float_model(net: QuantizedNetwork, trained: Path, recipe: Path | None, batch: Batch, reference: Run) -> Comparison:
+    from tclif_neuro.cli.commands.floats import trace_floats
+
+    traces = trace_floats(net, trained, batch, recipe)
+    return compare_float(net, traces, reference, names=("float", "reference"), labels=batch.y)
+
+
+def _float_executor(floats: Comparison, steps: float) -> ExecutorResult:
+    """The float model's line, from its comparison. steps: those of a sample, on average."""
+    accuracy, error = (None if pair is None else pair[0] for pair in (floats.accuracy, floats.error))
+    spikes = sum(layer.rates[0] * layer.neurons for layer in floats.layers)
+    return ExecutorResult(
+        name="float", accuracy=accuracy, error=error, spikes_per_sample=spikes * steps, samples_per_second=None
+    )
 
 
 def _executor(name: str, timed: Timed, batch: Batch) -> ExecutorResult:

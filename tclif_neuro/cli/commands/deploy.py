@@ -7,9 +7,10 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.loihi import choose_path
@@ -19,7 +20,7 @@ from tclif_neuro.compare.runs import score_of
 from tclif_neuro.errors import TclifError
 from tclif_neuro.files import write_atomically
 from tclif_neuro.fixed.reference import run_reference
-from tclif_neuro.fixed.run import Run, encode
+from tclif_neuro.fixed.run import Encoded, Run, encode
 from tclif_neuro.lava.hardware.job import run_network_in_lava
 from tclif_neuro.lava.hardware.machine import ADAPTER_STEPS, HardwareRun, Machine
 from tclif_neuro.lava.hardware.machine import Choice as Chosen
@@ -105,6 +106,15 @@ class DeployResult:
     folder: Path
 
 
+class _Deployed(NamedTuple):
+    """A run of Lava's, and in the network's own terms its input, its activity and every layer's spikes."""
+
+    hardware: HardwareRun
+    encoded: Encoded
+    run: Run
+    spikes: tuple[npt.NDArray[np.uint8], ...]
+
+
 def deploy_file(
     file: Path, folder: Path, choice: Choice, options: DeployOptions, *, tell: Tell | None = None
 ) -> DeployResult:
@@ -140,14 +150,14 @@ def deploy_file(
         per_step=batch.per_step,
         environment=environment(options.where) if options.target == "loihi2" else {},
         adapter_steps=network.adapter_steps,
-        placement=() if done is None else done.placement,
-        seconds=None if done is None else done.seconds,
-        profile={} if done is None else done.profile,
+        placement=() if done is None else done.hardware.placement,
+        seconds=None if done is None else done.hardware.seconds,
+        profile={} if done is None else done.hardware.profile,
         versions={name: _version(name) for name in PACKAGES},
         folder=folder,
         **_compared(network, batch, done, reference),
     )
-    _write(result, network, batch, done)
+    _write(result, done)
     return result
 
 
@@ -169,32 +179,33 @@ def _require_board(options: DeployOptions, path: ChipPath) -> None:
         raise LoihiMissing(f"there is no board to run on\n{lines}\n--target cpu runs the same network")
 
 
-def _execute(network: ChipNetwork, batch: Batch, options: DeployOptions, tell: Tell | None) -> HardwareRun:
+def _execute(network: ChipNetwork, batch: Batch, options: DeployOptions, tell: Tell | None) -> _Deployed:
     """The last step: on Lava's CPU models, with stand-ins for the adapters, or on a board."""
     board = environment(options.where) if options.target == "loihi2" else None
     machine = Machine(environment=board, ncmodel=options.ncmodel, profile=options.profile)
     encoded = encode(network.net, batch.x, batch.lengths)
     limits: dict[str, Any] = {"lengths": encoded.lengths, "timeout": options.timeout, "progress": tell}
-    return run_network_in_lava(network, encoded.values, machine, **limits)
+    done = run_network_in_lava(network, encoded.values, machine, **limits)
+    run = as_run(network, encoded, done.got, record=False)
+    return _Deployed(done, encoded, run, sent_spikes(network, done.got, encoded))
 
 
-def _compared(network: ChipNetwork, batch: Batch, done: HardwareRun | None, reference: Run) -> dict[str, Any]:
+def _compared(network: ChipNetwork, batch: Batch, done: _Deployed | None, reference: Run) -> dict[str, Any]:
     """Return whether the bits are the path's, on its own neurons also the network's; accuracy, coinciding spikes."""
     if done is None:
         return {"identical": None, "accuracy": None, "error": None, "coincidence": ()}
-    encoded = encode(network.net, batch.x, batch.lengths)
-    run = as_run(network, encoded, done.got, record=False)
-    identical = same_run(network, done.got, run_network(network, encoded.values, encoded.lengths))
-    pairs = list(zip(sent_spikes(network, done.got, encoded), reference.spikes, strict=True))
+    wanted = run_network(network, done.encoded.values, done.encoded.lengths)
+    identical = same_run(network, done.hardware.got, wanted)
+    pairs = list(zip(done.spikes, reference.spikes, strict=True))
     if not network.loss:
-        identical &= all(np.array_equal(*pair) for pair in pairs) and np.array_equal(run.logits, reference.logits)
+        identical &= all(np.array_equal(*pair) for pair in pairs) and np.array_equal(done.run.logits, reference.logits)
     coincidence = []
     for layer, (spikes, right) in zip(network.net.layers, pairs, strict=True):
         either = int((spikes | right).sum())
         if not layer.readout:
             coincidence.append(float((spikes & right).sum() / either) if either else 1.0)
     # A run's potentials are read when it is over, so there are none to judge its steps by.
-    found = Score() if batch.per_step else score_of(run, batch.y)
+    found = Score() if batch.per_step else score_of(done.run, batch.y)
     return {
         "identical": identical,
         "accuracy": found.accuracy,
@@ -210,15 +221,12 @@ def _version(package: str) -> str:
         return ""
 
 
-def _write(result: DeployResult, network: ChipNetwork, batch: Batch, done: HardwareRun | None) -> None:
+def _write(result: DeployResult, done: _Deployed | None) -> None:
     result.folder.mkdir(parents=True, exist_ok=True)
     if done is not None:
-        encoded = encode(network.net, batch.x, batch.lengths)
-        run = as_run(network, encoded, done.got, record=False)
-        arrays: dict[str, Any] = {f"counts_{i}": layer.counts for i, layer in enumerate(run.layers)}
-        sent = sent_spikes(network, done.got, encoded)
-        arrays |= {f"spikes_{i}": spikes for i, spikes in enumerate(sent)}
-        save_arrays(result.folder / "spikes.npz", {"logits": run.logits, **arrays})
+        counts = {f"counts_{i}": layer.counts for i, layer in enumerate(done.run.layers)}
+        spikes = {f"spikes_{i}": layer for i, layer in enumerate(done.spikes)}
+        save_arrays(result.folder / "spikes.npz", {"logits": done.run.logits, **counts, **spikes})
     text = as_json(result)
     write_atomically(result.folder / "report.json", lambda file: file.write(text.encode()))
 

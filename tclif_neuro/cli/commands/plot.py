@@ -71,9 +71,8 @@ def plot_file(
     )
     prediction = sample.name(int(run.predictions[0]))
     truth = None if label is None else sample.name(label)
-    title = f"{file.name}, sample {index} of {Path(batch.source).name}: predicts {prediction}"
-    title += _judged(found)
-    title += "" if truth is None else f", {'rightly' if truth == prediction else f'truly {truth}'}"
+    said = f"{file.name}, sample {index} of {Path(batch.source).name}: predicts {prediction}"
+    title = said + _judged(found, prediction, truth)
     save_figure(figure, activity_figure(sample, title=title, neurons=neurons))
     return PlotResult(
         figure=figure,
@@ -87,7 +86,10 @@ def plot_file(
     )
 
 
-def _judged(found: Score) -> str:
+def _judged(found: Score, prediction: str, truth: str | None) -> str:
+    """How good a prediction is, for the title."""
+    if truth is not None:
+        return f", {'rightly' if truth == prediction else f'truly {truth}'}"
     if found.error is not None:
         return f" (error {number(found.error)})"
     return "" if found.accuracy is None else f" in the end; {share(found.accuracy)} of its steps are right"

@@ -93,16 +93,7 @@ def run_file(
     own = np.full(len(batch), len(batch.x)) if run.lengths is None else run.lengths
     if record is not None:
         save_arrays(record, arrays(run, batch.y))
-    layers = tuple(
-        LayerActivity(
-            kind=kind(layer),
-            neurons=layer.size,
-            spikes_per_sample=float(done.counts.sum() / len(batch)),
-            rate=float(done.counts.sum() / (run.steps * layer.size)),
-            saturations=None if done.saturations < 0 else done.saturations,
-        )
-        for layer, done in zip(net.layers, run.layers, strict=True)
-    )
+    layers = _activity(net, run, len(batch))
     return RunResult(
         file=file,
         backend=backend,
@@ -124,6 +115,19 @@ def run_file(
         recorded=record,
         energy=energy(net, run) if estimate else None,
         warnings=concerns(net, run),
+    )
+
+
+def _activity(net: QuantizedNetwork, run: Run, samples: int) -> tuple[LayerActivity, ...]:
+    return tuple(
+        LayerActivity(
+            kind=kind(layer),
+            neurons=layer.size,
+            spikes_per_sample=float(done.counts.sum() / samples),
+            rate=float(done.counts.sum() / (run.steps * layer.size)),
+            saturations=None if done.saturations < 0 else done.saturations,
+        )
+        for layer, done in zip(net.layers, run.layers, strict=True)
     )
 
 

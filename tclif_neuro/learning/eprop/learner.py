@@ -189,12 +189,7 @@ def parse(model: nn.Sequential) -> tuple[list[EligibleLayer], Readout]:
     """The hidden layers and the readout of `model`; raises `TclifError` naming the module that has no place in it."""
     modules = [(name, module) for name, module in links(model) if not isinstance(module, nn.Identity)]
     for name, module in modules:
-        for part in module.modules():
-            if made_by_hooks(part) or _is_made_of_others(part):
-                raise TclifError(
-                    f"module {name} ({type(module).__name__}): e-prop moves a weight itself, and this one is made of "
-                    "others; make it plain by prune.remove, remove_weight_norm or remove_parametrizations"
-                )
+        _check_plain(name, module)
     layers: list[EligibleLayer] = []
     linear: nn.Linear | None = None
     for name, module in modules[:-1]:
@@ -212,6 +207,14 @@ def parse(model: nn.Sequential) -> tuple[list[EligibleLayer], Readout]:
     readout = modules[-1][1]
     assert isinstance(readout, Readout)
     return layers, readout
+
+
+def _check_plain(name: str, module: nn.Module) -> None:
+    if any(made_by_hooks(part) or _is_made_of_others(part) for part in module.modules()):
+        raise TclifError(
+            f"module {name} ({type(module).__name__}): e-prop moves a weight itself, and this one is made of "
+            "others; make it plain by prune.remove, remove_weight_norm or remove_parametrizations"
+        )
 
 
 def _is_made_of_others(module: nn.Module) -> bool:

@@ -175,15 +175,22 @@ def _step(p, m, x, target, t):
                     _remember(p, m, matrix, source, t)
         _advance_neurons(p, m, layer, t)
         signal = own
+    squares = _compare(p, m, target)
+    for layer in range(len(p.size)):
+        if p.learns[2 * layer]:
+            _post(p, m, layer, t)
+    return squares
+
+
+@njit
+def _compare(p, m, target):
+    """The readout's errors against `target` [outputs]. Returns the sum of their squares."""
     squares = 0
     potential = m.states[1, len(p.size) - 1]
     for o in range(len(m.error)):
         m.error[o] = scalars.error(potential[o], target[o], p.error_shift, p.trace_max)
         _count(m.counts[-1, :, 0], m.error[o], p.trace_max)
         squares += m.error[o] ** 2
-    for layer in range(len(p.size)):
-        if p.learns[2 * layer]:
-            _post(p, m, layer, t)
     return squares
 
 
@@ -283,6 +290,15 @@ def _keep_weights(p, m, record, i):
                 record.weight[matrix, i, j, n] = m.weight[matrix, j, n]
 
 
+@njit
+def _learn_what_came(p, m, t, steps, number):
+    """Learn, in every matrix, about the step whose signals have come by step `t`, if it is one of the sample's."""
+    for matrix in range(len(p.inputs)):
+        about = t - 1 - p.delay[matrix // 2]
+        if p.learns[matrix] and 0 <= about < steps:
+            _learn(p, m, matrix, about, number, about == steps - 1)
+
+
 @kernel
 def learn_samples(p, m, x, labels, targets, number, record):
     """Learn the samples `x` [S, T, M] of classes `labels` [S], the first of which has the number `number`.
@@ -301,9 +317,6 @@ def learn_samples(p, m, x, labels, targets, number, record):
             if t == steps - 1:
                 for o in range(len(m.error)):
                     record.potential[i, o] = m.states[1, readout, o]
-            for matrix in range(len(p.inputs)):
-                about = t - 1 - p.delay[matrix // 2]
-                if p.learns[matrix] and 0 <= about < steps:
-                    _learn(p, m, matrix, about, number + i, about == steps - 1)
+            _learn_what_came(p, m, t, steps, number + i)
         if record.spikes.shape[2] > 0:
             _keep_weights(p, m, record, i)
