@@ -3,8 +3,8 @@
 python sim/lattice_finetune.py models/smnist.net models/smnist-lattice.toml -o runs/smnist-lattice.net --minutes 25
 
 The recipe's model starts from the integers of the .net file, as floats. A batch's loss is the recipe's, the learning
-rate falls from --lr along a quarter of a cosine of the time. What comes out is quantized and saved; measure it with
-sim/stock_accuracy.py.
+rate falls from --lr along a quarter of a cosine of the time. What comes out is quantized and saved, on the way too;
+measure it with sim/stock_accuracy.py, or go on from it.
 """
 
 import argparse
@@ -16,17 +16,19 @@ import torch
 from torch import nn
 
 from tclif_neuro.cli.commands.recipe_text import recipe_text
-from tclif_neuro.data import Batches, load_task
+from tclif_neuro.data import Batches, Task, load_task
 from tclif_neuro.learning.recipe.file import load_recipe
 from tclif_neuro.learning.recipe.model import build_model
-from tclif_neuro.learning.training.run import OPTIMISERS, RULES
+from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.training.optimiser import OPTIMISERS
+from tclif_neuro.learning.training.run import RULES
 from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, Layer, QuantizedNetwork, TCLIFNeuron
 from tclif_neuro.netx import load, save
 from tclif_neuro.neurons.modules import TCLIF
 from tclif_neuro.quantization import quantize
 
 CALIBRATION = 256  # samples
-REPORT = 50  # batches
+REPORT, SAVE = 50, 500  # batches
 
 
 def start_from(model: nn.Sequential, net: QuantizedNetwork, readout_bits: int) -> None:
@@ -49,6 +51,13 @@ def copy_couplings(neuron: TCLIF, layer: Layer) -> None:
     assert isinstance(layer.neuron, TCLIFNeuron)
     for c, b in ((neuron.c1, -layer.neuron.b1), (neuron.c2, layer.neuron.b2)):
         c.copy_(torch.logit(torch.as_tensor(b / DECAY_ONE)))
+
+
+def save_integers(model: nn.Sequential, task: Task, recipe: Recipe, out: Path) -> None:
+    """Quantize the `model` as it is and save it."""
+    x = torch.as_tensor(task.x_train)[:CALIBRATION].transpose(0, 1).contiguous()
+    save(quantize(model.eval(), x, classes=task.classes, recipe=recipe_text(recipe)), out)
+    model.train()
 
 
 def main() -> None:
@@ -85,10 +94,10 @@ def main() -> None:
                     f"{spent:.0f} s, {done} batches: loss {loss / REPORT:.3f}, accuracy {right / seen:.2%}", flush=True
                 )
                 loss, right, seen = 0.0, 0, 0
+            if done % SAVE == 0:
+                save_integers(model, task, recipe, options.out)
     print(f"{done} batches of {training.batch_size} in {spent:.0f} s, of {len(batches)} in an epoch")
-    x = torch.as_tensor(task.x_train)[:CALIBRATION].transpose(0, 1).contiguous()
-    made = quantize(model.eval(), x, classes=task.classes, recipe=recipe_text(recipe))
-    save(made, options.out)
+    save_integers(model, task, recipe, options.out)
 
 
 if __name__ == "__main__":

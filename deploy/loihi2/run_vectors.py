@@ -54,6 +54,17 @@ def missing(backend):
     return lines
 
 
+def unusable(path, out):
+    """Why there is nothing to run in the file `path`, or no place for `out`; "" if all is well."""
+    if not out.parent.is_dir() or out.is_dir():
+        return f"{out}: no result can be written there"
+    try:
+        with h5py.File(path) as file:
+            return "" if file.get("vector") else f"{path}: holds no conformance vectors"
+    except OSError as error:
+        return f"{path}: cannot be read: {error}"
+
+
 def define_tclif():
     """TC-LIF as a Lava process, with a model in NumPy's integers, put among this file's names for Lava to find.
 
@@ -283,7 +294,7 @@ def run_all(path, out, backend, seconds, ncmodel=""):
 
 
 def main():
-    """Parse and run; status 0 done, 1 some vectors gave an error, 2 something is missing."""
+    """Parse and run; status 0 done, 1 some vectors gave an error, 2 something is missing or unusable."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vectors", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
@@ -300,7 +311,14 @@ def main():
     if lacking:
         print("\n".join(lacking), file=sys.stderr)
         sys.exit(2)
-    errors = run_all(options.vectors, options.out, options.backend, options.timeout, options.ncmodel)
+    fault = unusable(options.vectors, options.out)
+    if fault:
+        print(f"error: {fault}", file=sys.stderr)
+        sys.exit(2)
+    try:
+        errors = run_all(options.vectors, options.out, options.backend, options.timeout, options.ncmodel)
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(1 if errors else 0)
 
 

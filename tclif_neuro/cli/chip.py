@@ -110,7 +110,7 @@ def deploy(
     chip: Annotated[str, typer.Option(metavar="GENERATION", help="N2A2, N3B2, N3B3, N3C1 or N3D1.")] = "N3B3",
     samples: FirstSamples = 4,
     ncmodel: NcModel = "",
-    profile: Annotated[bool, typer.Option("--profile", help="Measure power and time, on a board.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Measure power and time; a board alone can.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Everything but the run.")] = False,
     timeout: Timeout = None,
     task: TaskName = None,
@@ -119,22 +119,24 @@ def deploy(
     json: Json = False,
 ) -> None:
     """Check, place, convert, run and compare. Exit status 1 if the bits differ, 2 if something is missing."""
-    from tclif_neuro.cli.commands.deploy import DeployOptions, deploy_file, deploy_through_slurm
+    from tclif_neuro.cli.commands.deploy import DeployOptions, check_options, deploy_file, deploy_through_slurm
     from tclif_neuro.cli.commands.samples import Choice
     from tclif_neuro.loihi.host import Target
     from tclif_neuro.show import terminal
     from tclif_neuro.show.chip import deploy_parts
 
     where = Target(partition=partition, node=node, host=host, chip=chip)
+    how: dict[str, Any] = {"timeout": timeout, "dry_run": dry_run, "ncmodel": ncmodel, "profile": profile}
+    options = DeployOptions(target=target.value, path=path, board=board, where=where, **how)
     if target is DeployTarget.cpu and (partition or node):
+        check_options(options)
         arguments = ["deploy", str(file.resolve()), "-o", str(out.resolve()), "--target", "cpu", "--path", path]
-        arguments += ["--board", board, "--samples", str(samples), *(["--json"] if json else [])]
+        arguments += ["--board", board, "--samples", str(samples)]
+        arguments += [name for name, given in (("--json", json), ("--dry-run", dry_run)) if given]
         for option, value in (("--task", task), ("--data", data), ("--data-dir", data_dir), ("--timeout", timeout)):
             arguments += [] if value is None else [option, str(value)]
         raise typer.Exit(deploy_through_slurm(arguments, where, timeout or SLURM_TIMEOUT))
     choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
-    how: dict[str, Any] = {"timeout": timeout, "dry_run": dry_run, "ncmodel": ncmodel, "profile": profile}
-    options = DeployOptions(target=target.value, path=path, board=board, where=where, **how)
     with terminal.progress() as bars:
         result = deploy_file(file, out, choice, options, tell=bars.executor("Lava"))
     terminal.deliver(result, deploy_parts(result), json)
@@ -142,7 +144,14 @@ def deploy(
         raise typer.Exit(1)
 
 
-conformance = typer.Typer(help="Vectors that ask a chip what no document says.", no_args_is_help=True)
+conformance = typer.Typer()
+
+
+@conformance.callback(invoke_without_command=True)
+def _conformance(context: typer.Context) -> None:
+    """Vectors that ask a chip what no document says."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @conformance.command()

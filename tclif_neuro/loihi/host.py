@@ -30,7 +30,7 @@ GENERATIONS = ("N2A2", "N3B2", "N3B3", "N3C1", "N3D1")
 DRIVER = "nxcore/bin/nx_driver_server"
 SSH_PORT = 22
 DEADLINE = 10.0  # seconds
-READY = {"idle", "mix", "mixed", "alloc", "allocated", "comp", "completing"}
+READY = {"idle", "mix", "mixed", "alloc", "allocated", "comp", "completing", "plnd", "planned"}
 
 
 class HostError(TclifError):
@@ -142,7 +142,7 @@ def read_sinfo(deadline: float = DEADLINE) -> tuple[SlurmNode, ...]:
         raise HostError(f"sinfo: no answer within {deadline:g} s; is the cluster's controller up?") from None
     if done.returncode:
         said = clean(cut(" ".join(done.stderr.decode(errors="replace").split())))
-        raise HostError(f"sinfo: failed with status {done.returncode}: {said}")
+        raise HostError(f"sinfo: failed with status {done.returncode}; is this a host of the cluster? {said}")
     return parse_sinfo(done.stdout.decode(errors="replace"))
 
 

@@ -43,7 +43,7 @@ def _high_and_low(size: Ints) -> tuple[tuple[Ints, int], tuple[Ints, int]]:
 
 
 def fraction_terms(parts: Ints, coarser: int = 0) -> list[Term]:
-    """Numbers of one sign, in 256ths, as mantissas with the largest exponent that keeps them whole.
+    """Numbers in 256ths as mantissas of one sign with the largest exponent that keeps them whole.
 
     Above 255/256 the whole part gets a mantissa of its own. coarser: the sum is wanted `coarser` bits coarser. Raises
     `TermError` where an exponent would be below -8.
@@ -51,17 +51,23 @@ def fraction_terms(parts: Ints, coarser: int = 0) -> list[Term]:
     >>> [(m.tolist(), e) for m, e in fraction_terms(np.array([-128])) + fraction_terms(np.array([351]))]
     [([-1], -1), ([1], 0), ([95], -8)]
     """
-    size, whole = np.abs(parts), np.abs(parts) >> FRACTION_BITS << FRACTION_BITS
-    zeros = _common_zeros(size)
-    split = [size] if (size >> zeros).max(initial=0) <= 255 else [whole, size - whole]
     terms = []
-    for part in (part for part in split if part.any()):
-        zeros = _common_zeros(part)
-        terms.append((np.sign(parts) * (part >> zeros), zeros - FRACTION_BITS - coarser))
+    for sign in (1, -1):
+        size = np.maximum(sign * parts, 0)
+        for part in (part for part in _whole_and_rest(size) if part.any()):
+            zeros = _common_zeros(part)
+            terms.append((sign * (part >> zeros), zeros - FRACTION_BITS - coarser))
     lowest = min((exponent for _, exponent in terms), default=0)
     if lowest < WEIGHT_EXP[0]:
         raise TermError(f"a coupling in 256ths would need the exponent {lowest}, below {WEIGHT_EXP[0]}")
     return terms
+
+
+def _whole_and_rest(size: Ints) -> tuple[Ints, ...]:
+    if (size >> _common_zeros(size)).max(initial=0) <= 255:
+        return (size,)
+    whole = size >> FRACTION_BITS << FRACTION_BITS
+    return whole, size - whole
 
 
 def _common_zeros(size: Ints) -> int:

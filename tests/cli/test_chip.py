@@ -97,7 +97,22 @@ def test_microcode_is_named_looked_for_and_never_run_on_a_cpu(folder, tmp_path, 
     assert tclif("check", net, "--path", "microcode", "--ncmodel", "a.b:C").exit_code == 0
 
 
+def test_a_cpu_has_no_address_and_a_cluster_of_them_no_microcode_and_no_profile(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no sinfo: what is asked wrongly is said before the cluster is
+    command = ("deploy", folder / "tiny.net", "-o", tmp_path / "out", "--target", "cpu")
+    refused(tclif(*command, "--host", "10.0.0.2", "--dry-run"), "--host: is a board's address")
+    refused(tclif(*command, "--partition", "kp", "--profile"), "--profile: measures a board")
+    refused(tclif(*command, "--node", "n", "--ncmodel", "a.b:C"), "microcode runs on a board alone")
+    refused(tclif(*command, "--partition", "kp", "--dry-run"), "sinfo: is not on the PATH")
+
+
+def test_a_folder_that_is_a_file_is_refused_before_the_run(folder, tmp_path):
+    (tmp_path / "out").write_text("")
+    refused(tclif("deploy", folder / "tiny.net", "-o", tmp_path / "out", "--target", "cpu"), "out: is a file")
+
+
 def test_conformance_vectors_that_nobody_ran(tmp_path):
+    assert "verify" in tclif("conformance").stdout
     file = tmp_path / "vectors.h5"
     assert run("conformance", "write", "-o", file)["vectors"] > 20
     shown = tclif("conformance", "verify", file)

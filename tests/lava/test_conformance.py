@@ -48,3 +48,18 @@ def test_a_vector_beyond_its_deadline_is_an_error_of_its_own(tmp_path, processes
     (found,) = verdict(read_result(tmp_path / "result.h5"))
     assert "not done within 0.3 s" in found.error
     assert processes.alive() == []
+
+
+def test_what_cannot_be_run_or_written_is_said_before_the_run(tmp_path):
+    vectors = tmp_path / "vectors.h5"
+    for there, options, message in (
+        (None, (), "vectors.h5: cannot be read"),
+        (b"no vectors", (), "vectors.h5: cannot be read"),
+        (True, ("-o", tmp_path / "no folder" / "result.h5"), "result.h5: no result can be written there"),
+    ):
+        if there is True:
+            write_vectors(vectors, all_vectors()[:1])
+        elif there is not None:
+            vectors.write_bytes(there)
+        done = run_vectors(tmp_path, *options)
+        assert done.returncode == 2 and "Traceback" not in done.stderr and message in done.stderr, done.stderr

@@ -12,6 +12,7 @@ from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.loihi.stock_run import run_stock
 from tclif_neuro.loihi.terms import INTEGER_MAX, TermError, fraction_terms, integer_terms
 from tclif_neuro.network import FormatError
+from tests.loihi.lattice import DRAWN, draw_case
 from tests.loihi.nets import lif, network, small_threshold, spikes, tclif
 
 RESETS, SIXTEENTHS = ("delayed", "immediate"), st.integers(1, 15)
@@ -139,6 +140,15 @@ def test_what_has_no_stock_form_is_refused():
         assert caught.value.code == code, caught.value
 
 
+def test_the_networks_that_lava_confirms_have_every_form():
+    forms = frozenset.union(*(draw_case(seed).axes for seed in range(DRAWN)))
+    per = {f"{name} per {what}" for name in ("a1", "b1") for what in ("layer", "neuron")}
+    fading = {f"{name} {what}" for name in ("a1", "a2") for what in ("fades", "stays")}
+    signs = {"signed", "unsigned", "b1 of either sign"}
+    kinds = {"delayed", "immediate", "recurrent", "feed-forward", "bias", "no bias", "LIF", "behind a LIF", "readout"}
+    assert forms == per | fading | signs | kinds | {"calibrated", "input of 0 bits", "input of 8 bits"}
+
+
 @settings(max_examples=30)
 @given(st.lists(st.integers(-INTEGER_MAX, INTEGER_MAX), min_size=1, max_size=6))
 def test_integers_are_exact_sums_of_weights(values):
@@ -149,9 +159,9 @@ def test_integers_are_exact_sums_of_weights(values):
 
 
 @settings(max_examples=30)
-@given(st.lists(st.integers(0, 512), min_size=1, max_size=6), st.integers(0, 4), st.sampled_from([1, -1]))
-def test_couplings_are_exact_sums_of_weights(values, coarser, sign):
-    values = sign * np.array(values)
+@given(st.lists(st.integers(-512, 512), min_size=1, max_size=6), st.integers(0, 4))
+def test_couplings_are_exact_sums_of_weights(values, coarser):
+    values = np.array(values)
     try:
         terms = fraction_terms(values, coarser)
     except TermError:
@@ -160,6 +170,7 @@ def test_couplings_are_exact_sums_of_weights(values, coarser, sign):
     total = sum((m * 2.0 ** (e + 8 + coarser) for m, e in terms), np.zeros(len(values)))
     assert total.tolist() == values.tolist()
     assert all(-8 <= e <= 7 and np.abs(m).max() <= 255 for m, e in terms)
+    assert all((m >= 0).all() or (m <= 0).all() for m, _ in terms)
 
 
 def test_a_graph_goes_through_a_file_and_nothing_else_does():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from tclif_neuro.cli.commands.executors import Tell
 from tclif_neuro.cli.commands.loihi import choose_path
-from tclif_neuro.cli.commands.outputs import save_arrays
+from tclif_neuro.cli.commands.outputs import make_folder, save_arrays
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.runs import score_of
 from tclif_neuro.errors import TclifError
@@ -45,6 +46,8 @@ from tclif_neuro.netx import load
 from tclif_neuro.score import Score
 from tclif_neuro.show.tables import as_json
 
+OWN_STATUSES = (0, 1, 2, 70, 130)  # of the command itself
+SLURM_FAILED = 64
 PACKAGES = ("tclif-neuro", "lava-nc", "lava-dl", "lava-loihi", "numpy")
 
 
@@ -122,7 +125,7 @@ def deploy_file(
 
     Raises `LoihiMissing` for the target "loihi2" without a board, `TclifError` if a check finds an error.
     """
-    _check_options(options)
+    check_options(options)
     net = load(file)
     path = choose_path(net, options.path)
     if options.target == "loihi2" and not options.dry_run:
@@ -137,6 +140,7 @@ def deploy_file(
     cores = place(net, board, path, network if path == "stock" else None).cores
     reference = run_reference(net, batch.x, lengths=batch.lengths, record=True)
     scored = score_of(reference, batch.y)
+    make_folder(folder)
     done = None if options.dry_run else _execute(network, batch, options, tell)
     result = DeployResult(
         file=file,
@@ -161,13 +165,16 @@ def deploy_file(
     return result
 
 
-def _check_options(options: DeployOptions) -> None:
+def check_options(options: DeployOptions) -> None:
+    """Raise `TclifError` on an option that its target has no use for."""
     if options.ncmodel:
         check_ncmodel(options.ncmodel)
     if options.target == "cpu" and options.ncmodel:
         raise TclifError("--ncmodel: microcode runs on a board alone; on a CPU our own model of the neuron does")
     if options.target == "cpu" and options.profile:
         raise TclifError("--profile: measures a board; of a CPU run, `tclif map --samples N` has estimates")
+    if options.target == "cpu" and options.where.host:
+        raise TclifError("--host: is a board's address; --target loihi2 runs there")
 
 
 def _require_board(options: DeployOptions, path: ChipPath) -> None:
@@ -222,7 +229,6 @@ def _version(package: str) -> str:
 
 
 def _write(result: DeployResult, done: _Deployed | None) -> None:
-    result.folder.mkdir(parents=True, exist_ok=True)
     if done is not None:
         counts = {f"counts_{i}": layer.counts for i, layer in enumerate(done.run.layers)}
         spikes = {f"spikes_{i}": layer for i, layer in enumerate(done.spikes)}
@@ -234,16 +240,18 @@ def _write(result: DeployResult, done: _Deployed | None) -> None:
 def deploy_through_slurm(arguments: list[str], where: Target, timeout: float) -> int:
     """Run `tclif deploy` with `arguments` on a node of the partition, by srun; its exit status.
 
-    The node must see the same files. Raises `HostError` on an unknown or down partition, and at the deadline.
+    The node must see the same files. Raises `HostError` on an unknown or down partition, at the deadline, and where
+    Slurm refuses the job or the job dies.
     """
     choose(read_sinfo(), where)
     place_ = ["--nodelist", where.node] if where.node else ["--partition", where.partition]
     minutes = max(1, -(-int(timeout) // 60))
     code = "from tclif_neuro.cli.app import main; main()"
     command = ["srun", *place_, "--ntasks=1", f"--time={minutes}", "--job-name=tclif", sys.executable, "-c", code]
-    child = subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL)
+    apart = {**os.environ, "SLURM_EXIT_ERROR": str(SLURM_FAILED)}  # else 1, as where the bits differ
+    child = subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, env=apart)
     try:
-        return child.wait(timeout)
+        status = child.wait(timeout)
     except subprocess.TimeoutExpired:
         raise HostError(f"srun: not done within {timeout:g} s on {where.node or where.partition}") from None
     finally:
@@ -254,3 +262,7 @@ def deploy_through_slurm(arguments: list[str], where: Target, timeout: float) ->
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+    if status not in OWN_STATUSES:
+        how = "Slurm refused or ended the job" if status == SLURM_FAILED else f"the job died with status {status}"
+        raise HostError(f"srun: {how} on {where.node or where.partition}; its own lines say why")
+    return status

@@ -35,6 +35,13 @@ def check_output(path: Path, suffixes: tuple[str, ...], inputs: Iterable[Path] =
             raise OutputError(f"{path}: is also read from; choose another name")
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder `path`, unless it is there. Raises `OutputError` if it is a file."""
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file; give the name of a folder")
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Write an .npz file."""
 
