@@ -45,12 +45,17 @@ def run_jobs(
     """The result of `work` for every job, in order; those in the file `path` are not done again.
 
     work: a function of a module, which processes of one thread import. fresh: a process for every job, where memory is
-    measured. A job that raises ends the study, as does a time of `timeout` seconds without a result
-    (`multiprocessing.TimeoutError`); what was done until then is kept.
+    measured. workers: 0 does all of them in this process. A job that raises ends the study, as does a time of `timeout`
+    seconds without a result (`multiprocessing.TimeoutError`); what was done until then is kept.
     """
     done = _read(path)
     missing = [job for job in jobs if _key(job) not in done]
     tell(f"{len(jobs) - len(missing)} of {len(jobs)} jobs are in {path.name}")
+    if not workers:
+        for job in missing:
+            done[_key(job)] = work(job)
+        _write_lines(path, done)
+        return [done[_key(job)] for job in jobs]
     tasks = 1 if fresh else None
     with get_context("spawn").Pool(workers, _one_thread, maxtasksperchild=tasks) as pool:  # left, it ends its processes
         results = pool.imap_unordered(_Named(work), missing)

@@ -18,6 +18,8 @@ ClusterName=tclif
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
 AuthType=auth/none
+AuthInfo=cred_expire=5
+SchedulerParameters=sched_interval=2,bf_interval=2
 CredType=cred/none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
