@@ -15,7 +15,7 @@ def numbers(page):
 
 def test_a_training_run(folder, tmp_path):
     found = run("report", folder / "run", "-o", tmp_path / "run.html")
-    ran = run("run", folder / "tiny.net", "--samples", 256)
+    ran = run("run", folder / "tiny.net", "--samples", 256, "--energy")
     assert found["subjects"] == ["run"] and found["accuracy"] == [ran["accuracy"]]
     content = (tmp_path / "run.html").read_text()
     assert found["bytes"] == len(content.encode()) < 300_000
@@ -25,6 +25,7 @@ def test_a_training_run(folder, tmp_path):
     assert len(of_run["log"]["loss"]) == 8 and of_run["loss"]["integer_accuracy"] == ran["accuracy"]
     rates = [layer["rate"] for layer in ran["layers"]]
     assert np.isclose(np.mean(of_run["rates"]["0"]), rates[0])
+    assert of_run["energy"] == ran["energy"]
 
 
 def test_the_same_run_gives_the_same_page(folder, tmp_path):
