@@ -168,7 +168,12 @@ class TCLIFNeuron(_Content):
     @property
     def name(self) -> str:
         """The neuron's name for people."""
-        return "adaptive TC-LIF" if self.adaptive else "TC-LIF"
+        return "LIF" if self.is_lif else "adaptive TC-LIF" if self.adaptive else "TC-LIF"
+
+    @property
+    def is_lif(self) -> bool:
+        """True if the dendrite only passes its input on: a LIF, written as two compartments."""
+        return not (np.any(self.a1) or np.any(self.b1) or self.gamma)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -190,6 +195,7 @@ class LIFNeuron(_Content):
 
     name: ClassVar[str] = "LIF"
     two_compartment: ClassVar[bool] = False
+    is_lif: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, str]] = ("current", "potential")
     reset: ClassVar[Literal["zero"]] = "zero"
     adaptive: ClassVar[bool] = False

@@ -55,7 +55,7 @@ TaskName = Annotated[
 DataFile = Annotated[
     Path | None,
     typer.Option(
-        "--data", metavar="FILE.npz", help="Samples: x [samples, steps, inputs] and y of your own.", show_default=False
+        "--data", metavar="FILE", help="Samples of your own: arrays x and y, or recordings.", show_default=False
     ),
 ]
 DataDir = Annotated[

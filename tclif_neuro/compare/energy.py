@@ -111,7 +111,7 @@ def _layer(layer: Layer, events: float, spikes: float, graded: bool) -> LayerEne
     lif = lif_operations(events, spikes, neurons, recurrent)
     if layer.readout:
         own = lif = (events * neurons, float(_decaying(layer.neuron) > 0) * neurons)
-    elif layer.neuron.two_compartment and not _passive(layer.neuron):
+    elif not layer.neuron.is_lif:
         own = tclif_operations(events, spikes, neurons, recurrent, _decaying(layer.neuron))
     else:
         own = lif
@@ -136,8 +136,3 @@ def _decaying(neuron: Neuron) -> int:
 
 def _multiplies(table: npt.NDArray[Any]) -> bool:
     return bool(((table != 0) & (table != DECAY_ONE)).any())
-
-
-def _passive(neuron: Neuron) -> bool:
-    """Return whether the dendrite only passes its input on: a LIF, written as two compartments."""
-    return not (np.any(neuron.a1) or np.any(neuron.b1) or neuron.gamma)

@@ -147,7 +147,8 @@ def encoded_part(samples: Samples, spec: TaskSpec) -> Samples:
     times = x.shape[1] // plain.shape[1]
     if y is not None and y.ndim == (3 if y.dtype.kind == "f" else 2):
         y = y.repeat(times, axis=1)
-    return Samples(x, y, samples.source, None if lengths is None else lengths * times, samples.groups)
+    lengths = None if lengths is None else lengths * times
+    return Samples(x, y, samples.source, lengths, samples.groups, samples.names)
 
 
 def encode_task(task: Task, spec: TaskSpec) -> Task:

@@ -13,11 +13,12 @@ from tclif_neuro.data.sequences import DataError
 
 Arrays = dict[str, npt.NDArray[Any]]
 SUFFIXES = (".npz", ".h5", ".hdf5")
+OTHERS = (".npy", ".csv", ".txt", ".wav", ".mat", ".zip")  # of files that hold data, but no task
 
 
 def is_path(name: str) -> bool:
     """Return whether the name of a task is that of a file or folder: by its suffix, or because there is a / in it."""
-    return name.lower().endswith(SUFFIXES) or "/" in name or "\\" in name or name.startswith(("~", "."))
+    return name.lower().endswith(SUFFIXES + OTHERS) or "/" in name or "\\" in name or name.startswith(("~", "."))
 
 
 def arrays_of(path: Path) -> Arrays:

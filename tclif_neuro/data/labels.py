@@ -29,6 +29,11 @@ def kind_of(what: str, y: Array, steps: int) -> Kind:
         return "class per step"
     if y.dtype.kind == "f" and y.ndim in (2, 3):
         return "values"
+    if y.dtype.kind == "f" and y.ndim == 1:
+        raise DataError(
+            f"{what}: {y.dtype} {list(y.shape)}: integers or text are classes, y.astype(int); "
+            "real numbers are targets, [samples, outputs], y[:, None]"
+        )
     raise DataError(
         f"{what}: {y.dtype} {list(y.shape)}: integers or text are classes, [samples] or [samples, steps]; "
         "real numbers are targets, [samples, outputs] or [samples, steps, outputs]"

@@ -6,13 +6,14 @@ import difflib
 from pathlib import Path
 
 from tclif_neuro.data.digits import digits_pixels, digits_rows
-from tclif_neuro.data.formats import is_path
+from tclif_neuro.data.formats import SUFFIXES, is_path
 from tclif_neuro.data.mnist import mnist_permuted, mnist_permuted_rows, mnist_pixels, mnist_rows
 from tclif_neuro.data.own import own_task
 from tclif_neuro.data.paths import find
 from tclif_neuro.data.readers.dvs_gesture import dvs_gesture
 from tclif_neuro.data.readers.ecg import ecg
 from tclif_neuro.data.readers.heidelberg import heidelberg
+from tclif_neuro.data.readers.new_recordings import are_recordings
 from tclif_neuro.data.readers.nmnist import nmnist
 from tclif_neuro.data.readers.recordings import is_folder_of_recordings, recordings, speech_commands
 from tclif_neuro.data.sequences import DataError
@@ -58,6 +59,8 @@ def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
         raise DataError(f"task {name!r}: bins are for {', '.join(_EVENTS)} and folders of events")
     if spec.sound is not None and name != "speech-commands":
         raise DataError(f"task {name!r}: sound is for speech-commands and folders of sound")
+    if spec.lengths and name != "speech-commands":
+        raise DataError(f"task {name!r}: lengths is for speech-commands and folders of recordings")
     if name in _FILES:
         return _FILES[name](spec, data_dir)
     if spec.data is not None:
@@ -69,7 +72,7 @@ def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
     near = difflib.get_close_matches(name, TASKS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise DataError(
-        f"task {name!r}: {hint}There are {', '.join(TASKS)}, or the path of an .npz or .h5 file or a folder"
+        f"task {name!r}: {hint}There are {', '.join(TASKS)}, or the path of an .npz or .h5 file or a folder (with a /)"
     )
 
 
@@ -81,7 +84,13 @@ def _own(spec: TaskSpec, path: Path, data_dir: Path | None) -> Task:
                 f"{path}: test = {spec.test!r} is for files; recordings have folders train and test, or lists"
             )
         return recordings(spec, path)
-    if spec.bins is not None or spec.sound is not None:
-        raise DataError(f"{path}: bins and sound are for folders of recordings, and this has steps already")
+    if path.is_file() and path.suffix.lower() not in SUFFIXES:
+        kinds = f"a {', '.join(SUFFIXES)} file, a folder of .npy files, or a folder of recordings, a folder per class"
+        raise DataError(f"{path}: a task of one's own is {kinds}")
+    if are_recordings(path):
+        raise DataError(f"{path}: recordings without a folder per class: FOLDER/CLASS/* expected")
+    for key in ("bins", "sound", "lengths"):
+        if getattr(spec, key):
+            raise DataError(f"{path}: task.{key} is for folders of recordings, and this has steps already")
     test = None if spec.test is None else find(spec.test, spec.folder, data_dir)
     return own_task(spec.name, path, spec.seed, test)

@@ -49,7 +49,14 @@ def own_task(name: str, path: Path, seed: int, test: Path | None = None) -> Task
     parts = {k: _part(f"{path}: {{}}{_of(k)}", v, kind, sources.get(k, f"x_{k} of {path}")) for k, v in given.items()}
     if "test" not in parts:
         parts["train"], parts["test"] = hold_out(parts["train"], TEST_FRACTION, seed, kind, str(path))
-    return Task(name=name, classes=classes.names, kind=kind, **parts)
+    return Task(
+        name=name,
+        classes=classes.names,
+        kind=kind,
+        train=parts["train"],
+        test=parts["test"],
+        validation=parts.get("validation"),
+    )
 
 
 def read(path: Path) -> Arrays:
@@ -109,7 +116,8 @@ def _part(what: str, fields: Arrays, kind: Kind, source: str) -> Part:
     x = check_sequences(what.format("x"), fields["x"])
     for key, array in fields.items():
         if len(array) != len(x):
-            raise DataError(f"{what.format(key)}: {len(array)} for {len(x)} samples")
+            hint = f"; x is [samples, steps, inputs], here {list(x.shape)}" if len(array) in x.shape[1:] else ""
+            raise DataError(f"{what.format(key)}: {len(array)} for {len(x)} samples{hint}")
         if key == "groups" and array.ndim != 1:
             raise DataError(f"{what.format(key)}: one group per sample expected, [{len(x)}], got {list(array.shape)}")
     lengths, y = fields.get("lengths"), fields["y"]
@@ -149,7 +157,7 @@ class Samples:
     """Sequences to run a network on: x [n, T, M] float32, and where they are from.
 
     y: their targets if they are known, as of a task. lengths: [n], the steps that are a sample's own; None: all.
-    groups: [n], who or what each sample is of.
+    groups: [n], who or what each sample is of. names: of the files that the samples are, if each is one; else ().
     """
 
     def __init__(
@@ -159,8 +167,10 @@ class Samples:
         source: str,
         lengths: Labels | None = None,
         groups: Array | None = None,
+        names: tuple[str, ...] = (),
     ) -> None:
         self.sequences, self.y, self.source, self.lengths, self.groups = x, y, source, lengths, groups
+        self.names = names
 
     @property
     def x(self) -> Floats:

@@ -98,6 +98,20 @@ class SoundSpec(Section):
     """Seconds per sample; shorter ones end in silence. Left out: those of the longest; of speech-commands, 1."""
 
 
+class FoundSpec(Section):
+    """found = { ... } of a task of recordings: what they had in common, which new ones need to become the same steps.
+
+    Training finds it; `tclif export` and `tclif learn` write it into the recipe that the network carries.
+    """
+
+    duration: Positive
+    """Seconds per sample."""
+    inputs: Count
+    """Inputs per step, before a code makes spikes of them."""
+    rate: Count | None = None
+    """Of sound: samples per second."""
+
+
 class TaskSpec(Section):
     """[task]: the data, see `load_task`."""
 
@@ -115,6 +129,10 @@ class TaskSpec(Section):
     """How events become steps. Left out: as the data set has it."""
     sound: SoundSpec | None = None
     """How sound becomes steps."""
+    lengths: bool = False
+    """Of recordings: each ends with its own last step, not in silence with that of the longest."""
+    found: FoundSpec | None = None
+    """In the recipe that a network carries: what its recordings had in common."""
     folder: str | None = None
     """Folder that the paths are relative to. Left out: the recipe's own."""
 

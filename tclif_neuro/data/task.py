@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data.sequences import DataError, Dense, Floats, Indices, Sequences
+from tclif_neuro.data.spec import FoundSpec
 
 Labels = npt.NDArray[np.int64]
 Targets = npt.NDArray[Any]
@@ -67,7 +68,8 @@ class Task:
     """Sequences of T steps of M inputs, sample first, and what each is to become.
 
     train, test, validation: its parts; None: no validation set of its own. classes: the name of each class, or of each
-    output where the targets are real values. kind: of the targets. Raises `DataError` where these do not fit together.
+    output where the targets are real values. kind: of the targets. found: of recordings, what new ones need to become
+    the same steps. Raises `DataError` where these do not fit together.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Task:
     classes: tuple[str, ...]
     validation: Part | None = None
     kind: Kind = "class"
+    found: FoundSpec | None = None
 
     def __post_init__(self) -> None:
         for key, part in self.parts():

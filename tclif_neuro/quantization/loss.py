@@ -67,7 +67,7 @@ class LayerLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class LossReport:
-    """The whole network, on `samples` samples of `steps` steps.
+    """The whole network, on `samples` samples of `steps` steps, `own_steps` of which are a sample's own on average.
 
     input_bits: 0 (binary) or 8; input_clipped: the share of inputs outside the coding's range. agreement: the share of
     samples that both put in the same class. float_accuracy, integer_accuracy: None without labels. float_error,
@@ -77,6 +77,7 @@ class LossReport:
 
     samples: int
     steps: int
+    own_steps: float
     input_bits: int
     input_clipped: float
     agreement: float
@@ -90,12 +91,12 @@ class LossReport:
     @property
     def float_spikes(self) -> float:
         """Spikes per sample, in float."""
-        return self.steps * sum(layer.float_rate * layer.neurons for layer in self.layers)
+        return self.own_steps * sum(layer.float_rate * layer.neurons for layer in self.layers)
 
     @property
     def integer_spikes(self) -> float:
         """Spikes per sample, in integers."""
-        return self.steps * sum(layer.integer_rate * layer.neurons for layer in self.layers)
+        return self.own_steps * sum(layer.integer_rate * layer.neurons for layer in self.layers)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
@@ -134,6 +135,7 @@ def report(
     return LossReport(
         samples=x.shape[1],
         steps=x.shape[0],
+        own_steps=x.shape[0] if own is None else float(own.double().mean()),
         input_bits=net.input.bits,
         input_clipped=clipped,
         agreement=_agreement(floats, integers, own if steps else None),

@@ -13,6 +13,15 @@ from tests.cli.calls import CLASSES, INPUTS, STEPS, run, tclif
 pytestmark = pytest.mark.trains
 
 
+LAYER = """
+[[model.layers]]
+type = "lif"
+size = 6
+[training]
+epochs = 1
+"""
+
+
 @pytest.fixture(scope="module")
 def samples(folder):
     """20 samples, without labels and with."""
@@ -72,6 +81,28 @@ def test_what_cannot_be_predicted_is_refused(folder, samples, tmp_path):
         assert result.exit_code == 2 and message in result.stderr
     result = tclif("predict", folder / "tiny.net", folder / "bare.npz", "-o", folder / "bare.npz", "--format", "csv")
     assert result.exit_code == 2 and "also read from" in result.stderr
+
+
+def test_recordings_become_the_steps_of_the_training(tmp_path, monkeypatch):
+    monkeypatch.setenv("TCLIF_CACHE", str(tmp_path / "cache"))
+    for name, channel in (("a", 0), ("b", 3)):
+        (tmp_path / "letters" / name).mkdir(parents=True)
+        for i in range(3):
+            (tmp_path / "letters" / name / f"{i}.txt").write_text(f"0.1 {channel}\n0.{3 + i} {channel + i}\n")
+    (tmp_path / "letters.toml").write_text('[task]\nname = "./letters"\nbins = { steps = 8 }\n' + LAYER)
+    run("train", tmp_path / "letters.toml", "-o", tmp_path / "run")
+    run("export", tmp_path / "run", "-o", tmp_path / "letters.net")
+    new, labelled = tmp_path / "letters" / "b", tmp_path / "letters"
+    rows = list(csv.DictReader(io.StringIO(tclif("predict", tmp_path / "letters.net", new).stdout)))
+    assert [row["file"] for row in rows] == ["0.txt", "1.txt", "2.txt"]
+    whole = run("run", tmp_path / "letters.net", "--data", labelled)
+    assert [tn.load(tmp_path / "letters.net").classes[k] for k in whole["predictions"][3:]] == [
+        r["class"] for r in rows
+    ]
+    assert whole["samples"] == 6 and whole["accuracy"] is not None
+    compared = ("compare", tmp_path / "letters.net", "--run", tmp_path / "run", "--no-lava", "--data", new)
+    assert run(*compared)["identical"]
+    assert tclif("predict", tmp_path / "letters.net", new, "--per-step").stdout.startswith("sample,file,step,class,")
 
 
 def test_run_says_of_which_class_and_group_the_right_answers_are(folder, samples):

@@ -64,6 +64,11 @@ def test_a_report_reads_no_padding(kind: str) -> None:
     for ours, theirs, done in zip(found.layers, padded.layers, run.layers, strict=True):
         assert ours.integer_rate == theirs.integer_rate == pytest.approx(done.counts.sum() / (run.steps * ours.neurons))
         assert (ours.state_used, ours.spikes_differ) == (theirs.state_used, theirs.spikes_differ)
+    assert (
+        found.integer_spikes
+        == padded.integer_spikes
+        == pytest.approx(sum(done.counts.sum() for done in run.layers) / BATCH)
+    )
     assert (found.integer_accuracy, found.input_clipped) == (padded.integer_accuracy, padded.input_clipped)
 
 

@@ -101,7 +101,8 @@ def convert_run(
     if options.nir is not None:
         save_nir(model, options.nir)
     plan: dict[str, Any] = {} if options.qat_epochs else {"weight_bits": options.weight_bits, "stock": options.stock}
-    net = quantize(model, calibration, lengths=lengths, classes=task.classes, recipe=recipe_text(recipe), **plan)
+    kept = recipe.model_copy(update={"task": recipe.task.model_copy(update={"found": task.found})})
+    net = quantize(model, calibration, lengths=lengths, classes=task.classes, recipe=recipe_text(kept), **plan)
     return net, report(model, net, *_first(task.test, options.samples))
 
 

@@ -29,13 +29,15 @@ class Prediction:
     """Of one sample, or one of its steps: the class with the highest score, and the scores, one per class.
 
     step: None at the end of the sample. scores: the readout's potentials in the units of the float model. predicted:
-    None of a network that was trained on real targets; the potentials are its answer.
+    None of a network that was trained on real targets; the potentials are its answer. file: the sample's, "" where
+    many samples are in one.
     """
 
     sample: int
     step: int | None
     predicted: str | None
     scores: tuple[float, ...]
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ def predict_file(file: Path, data: Path, *, per_step: bool = False, tell: Tell |
             step=t,
             predicted=None if values else classes[int(scores.argmax())],
             scores=tuple(map(float, scores)),
+            file=batch.names[b] if batch.names else "",
         )
         for b, t, scores in rows
     )
@@ -105,16 +108,16 @@ def write_predictions(result: PredictResult, form: str, out: Path | None) -> str
 
 
 def as_csv(result: PredictResult) -> str:
-    """A row per prediction: sample, step if there are any, class, and a score per class; or sample, step and values."""
-    per_step = any(one.step is not None for one in result.predictions)
+    """A row per prediction: sample, file and step if there are any, class, and a score per class; or the values."""
     values = any(one.predicted is None for one in result.predictions)
+    named = [f"{'value' if values else 'score'} {name}" for name in result.classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    named = [f"{'value' if values else 'score'} {name}" for name in result.classes]
-    writer.writerow(["sample", *(["step"] if per_step else []), *([] if values else ["class"]), *named])
-    for one in result.predictions:
-        said = [] if values else [one.predicted]
-        writer.writerow([one.sample, *([one.step] if per_step else []), *said, *one.scores])
+    for i, one in enumerate(result.predictions):
+        said = _said(one)
+        if not i:
+            writer.writerow([*said, *named])
+        writer.writerow([*said.values(), *one.scores])
     return text.getvalue()
 
 
@@ -126,7 +129,10 @@ def as_json(result: PredictResult) -> str:
 
 
 def _row(one: Prediction) -> dict[str, Any]:
-    step = {} if one.step is None else {"step": one.step}
-    if one.predicted is None:
-        return {"sample": one.sample, **step, "values": list(one.scores)}
-    return {"sample": one.sample, **step, "class": one.predicted, "scores": list(one.scores)}
+    return {**_said(one), "values" if one.predicted is None else "scores": list(one.scores)}
+
+
+def _said(one: Prediction) -> dict[str, Any]:
+    """A prediction without its scores; what it does not have is left out."""
+    said = {"sample": one.sample, "file": one.file or None, "step": one.step, "class": one.predicted}
+    return {key: value for key, value in said.items() if value is not None}

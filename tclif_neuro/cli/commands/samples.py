@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tclif_neuro.data import DataError, TaskSpec, load_samples, load_task
 from tclif_neuro.data.formats import is_path
 from tclif_neuro.data.own import Samples
+from tclif_neuro.data.readers.new_recordings import are_recordings, new_recordings
 from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.score import per_step
@@ -38,7 +39,8 @@ class Batch:
     """Samples x [T, B, M], and a name for where they are from.
 
     y: their targets if they are known, time first: classes [B] or [T, B], or values [B, K] or [T, B, K]. lengths: [B],
-    the steps that are a sample's own; None: all. groups: [B], who or what each sample is of, if that is known.
+    the steps that are a sample's own; None: all. groups: [B], who or what each sample is of, if that is known. names:
+    of the files that the samples are, if each is one; else ().
     """
 
     source: str
@@ -46,6 +48,7 @@ class Batch:
     y: npt.NDArray[Any] | None
     lengths: npt.NDArray[np.int64] | None = None
     groups: npt.NDArray[Any] | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.x.shape[1]
@@ -64,6 +67,7 @@ class Batch:
             y=None if y is None else y[:, now] if self.per_step else y[now],
             lengths=None if lengths is None else lengths[now],
             groups=None if self.groups is None else self.groups[now],
+            names=self.names[now],
         )
 
     def cut(self) -> Batch:
@@ -101,6 +105,7 @@ def load_batch(net: QuantizedNetwork, choice: Choice) -> Batch:
         y=y,
         lengths=None if lengths is None else lengths[kept],
         groups=None if part.groups is None else part.groups[kept],
+        names=part.names[kept],
     )
 
 
@@ -119,13 +124,16 @@ def load_whole(net: QuantizedNetwork, choice: Choice) -> Batch:
 
 
 def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Samples]:
-    trained = _trained_on(net)
-    if trained is None or trained.encoding is None:
-        own = load_samples(path, inputs=net.inputs, classes=net.classes or net.outputs)
+    trained, path = _trained_on(net), path.expanduser()
+    coded = trained is not None and trained.encoding is not None
+    if are_recordings(path):
+        own = new_recordings(path, trained, net.classes or tuple(map(str, range(net.outputs))))
+    else:
+        own = load_samples(path, inputs=None if coded else net.inputs, classes=net.classes or net.outputs)
+    if trained is None or not coded:
         return own.source, own
     from tclif_neuro.data.encode import encoded_part  # imports torch
 
-    own = load_samples(path, classes=net.classes or net.outputs)
     return own.source, encoded_part(own, trained)
 
 

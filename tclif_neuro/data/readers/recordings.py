@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,9 +27,9 @@ from tclif_neuro.data.events import Bins, Recording, kept_on_disk
 from tclif_neuro.data.paths import data_folder, find
 from tclif_neuro.data.sequences import DataError, Dense, Sequences
 from tclif_neuro.data.sound import LEVELS, log_mel, read_wav, steps_of
-from tclif_neuro.data.spec import BinsSpec, SoundSpec, TaskSpec
+from tclif_neuro.data.spec import BinsSpec, FoundSpec, SoundSpec, TaskSpec
 from tclif_neuro.data.split import TEST_FRACTION, hold_out
-from tclif_neuro.data.task import Part, Task
+from tclif_neuro.data.task import Labels, Part, Task
 from tclif_neuro.errors import warn
 
 SOUND, EVENTS = (".wav",), (".txt", ".csv")
@@ -41,7 +42,7 @@ _SPEAKER = re.compile(r"(.+)_nohash_\d+")
 
 
 @dataclass(frozen=True)
-class _File:
+class File:
     """A recording: its path inside the folder, its class, its part."""
 
     name: str
@@ -68,21 +69,33 @@ def speech_commands(spec: TaskSpec, data_dir: Path | None) -> Task:
 
 def recordings(spec: TaskSpec, root: Path) -> Task:
     """The task in a folder of recordings. Raises `DataError` that names the file."""
-    files = _files(root)
+    files = files_of(root)
+    sound = are_sound(root, files)
+    if (unused := "bins" if sound and spec.bins else "sound" if not sound and spec.sound else None) is not None:
+        raise DataError(f"{root}: holds {'sound' if sound else 'events'}; task.{unused} is not for it")
+    return _task(spec, root, files, _sounds(spec, root, files) if sound else _events(spec, root, files))
+
+
+def are_sound(root: Path, files: list[File]) -> bool:
+    """Return whether the recordings are sound, or else events. Raises `DataError` where they are both."""
     kinds = {Path(file.name).suffix.lower() in SOUND for file in files}
     if len(kinds) > 1:
         raise DataError(f"{root}: holds both sound ({', '.join(SOUND)}) and events ({', '.join(EVENTS)})")
-    sound = kinds.pop()
-    if (unused := "bins" if sound and spec.bins else "sound" if not sound and spec.sound else None) is not None:
-        raise DataError(f"{root}: holds {'sound' if sound else 'events'}; task.{unused} is not for it")
-    x = _sounds(root, files, spec.sound or SoundSpec()) if sound else _events(root, files, spec.bins or BinsSpec())
-    return _task(spec, root, files, x)
+    return kinds.pop()
 
 
-def _task(spec: TaskSpec, root: Path, files: list[_File], x: Sequences) -> Task:
+class _Read(NamedTuple):
+    """All recordings in steps; lengths: [n], None where all are as long as the longest."""
+
+    x: Sequences
+    lengths: Labels | None
+    found: FoundSpec
+
+
+def _task(spec: TaskSpec, root: Path, files: list[File], read: _Read) -> Task:
     classes = tuple(sorted({file.label for file in files}))
     y = np.array([classes.index(file.label) for file in files], np.int64)
-    whole = Part(x=x, y=y, groups=_groups(root, files), source=str(root))
+    whole = Part(x=read.x, y=y, lengths=read.lengths, groups=_groups(root, files), source=str(root))
     part = np.array([file.part for file in files])
     parts = {k: whole.part(np.flatnonzero(part == k), f"{k} of {root}") for k in PARTS if (part == k).any()}
     if "train" not in parts:
@@ -90,25 +103,25 @@ def _task(spec: TaskSpec, root: Path, files: list[_File], x: Sequences) -> Task:
     if "test" not in parts:
         kept = whole.part(np.flatnonzero(part == "train"), str(root))
         parts["train"], parts["test"] = hold_out(kept, TEST_FRACTION, spec.seed, "class", str(root))
-    return Task(name=spec.name, classes=classes, kind="class", **parts)
+    return Task(name=spec.name, classes=classes, kind="class", found=read.found, **parts)
 
 
 def _folders(path: Path) -> list[Path]:
     return sorted(child for child in path.iterdir() if child.is_dir() and child.name[0] not in "_.")
 
 
-def _files(root: Path) -> list[_File]:
+def files_of(root: Path) -> list[File]:
     """All recordings, in order. Raises `DataError` if there are none, or a list names another."""
     top = _folders(root)
     divided = bool(top) and {folder.name for folder in top} <= set(PARTS) and (root / "train").is_dir()
-    found: list[_File] = []
+    found: list[File] = []
     others = 0
     for folder in top:
         for label in _folders(folder) if divided else [folder]:
             for path in sorted(label.iterdir()):
                 if path.suffix.lower() in SOUND + EVENTS and path.name[0] not in "_.":
                     part = folder.name if divided else "train"
-                    found.append(_File(path.relative_to(root).as_posix(), label.name, part))
+                    found.append(File(path.relative_to(root).as_posix(), label.name, part))
                 else:
                     others += 1
     if not found:
@@ -118,7 +131,7 @@ def _files(root: Path) -> list[_File]:
     return found if divided else _listed(root, found)
 
 
-def _listed(root: Path, files: list[_File]) -> list[_File]:
+def _listed(root: Path, files: list[File]) -> list[File]:
     """The same with the parts that the lists name."""
     parts: dict[str, str] = {}
     known = {file.name for file in files}
@@ -128,10 +141,10 @@ def _listed(root: Path, files: list[_File]) -> list[_File]:
                 why = "in both lists" if recording in known else "not there"
                 raise DataError(f"{root / name}: {recording} is {why}")
             parts[recording] = part
-    return [_File(file.name, file.label, parts.get(file.name, "train")) for file in files]
+    return [File(file.name, file.label, parts.get(file.name, "train")) for file in files]
 
 
-def _groups(root: Path, files: list[_File]) -> np.ndarray[tuple[int], np.dtype[np.str_]] | None:
+def _groups(root: Path, files: list[File]) -> np.ndarray[tuple[int], np.dtype[np.str_]] | None:
     """Return who each recording is of: as groups.txt says, or as Speech Commands names its files; None: not known."""
     path = root / "groups.txt"
     if path.exists():
@@ -157,37 +170,62 @@ def _lines(path: Path, words: int) -> Iterator[list[str]]:
         yield found
 
 
-def _sounds(root: Path, files: list[_File], spec: SoundSpec) -> Sequences:
-    duration = spec.duration or max(len(sound) / rate for sound, rate in (read_wav(root / f.name) for f in files))
-    steps = steps_of(spec, duration)
-    identity = f"sound 1 {files_identity(root, [f.name for f in files])} {spec!r} {steps}"
-    words, cut = kept_rows(_heard(root, files, spec, steps), (len(files), steps * spec.bands), identity, "sound")
+def _sounds(spec: TaskSpec, root: Path, files: list[File]) -> _Read:
+    sound = spec.sound or SoundSpec()
+    measured = spec.lengths or sound.duration is None
+    seconds = [len(wave) / rate for wave, rate in (read_wav(root / f.name) for f in files)] if measured else []
+    duration = sound.duration or max(seconds)
+    steps, rate = steps_of(sound, duration), read_wav(root / files[0].name)[1]
+    identity = f"sound 1 {files_identity(root, [f.name for f in files])} {sound!r} {steps}"
+    rows = rows_of_sound(root, files, sound, steps, (rate, f"{files[0].name} has"))
+    words, cut = kept_rows(rows, (len(files), steps * sound.bands), identity, "sound")
     if cut > CUT:
         warn(f"{root}: {cut:.0%} of the sound comes after {duration:g} s and is cut (task.sound.duration)")
-    return Dense(words.reshape(len(files), steps, spec.bands), scale=LEVELS)
+    return _Read(
+        Dense(words.reshape(len(files), steps, sound.bands), scale=LEVELS),
+        sound_lengths(sound, seconds, steps) if spec.lengths else None,
+        FoundSpec(duration=duration, inputs=sound.bands, rate=rate),
+    )
 
 
-def _heard(root: Path, files: list[_File], spec: SoundSpec, steps: int) -> Iterator[Row]:
-    first: tuple[str, int] | None = None
+def sound_lengths(sound: SoundSpec, seconds: Iterable[float], steps: int) -> Labels:
+    """Return how many of its `steps` each recording fills."""
+    return np.array([min(steps, steps_of(sound, each)) for each in seconds], np.int64)
+
+
+def rows_of_sound(
+    root: Path, files: list[File], spec: SoundSpec, steps: int, expected: tuple[int, str]
+) -> Iterator[Row]:
+    """The bands of each file. expected: the samples per second of all, and whose they are. Raises `DataError`."""
     for file in files:
         sound, rate = read_wav(root / file.name)
-        first = first or (file.name, rate)
-        if rate != first[1]:
-            raise DataError(f"{root / file.name}: {rate} samples per second; {first[0]} has {first[1]}: resample it")
+        if rate != expected[0]:
+            raise DataError(f"{root / file.name}: {rate} samples per second; {expected[1]} {expected[0]}: resample it")
         content = log_mel(sound, rate, spec, steps).reshape(-1)
         yield Row(content, max(0, len(sound) - round(steps * spec.step * rate)), len(sound))
 
 
-def _events(root: Path, files: list[_File], spec: BinsSpec) -> Sequences:
+def _events(spec: TaskSpec, root: Path, files: list[File]) -> _Read:
+    asked = spec.bins or BinsSpec()
     read = [read_events(root / file.name) for file in files]
     longest = max(float(recording.times.max(initial=0)) for recording in read)
-    pool = spec.pool or 1
-    duration = spec.duration or max(1e-6, longest * (1 + 1e-9))  # the last event is in the last step
-    bins = Bins(steps=spec.steps or STEPS, duration=duration, count=spec.count)
+    pool = asked.pool or 1
+    duration = asked.duration or max(1e-6, longest * (1 + 1e-9))  # the last event is in the last step
+    bins = Bins(steps=asked.steps or STEPS, duration=duration, count=asked.count)
     channels = 1 + max(int(recording.channels.max(initial=0)) for recording in read) // pool
     identity = f"events {files_identity(root, [f.name for f in files])} {digest_of(files)} {pool}"
     pooled = (Recording(recording.times, recording.channels // pool) for recording in read)
-    return kept_on_disk(pooled, (len(files), channels), bins, identity, str(root))
+    return _Read(
+        kept_on_disk(pooled, (len(files), channels), bins, identity, str(root)),
+        event_lengths(read, bins) if spec.lengths else None,
+        FoundSpec(duration=duration, inputs=channels),
+    )
+
+
+def event_lengths(read: Iterable[Recording], bins: Bins) -> Labels:
+    """Return the number of steps until each recording's last event; at least one."""
+    last = np.array([recording.times.max(initial=0) for recording in read])
+    return np.minimum(np.floor(last * (bins.steps / bins.duration)).astype(np.int64) + 1, bins.steps)
 
 
 def read_events(path: Path) -> Recording:

@@ -86,7 +86,7 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
         return _cue(task, passes, rng)
     data = load_task(task.data, data_dir=data_dir)
     _check_learnable(task.data.name, data)
-    described = {"task": task.data.model_dump(mode="json", exclude_none=True)}
+    described = {"task": task.data.model_copy(update={"found": data.found}).model_dump(mode="json", exclude_none=True)}
     return replace(_of_data(data, recipe, rng), recipe=toml_text(described))
 
 
