@@ -171,7 +171,9 @@ def compare(
 
 @app.command()
 def data(
-    name: Annotated[str, typer.Argument(metavar="FILE", help="Or a folder, or a task's name.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="FILE", help="Or a folder, a recipe, or a task's name.", show_default=False)
+    ],
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:

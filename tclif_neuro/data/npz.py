@@ -11,6 +11,8 @@ import numpy.typing as npt
 from tclif_neuro import arrays
 from tclif_neuro.data.sequences import DataError
 
+RAGGED = "; samples of different lengths: pad them to one and add an array lengths; text: y.astype(str)"
+
 
 def read_arrays(
     path: Path, required: Collection[str] = (), optional: Collection[str] | None = None
@@ -22,4 +24,5 @@ def read_arrays(
     try:
         return arrays.read_arrays(path, required, optional).arrays
     except arrays.ArraysError as error:
-        raise DataError(f"{path}: {error}") from error
+        hint = RAGGED if "Python objects" in str(error) else ""
+        raise DataError(f"{path}: {error}{hint}") from error

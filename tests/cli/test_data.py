@@ -51,3 +51,20 @@ def test_a_folder_needs_no_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert describe_data("clips").parts[0].binary
     with pytest.raises(DataError, match="task 'clip'"):
         describe_data("clip")
+
+
+def test_of_a_recipe_it_is_the_task_that_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCLIF_CACHE", str(tmp_path / "cache"))
+    for label, channel in (("a", 0), ("b", 1)):
+        (tmp_path / "taps" / label).mkdir(parents=True)
+        for i in range(3):
+            (tmp_path / "taps" / label / f"{i}.txt").write_text(f"0.1 {channel}\n0.25 {channel + i}\n")
+    (tmp_path / "taps.toml").write_text(
+        '[task]\nname = "./taps"\nbins = { steps = 5, duration = 0.5 }\nlengths = true\n[training]\nepochs = 1\n'
+    )
+    found = run("data", tmp_path / "taps.toml")
+    assert (found["steps"], found["duration"], found["rate"]) == (5, 0.5, None)
+    assert found["parts"][0]["shortest"] == 3 and run("data", tmp_path / "taps")["steps"] == 100
+    assert "0.5 s each" in tclif("data", tmp_path / "taps.toml").stdout
+    (tmp_path / "none.toml").write_text("[training]\nepochs = 1\n")
+    assert "none.toml: task" in tclif("data", tmp_path / "none.toml").stderr

@@ -1,4 +1,4 @@
-"""`tclif data`: what is in a file or a named task, and what a recipe would make of it."""
+"""`tclif data`: what is in a file or a named task, and what a recipe makes of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tclif_neuro.data import TASKS, TaskSpec, load_task
+from tclif_neuro.data import TASKS, DataError, TaskSpec, load_task
 from tclif_neuro.data.formats import is_path
+from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.task import UNLABELLED, Part, Task
+from tclif_neuro.data.toml import read_toml
 from tclif_neuro.errors import TclifWarning
 from tclif_neuro.show.tables import Sheet, share
 
@@ -33,23 +35,27 @@ class PartSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSummary:
-    """A task as a recipe would have it. odd: what a user should know of it."""
+    """A task as a recipe has it. duration, rate: of recordings, seconds per sample, of sound the samples per second.
+
+    odd: what a user should know of it.
+    """
 
     name: str
     kind: str
     steps: int
     inputs: int
     classes: tuple[str, ...]
+    duration: float | None
+    rate: int | None
     parts: tuple[PartSummary, ...]
     odd: tuple[str, ...]
 
 
 def describe_data(name: str, data_dir: Path | None = None) -> DataSummary:
-    """Return a summary of the task that `load_task` makes of a name or path. Raises `DataError`."""
+    """Return a summary of the task in a recipe, or that `load_task` makes of a name or path. Raises `DataError`."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", TclifWarning)
-        folder = name not in TASKS and not is_path(name) and Path(name).is_dir()
-        task = load_task(TaskSpec(name=f"./{name}" if folder else name), data_dir=data_dir)
+        task = load_task(_spec(name), data_dir=data_dir)
     parts = tuple(_summary(key, part, task) for key, part in task.parts())
     return DataSummary(
         name=name,
@@ -57,9 +63,18 @@ def describe_data(name: str, data_dir: Path | None = None) -> DataSummary:
         steps=task.steps,
         inputs=task.inputs,
         classes=task.classes,
+        duration=None if task.found is None else task.found.duration,
+        rate=None if task.found is None else task.found.rate,
         parts=parts,
         odd=(*(str(w.message) for w in said if issubclass(w.category, TclifWarning)), *_odd(parts, task)),
     )
+
+
+def _spec(name: str) -> TaskSpec:
+    if name.lower().endswith(".toml"):
+        return parse_task(read_toml(name, DataError), name).placed(Path(name).parent)
+    folder = name not in TASKS and not is_path(name) and Path(name).is_dir()
+    return TaskSpec(name=f"./{name}" if folder else name)
 
 
 def _summary(key: str, part: Part, task: Task) -> PartSummary:
@@ -121,6 +136,9 @@ def data_parts(summary: DataSummary) -> list[Sheet | str]:
         ("a sample", f"{summary.steps} steps of {summary.inputs} inputs"),
         ("classes" if summary.kind != "values" else "outputs", _names(summary.classes)),
     ]
+    if summary.duration is not None:
+        rate = "" if summary.rate is None else f", {summary.rate} samples per second"
+        rows.append(("recordings", f"{summary.duration:.4g} s each{rate}"))
     for part in summary.parts:
         rows.append((f"{part.part} set", f"{part.samples} samples: {part.source or summary.name}"))
         numbers = "spikes" if part.binary else f"{part.low:g} to {part.high:g}"

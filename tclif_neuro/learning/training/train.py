@@ -168,7 +168,7 @@ def _check_epochs(path: Path, done: int, there: int, training: TrainingSection) 
         raise TrainingError(
             f"{path}: training.epochs is {there} there and {training.epochs} here, and the learning rate of "
             f'scheduler = "{training.scheduler}" depends on it from the first epoch on; "constant", "step" and '
-            '"multistep" can go on'
+            '"multistep" can go on; or start a new run from these weights: training.start'
         )
     if done > training.epochs:
         raise TrainingError(f"{path}: has {done} epochs behind it, more than training.epochs = {training.epochs}")
