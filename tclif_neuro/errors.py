@@ -31,6 +31,20 @@ def warn(message: str) -> None:
 
 
 @contextmanager
+def said() -> Iterator[list[str]]:
+    """Keep the texts of the `TclifWarning`s in the block, each once, there when it has ended; other warnings pass."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TclifWarning)
+        yield texts
+    for warning in caught:
+        if not issubclass(warning.category, TclifWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif str(warning.message) not in texts:
+            texts.append(str(warning.message))
+
+
+@contextmanager
 def unsaid() -> Iterator[None]:
     """Issue no `TclifWarning` while the block runs: whoever runs it says what matters, once."""
     with warnings.catch_warnings():

@@ -28,7 +28,7 @@ def warn(net: QuantizedNetwork, run: Run) -> Run:
 def concerns(net: QuantizedNetwork, run: Run) -> tuple[str, ...]:
     """Return the losses in a run of whole samples, a sentence each; () if none is worth mentioning."""
     saturations = [layer.saturations for layer in run.layers]
-    return (*_outside(net.input, run.outside), *_silent(net, run), *_saturated(net, saturations, run.steps))
+    return (*of_input(net.input, run.outside), *_silent(net, run), *_saturated(net, saturations, run.steps))
 
 
 class Sayer:
@@ -45,7 +45,7 @@ class Sayer:
         self.outside += np.array(outside) * (steps - self.steps)
         self.steps = steps
         for topic, found in (
-            ("input", _outside(self.net.input, Outside(*(self.outside / steps).tolist()))),
+            ("input", of_input(self.net.input, Outside(*(self.outside / steps).tolist()))),
             ("states", _saturated(self.net, saturations.tolist(), steps)),
         ):
             for sentence in found if topic not in self.said else ():
@@ -53,7 +53,8 @@ class Sayer:
                 errors.warn(sentence)
 
 
-def _outside(coding: InputCoding, outside: Outside) -> Iterator[str]:
+def of_input(coding: InputCoding, outside: Outside) -> Iterator[str]:
+    """A sentence for each way in which an input lay outside the code."""
     if outside.total <= CLIPPED:
         return
     low, high = (f"{value / coding.scale:.4g}" for value in coding.range)

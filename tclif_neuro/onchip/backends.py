@@ -9,13 +9,16 @@ known = potentials(run.setup, x_test)       # [S, K], nothing is learnt
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import InputError, encode
+from tclif_neuro.errors import warn
+from tclif_neuro.fixed.concerns import of_input
+from tclif_neuro.fixed.run import Encoded, InputError, encode
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.run import LearningRun, check_labels
@@ -53,7 +56,7 @@ def learn(
     (default: 60 s and 10 ms per step and process); progress: called with the steps done and the steps of the run.
 
     Raises `InputError` if an input does not fit, `FormatError` for a setup that the variant cannot run, and from Lava
-    `LavaMissing` and `LavaError`.
+    `LavaMissing` and `LavaError`. Issues a `TclifWarning` if inputs lie outside the network's code.
 
     Example:
 
@@ -68,10 +71,10 @@ def learn(
         options = {}
     else:
         raise InputError(f'timeout, progress: the backend {backend!r} has neither; they are for backend="lava"')
-    encoded = encode(setup.net, x).values
-    labels = check_labels(setup, y, encoded.shape[1])
-    run: LearningRun = learner(setup, encoded, labels, record=record, **options)
-    return run
+    encoded = _encoded(setup, x)
+    labels = check_labels(setup, y, encoded.values.shape[1])
+    run: LearningRun = learner(setup, encoded.values, labels, record=record, **options)
+    return replace(run, outside=encoded.outside)
 
 
 def potentials(setup: LearningSetup, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -80,7 +83,15 @@ def potentials(setup: LearningSetup, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
         return simulate(setup.net, x).logits.astype(np.int64)
     from tclif_neuro.onchip.engine.simulator import run_engine
 
-    return run_engine(setup, encode(setup.net, x).values)
+    return run_engine(setup, _encoded(setup, x).values)
+
+
+def _encoded(setup: LearningSetup, x: npt.ArrayLike) -> Encoded:
+    """`x` as the network takes it; warns of what its code cannot hold."""
+    encoded = encode(setup.net, x)
+    for sentence in of_input(setup.net.input, encoded.outside):
+        warn(sentence)
+    return encoded
 
 
 def _learner(setup: LearningSetup, backend: str) -> Callable[..., LearningRun]:

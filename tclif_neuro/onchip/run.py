@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.fixed.run import InputError, numbers
+from tclif_neuro.fixed.run import InputError, Outside, numbers
 from tclif_neuro.network import FormatError, QuantizedNetwork
 from tclif_neuro.onchip.rule.losses import Losses
 from tclif_neuro.onchip.rule.matrices import Matrix, weights_of, with_weights
@@ -56,9 +56,11 @@ class LearningRun:
 
     setup: the setup to go on with, and all that is needed for it. potential: [S, K] int64, the readout's at the end of
     each sample, before that sample's last update. error: [S] int64, the sum of the squared errors of a sample, in units
-    of the error neurons. layers: what was recorded, or (). losses: what the limits took (`rule.losses`); counted for
-    the variant "exact", but not in Lava, otherwise empty. fit_error: for each matrix of a learning engine the distance
-    of the engine's traces from the eligibility, relative, 0 where they are the same; empty for the variant "exact".
+    of the error neurons. layers: what was recorded, or ().
+    losses: what the limits took (`rule.losses`); counted for the variant "exact", but not in Lava, otherwise empty.
+    fit_error: for each matrix of a learning engine the distance of the engine's traces from the eligibility, relative,
+    0 where they are the same; empty for the variant "exact". outside: what of the input the network's code could not
+    hold, as of `Run`.
     """
 
     setup: LearningSetup
@@ -67,6 +69,7 @@ class LearningRun:
     layers: tuple[LayerTrace, ...] = ()
     losses: Losses = field(default_factory=dict)
     fit_error: Mapping[Matrix, float] = field(default_factory=dict)
+    outside: Outside = field(default_factory=Outside)
 
     @property
     def weights(self) -> Mapping[Matrix, Ints]:

@@ -158,6 +158,7 @@ def deploy_parts(result: DeployResult) -> list[Sheet | str]:
         ("path", result.path),
         ("cores, at least", str(result.cores)),
         ("samples", str(result.samples)),
+        ("inputs clipped", share(result.input_clipped)),
         *_scores(result),
         ("spikes in both, of those in either", ", ".join(share(c) for c in result.coincidence) or share(None)),
         *_placed(result),

@@ -1,10 +1,13 @@
 """What the commands say of inputs outside the code, and of a run folder that is not the network's."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import tclif_neuro as tn
+from tclif_neuro.network import MANT_MAX
 from tests.cli.calls import process, refused, run, tclif
 
 
@@ -77,3 +80,67 @@ def test_export_s_warnings_are_in_its_json(folder, tmp_path):
     said = json.loads(found.stdout)["warnings"]
     assert any("loses" in text or "norm" in text for text in said), (said, found.stderr)
     assert found.stderr.count("warning: ") == len(said)
+
+
+def silent(net):
+    hidden, readout = net.layers
+    return replace(net, layers=(replace(hidden, neuron=replace(hidden.neuron, vth_mant=MANT_MAX)), readout))
+
+
+def saturating(net):
+    hidden, readout = net.layers
+    return replace(net, layers=(hidden, replace(readout, synapses=replace(readout.synapses, exponent=7))))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(silent, "layer 0 is silent"), (saturating, "the readout saturates")],
+    ids=("silent", "saturating"),
+)
+def test_a_silent_layer_and_a_saturating_readout_are_said(folder, tmp_path, spoil, words):
+    net, recipe = tmp_path / "spoilt.net", tmp_path / "learn.toml"
+    tn.save(spoil(tn.load(folder / "tiny.net")), net)
+    recipe.write_text(f'[task]\nname = "{folder / "data.npz"}"\n[network]\nstart = "{net}"\n[learning]\npasses = 1\n')
+    commands = [("run", net), ("compare", net, "--no-lava")]
+    if spoil is silent:  # in a single sample, and for good
+        commands += [("plot", net, "-o", tmp_path / "a.png"), ("learn", recipe, "-o", tmp_path / "learnt")]
+    for command in commands:
+        found = tclif(*command, "--json")
+        said = json.loads(found.stdout)["warnings"]
+        assert any(words in sentence for sentence in said) and found.stderr.count(words) == 1, (command, said)
+
+
+def test_what_learning_clips_is_in_table_json_and_on_standard_error(folder, scaled, tmp_path):
+    """A network of spikes that goes on learning from counts."""
+    data, share = scaled
+    for name, file in (("own", folder / "data.npz"), ("large", data)):
+        sections = f'[task]\nname = "{file}"\n[network]\nstart = "{folder / "tiny.net"}"\n[learning]\npasses = 1\n'
+        (tmp_path / f"{name}.toml").write_text(sections)
+    shown = tclif("learn", tmp_path / "large.toml", "-o", tmp_path / "large")
+    assert shown.exit_code == 0 and f"{share:.2%} of the inputs clipped".replace("%", " %") in shown.stdout
+    assert "of the inputs are above 1, the largest that this network takes" in shown.stderr
+    found = json.loads(tclif("learn", tmp_path / "large.toml", "-o", tmp_path / "large", "--json").stdout)
+    assert found["input_clipped"] == pytest.approx(share) and "scaled data?" in found["warnings"][0]
+    own = run("learn", tmp_path / "own.toml", "-o", tmp_path / "own")
+    assert own["input_clipped"] == 0 and not any("inputs" in sentence for sentence in own["warnings"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plot", "--view", "phase"),
+        ("plot", "--view", "traces"),
+        ("plot", "--confusion"),
+        ("predict",),
+        ("map", "--samples", 20),
+        ("deploy", "--dry-run", "--target", "cpu"),
+    ],
+)
+def test_the_other_commands_that_run_samples_say_it_too(folder, scaled, tmp_path, command):
+    data, _ = scaled
+    name, *options = command
+    to = {"plot": ["-o", tmp_path / "a.png"], "deploy": ["-o", tmp_path / "there"], "map": []}
+    given = [data, "-o", tmp_path / "a.csv"] if name == "predict" else ["--data", data, *to[name]]
+    shown = tclif(name, folder / "tiny.net", *given, *options)
+    assert shown.exit_code == 0 and "of the inputs are above 1, the largest" in shown.stderr, shown.stderr
+    assert shown.stderr.count("of the inputs are above 1") == 1

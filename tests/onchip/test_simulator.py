@@ -1,5 +1,6 @@
 """The compiled learner and the reference give the same bits: spikes, states, traces, and weights after every sample."""
 
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tclif_neuro.errors import TclifWarning
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.onchip import LearningSetup, Plasticity, learn, random_network
 from tests.onchip.setups import NEURON, samples, setups
@@ -77,6 +79,18 @@ def test_what_does_not_fit_is_said():
         learn(setup, x, np.where(np.arange(20) == 3, 10, labels))
     with pytest.raises(InputError, match="input: has 7 channels, the network has 8"):
         learn(setup, x[..., :7], labels)
+
+
+def test_inputs_outside_the_code_are_said_and_counted():
+    setup, x, labels = digits_like()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert learn(setup, x, labels).outside.total == 0
+    x[:, 3] = 1e6
+    for backend in ("simulator", "reference"):
+        with pytest.warns(TclifWarning, match=r"^5.0% of the inputs are above 15.94, the largest"):
+            run = learn(setup, x, labels, backend=backend)
+        assert run.outside == (0, 0.05, 0)
 
 
 def test_what_the_limits_took_is_counted():

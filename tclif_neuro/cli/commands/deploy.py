@@ -18,8 +18,9 @@ from tclif_neuro.cli.commands.loihi import choose_path
 from tclif_neuro.cli.commands.outputs import make_folder, save_arrays
 from tclif_neuro.cli.commands.samples import Batch, Choice, load_batch
 from tclif_neuro.compare.runs import score_of
-from tclif_neuro.errors import TclifError
+from tclif_neuro.errors import TclifError, unsaid
 from tclif_neuro.files import write_atomically
+from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import Encoded, Run, encode
 from tclif_neuro.lava.hardware.job import run_network_in_lava
@@ -84,7 +85,7 @@ class DeployResult:
     those of the network of integers alone: a run's potentials are read at its end. coincidence: of all spikes in
     either, the share in both, of the path and the network of integers, layer by layer. environment: of the driver,
     on a board. adapter_steps: how late an adapter makes a message, either way. placement: what Lava chose for every
-    process. seconds, profile: of the run, see `HardwareRun`.
+    process. seconds, profile: of the run, see `HardwareRun`. input_clipped, warnings: as of `tclif run`.
     """
 
     file: Path
@@ -107,6 +108,8 @@ class DeployResult:
     profile: dict[str, tuple[float, ...]]
     versions: dict[str, str]
     folder: Path
+    input_clipped: float
+    warnings: tuple[str, ...]
 
 
 class _Deployed(NamedTuple):
@@ -138,7 +141,8 @@ def deploy_file(
         raise TclifError(f"{file}: {errors[0].code}: {errors[0].text}; see `tclif check`")
     network = (to_stock if path == "stock" else to_direct)(net, adapter_steps=ADAPTER_STEPS)
     cores = place(net, board, path, network if path == "stock" else None).cores
-    reference = run_reference(net, batch.x, lengths=batch.lengths, record=True)
+    with unsaid():
+        reference = run_reference(net, batch.x, lengths=batch.lengths, record=True)
     scored = score_of(reference, batch.y)
     make_folder(folder)
     done = None if options.dry_run else _execute(network, batch, options, tell)
@@ -159,6 +163,8 @@ def deploy_file(
         profile={} if done is None else done.hardware.profile,
         versions={name: _version(name) for name in PACKAGES},
         folder=folder,
+        input_clipped=reference.input_clipped,
+        warnings=concerns(net, reference),
         **_compared(network, batch, done, reference),
     )
     _write(result, done)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.recipe_text import recipe_text
 from tclif_neuro.data import Batches, Part, Task, load_task
 from tclif_neuro.data.sequences import time_first
-from tclif_neuro.errors import TclifWarning
+from tclif_neuro.errors import said
 from tclif_neuro.learning.recipe.file import load_recipe
 from tclif_neuro.learning.recipe.sections import Recipe
 from tclif_neuro.learning.training.augment import augmented
@@ -77,7 +74,7 @@ def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell 
     check_output(file, (".net",))
     if options.nir is not None:
         check_output(options.nir, (".nir",))
-    with _warned() as said:
+    with said() as warned:
         net, loss = convert_run(trained, options, tell=tell)
     save(net, file)
     return ExportResult(
@@ -85,7 +82,7 @@ def export_run(trained: Path, file: Path, options: ExportOptions, *, tell: Tell 
         qat_epochs=options.qat_epochs,
         report=loss,
         why_not_loihi=_why_not_loihi(net),
-        warnings=tuple(said),
+        warnings=tuple(warned),
     )
 
 
@@ -104,20 +101,6 @@ def convert_run(
     kept = recipe.model_copy(update={"task": recipe.task.model_copy(update={"found": task.found})})
     net = quantize(model, calibration, lengths=lengths, classes=task.classes, recipe=recipe_text(kept), **plan)
     return net, report(model, net, *_first(task.test, options.samples))
-
-
-@contextmanager
-def _warned() -> Iterator[list[str]]:
-    """The texts of our own warnings in the block, each once, when it has ended; others pass."""
-    texts: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", TclifWarning)
-        yield texts
-    for warning in caught:
-        if not issubclass(warning.category, TclifWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        elif str(warning.message) not in texts:
-            texts.append(str(warning.message))
 
 
 def _why_not_loihi(net: QuantizedNetwork) -> str:

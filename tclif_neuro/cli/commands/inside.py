@@ -13,6 +13,7 @@ from tclif_neuro.cli.commands.plot import SUFFIXES
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.inside import eligibility, path
 from tclif_neuro.errors import TclifError
+from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.netx import load
 from tclif_neuro.show.inside import phase_figure, traces_figure
 from tclif_neuro.show.plots import MOST_NEURONS
@@ -25,7 +26,7 @@ BUSIEST = {"phase": 3, "traces": 1}  # neurons that are drawn if none is named
 
 @dataclass(frozen=True, kw_only=True)
 class InsideResult:
-    """The figure drawn: of a layer's neurons, in one sample."""
+    """The figure drawn: of a layer's neurons, in one sample. input_clipped, warnings: as of `tclif run`."""
 
     figure: Path
     source: str
@@ -33,6 +34,8 @@ class InsideResult:
     layer: int
     sample: int
     neurons: tuple[int, ...]
+    input_clipped: float
+    warnings: tuple[str, ...]
 
 
 def plot_inside(
@@ -61,7 +64,16 @@ def plot_inside(
         found = eligibility(net, run, layer=layer, sample=0, neuron=chosen[0])
         drawn = traces_figure(found, title=f"{title}, neuron {chosen[0]}")
     save_figure(figure, drawn)
-    return InsideResult(figure=figure, source=batch.source, view=view, layer=layer, sample=index, neurons=tuple(chosen))
+    return InsideResult(
+        figure=figure,
+        source=batch.source,
+        view=view,
+        layer=layer,
+        sample=index,
+        neurons=tuple(chosen),
+        input_clipped=run.input_clipped,
+        warnings=concerns(net, run),
+    )
 
 
 def _busiest(run: Run, layer: int, count: int) -> list[int]:

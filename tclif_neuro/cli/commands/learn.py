@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tclif_neuro.errors import said
 from tclif_neuro.onchip import learn
 from tclif_neuro.onchip.tasks.recipe_file import load_learn_recipe
 from tclif_neuro.onchip.tasks.run_task import LOG, NET, run_task
@@ -28,6 +29,7 @@ class LearnedResult:
     """The result of `tclif learn`. phases: the accuracy on each test set at the end of each phase, by their names.
 
     chance: the accuracy of a guess. seconds: of this call, without what was learnt before it was resumed.
+    input_clipped: the share of the inputs outside the network's code. warnings: of `run_task`.
     """
 
     task: str
@@ -38,17 +40,23 @@ class LearnedResult:
     seconds: float
     file: Path
     log: Path
+    input_clipped: float
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedResult:
-    """Lava's result for the first samples. identical: whether weights, potentials and errors are the simulator's."""
+    """Lava's result for the first samples. identical: whether weights, potentials and errors are the simulator's.
+
+    warnings: of `onchip.learn`.
+    """
 
     task: str
     samples: int
     identical: bool
     weights_differ: int
     seconds: float
+    warnings: tuple[str, ...]
 
 
 def learn_recipe(
@@ -62,7 +70,8 @@ def learn_recipe(
     """Learn the recipe in a file in the folder `out` (None: runs/ and the recipe's name)."""
     described = load_learn_recipe(recipe)
     folder = RUNS / recipe.stem if out is None else out
-    result = run_task(described, folder, resume=resume, report=report, data_dir=data_dir)
+    with said() as warnings:
+        result = run_task(described, folder, resume=resume, report=report, data_dir=data_dir)
     return LearnedResult(
         task=described.task.name,
         samples=result.samples,
@@ -72,6 +81,8 @@ def learn_recipe(
         seconds=result.seconds,
         file=folder / NET,
         log=folder / LOG,
+        input_clipped=result.input_clipped,
+        warnings=tuple(warnings),
     )
 
 
@@ -89,9 +100,10 @@ def confirm_in_lava(
     samples = min(samples, session.stream.phases[0].samples)
     x, y = session.stream.part(0, samples)
     setup = session.setup(0, session.first.net)
-    ours = learn(setup, x, y)
-    begin = time.perf_counter()
-    theirs = learn(setup, x, y, backend="lava", timeout=timeout, progress=tell)
+    with said() as warnings:
+        ours = learn(setup, x, y)
+        begin = time.perf_counter()
+        theirs = learn(setup, x, y, backend="lava", timeout=timeout, progress=tell)
     differ = sum(int((weight != theirs.weights[matrix]).sum()) for matrix, weight in ours.weights.items())
     same = np.array_equal(ours.potential, theirs.potential) and np.array_equal(ours.error, theirs.error)
     return ConfirmedResult(
@@ -100,6 +112,7 @@ def confirm_in_lava(
         identical=same and not differ,
         weights_differ=differ,
         seconds=time.perf_counter() - begin,
+        warnings=tuple(warnings),
     )
 
 
@@ -107,7 +120,8 @@ def learned_parts(result: LearnedResult) -> list[Sheet | str]:
     """The accuracy after each phase, and where everything is."""
     tests = tuple(result.accuracy)
     rows = tuple((phase, *(share(found[name]) for name in tests)) for phase, found in result.phases.items())
-    title = f"learnt {result.task}, {result.samples:,} samples: the accuracy at the end of each phase"
+    clipped = f"{share(result.input_clipped)} of the inputs clipped"
+    title = f"learnt {result.task}, {result.samples:,} samples, {clipped}: the accuracy at the end of each phase"
     sheet = Sheet(title=title, columns=("phase", *tests), rows=rows)
     parts: list[Sheet | str] = [sheet, f"wrote {result.file} and {result.log}"]
     if max(result.accuracy.values()) < NEAR_CHANCE * result.chance:

@@ -9,7 +9,8 @@ from pathlib import Path
 from tclif_neuro.cli.commands.outputs import check_output, save_figure
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.energy import energy
-from tclif_neuro.errors import TclifError
+from tclif_neuro.errors import TclifError, unsaid
+from tclif_neuro.fixed.concerns import concerns
 from tclif_neuro.fixed.run import encode
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.loihi.checks import Finding, Question, check
@@ -46,7 +47,7 @@ class MapResult:
     """A possible placement of the network; on samples, its activity, and estimates of time and energy per sample.
 
     stock: what the stock form of each two-compartment layer costs, on that path. arithmetic_uj: microjoules per sample
-    of the arithmetic alone, in 45 nm (`compare.energy`).
+    of the arithmetic alone, in 45 nm (`compare.energy`). warnings: `fixed.concerns` of the run on them.
     """
 
     file: Path
@@ -57,6 +58,7 @@ class MapResult:
     estimates: tuple[Estimate, ...]
     arithmetic_uj: float | None
     figure: Path | None
+    warnings: tuple[str, ...]
 
 
 def choose_path(net: QuantizedNetwork, asked: str) -> ChipPath:
@@ -146,9 +148,12 @@ def map_file(
     operations: Operations | None = None
     made: tuple[Estimate, ...] = ()
     arithmetic: float | None = None
+    warned: tuple[str, ...] = ()
     if samples is not None:
         batch = load_batch(net, choice)
-        run = simulate(net, batch.x, lengths=batch.lengths, record=True)
+        with unsaid():
+            run = simulate(net, batch.x, lengths=batch.lengths, record=True)
+        warned = concerns(net, run)
         operations = count_operations(net, run)
         made = estimates(operations, placement.cores)
         arithmetic = energy(net, run).uj_per_sample
@@ -165,4 +170,5 @@ def map_file(
         estimates=made,
         arithmetic_uj=arithmetic,
         figure=figure,
+        warnings=warned,
     )

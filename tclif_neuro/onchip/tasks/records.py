@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from tclif_neuro.errors import unsaid
 from tclif_neuro.files import write_atomically
+from tclif_neuro.fixed.run import Outside, Run, encode
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.onchip.rule.losses import Losses, shares
@@ -26,6 +28,16 @@ def measure(stream: Stream, net: QuantizedNetwork) -> dict[str, float]:
     """The accuracy of `net` on each of the stream's test sets."""
     with unsaid():  # a network that has just begun to learn is silent, or saturates
         return {name: float((simulate(net, x).predictions == y).mean()) for name, (x, y) in stream.tests.items()}
+
+
+def last_run(stream: Stream, net: QuantizedNetwork) -> Run:
+    """The run of `net` on all test sets together; what is `outside` is that of all samples, learnt and tested."""
+    tests = np.concatenate([x for x, _ in stream.tests.values()], axis=1)
+    with unsaid():
+        run = simulate(net, tests)
+    tested, learnt = tests.shape[1], stream.x.shape[1]
+    pairs = zip(run.outside, encode(net, stream.x).outside, strict=True)
+    return replace(run, outside=Outside(*((tested * a + learnt * b) / (tested + learnt) for a, b in pairs)))
 
 
 def weight_statistics(setup: LearningSetup, before: QuantizedNetwork) -> Row:

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tclif_neuro.fixed.concerns import warn
 from tclif_neuro.netx import save
 from tclif_neuro.onchip.rule.setup import LearningSetup
 from tclif_neuro.onchip.tasks.checkpoint import NAME, load_moment, save_moment
 from tclif_neuro.onchip.tasks.first_setup import StartError
 from tclif_neuro.onchip.tasks.recipe import LearnRecipe
-from tclif_neuro.onchip.tasks.records import Row, column, write_rows
+from tclif_neuro.onchip.tasks.records import Row, column, last_run, write_rows
 from tclif_neuro.onchip.tasks.session import LearnReport, Moment, Session
 from tclif_neuro.onchip.tasks.stream import make_stream
 
@@ -31,13 +32,14 @@ class LearnResult:
 
     setup: to go on with; its network has the last weights. rows: the records, one every `test_every` samples and at the
     ends of phases. ends: after how many samples each phase was over, by its name. seconds: of this call, without what
-    was learnt before it was resumed.
+    was learnt before it was resumed. input_clipped: the share of the inputs outside the network's code.
     """
 
     setup: LearningSetup
     rows: tuple[Row, ...]
     ends: dict[str, int]
     seconds: float
+    input_clipped: float
 
     @property
     def samples(self) -> int:
@@ -75,7 +77,8 @@ def run_task(
     an unbroken run. report: called every 100 samples or more often.
 
     Raises `LearnCheckpointError` if the checkpoint is of another recipe, other data or other weights, or cannot be
-    read; `StartError`, `FormatError`, `NetFileError` or `DataError` if the task or the network cannot be had.
+    read; `StartError`, `FormatError`, `NetFileError` or `DataError` if the task or the network cannot be had. Warns of
+    what `fixed.concerns` names in what was learnt, on the test sets.
     """
     begin = time.perf_counter()
     session = Session(recipe, make_stream(recipe, None if data_dir is None else Path(data_dir)))
@@ -89,12 +92,14 @@ def run_task(
     if folder is not None:
         write_rows(folder / LOG, moment.rows)  # it may have been killed between the two files
         save(moment.net, folder / NET)
+    run = warn(moment.net, last_run(session.stream, moment.net))
     names = [phase.name for phase in session.stream.phases]
     return LearnResult(
         setup=setup,
         rows=moment.rows,
         ends=dict(zip(names, session.stream.ends, strict=True)),
         seconds=time.perf_counter() - begin,
+        input_clipped=run.input_clipped,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tclif_neuro.errors import unsaid
 from tclif_neuro.network import QuantizedNetwork
 from tclif_neuro.onchip.backends import learn
 from tclif_neuro.onchip.rule.losses import Losses, total
@@ -68,7 +69,8 @@ class Session:
     def __init__(self, recipe: LearnRecipe, stream: Stream) -> None:
         self.recipe, self.stream = recipe, stream
         self.samples = len(stream.order)
-        self.first = first_setup(recipe, stream)
+        with unsaid():  # of the samples: `run_task` says it, of all of them
+            self.first = first_setup(recipe, stream)
         self._slower = _schedule(recipe, stream)
 
     def start(self) -> Moment:
@@ -87,7 +89,8 @@ class Session:
         """Up to the next look at it: a record, a checkpoint, another rule, or `PIECE` samples."""
         stop = self._next(moment.position)
         x, y = self.stream.part(moment.position, stop)
-        run = learn(self.setup(moment.position, moment.net), x, y)
+        with unsaid():
+            run = learn(self.setup(moment.position, moment.net), x, y)
         after = replace(
             moment,
             position=stop,
