@@ -27,15 +27,15 @@ class LossError(TclifError, ValueError):
     """Outputs or classes that a loss is not defined for; the message names shape or value."""
 
 
-P = ParamSpec("P")
+_P = ParamSpec("_P")
 
 
-def _per_length(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def _per_length(loss: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
     """`loss`, whose own samples have one length, with `lengths`: the mean over the batch of that of each sample."""
     arguments, of_one_length = inspect.signature(loss), cast("Callable[..., Tensor]", loss)
 
     @wraps(loss)
-    def per_length(*values: P.args, **named: P.kwargs) -> Tensor:
+    def per_length(*values: _P.args, **named: _P.kwargs) -> Tensor:
         given = arguments.bind(*values, **named)
         lengths = given.arguments.pop("lengths", None)
         if lengths is None:

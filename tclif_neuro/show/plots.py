@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tclif_neuro.compare.activity import Activity
 from tclif_neuro.errors import TclifError
+from tclif_neuro.show.tables import number
 
 Array = npt.NDArray[Any]
 
@@ -50,6 +51,7 @@ FLOAT: dict[str, Any] = {"alpha": 0.28, "linewidth": 3.6}
 THRESHOLD: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (4, 3))}
 DPI = 160
 MOST_NEURONS = 8
+MOST_VALUES = 4  # that are written out
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +59,7 @@ class Sample:
     """One sample to draw: its encoded input [T, M], the layers' activity on the batch it is of, and its index there.
 
     floats: the float model's activity, or None. classes: a name for each output, or (). label: the true class, or None.
+    values: whether the outputs are the answer, and not a score for each class.
     """
 
     input: Array
@@ -65,6 +68,11 @@ class Sample:
     index: int
     classes: Sequence[str] = ()
     label: int | None = None
+    values: bool = False
+
+    def answer(self, outputs: Array) -> str:
+        """Return the answer that `outputs` [K] give: the name of a class, or their values."""
+        return ", ".join(map(number, outputs[:MOST_VALUES])) if self.values else self.name(int(outputs.argmax()))
 
     def name(self, output: int) -> str:
         """The name of an output."""
@@ -200,7 +208,7 @@ def draw_logits(axes: Axes, sample: Sample, i: int) -> None:
     axes.bar(outputs, ends, color=colours, width=0.35)
     axes.axhline(0, color=GREY, linewidth=0.6)
     axes.set_xticks(outputs, [sample.name(output) for output in outputs], rotation=0 if len(ends) <= 12 else 90)
-    predicted = sample.name(int(ends.argmax()))
+    predicted = sample.answer(ends)
     truth = "" if sample.label is None else f", truly {sample.name(sample.label)}"
     axes.set_title(f"at the end of the sample: predicts {predicted}{truth}")
 
@@ -208,6 +216,8 @@ def draw_logits(axes: Axes, sample: Sample, i: int) -> None:
 def class_colours(sample: Sample, logits: Array) -> list[str]:
     """Green for the true class, vermilion for a wrong prediction, grey for the others."""
     colours = [GREY] * len(logits)
+    if sample.values:
+        return colours
     colours[int(logits.argmax())] = STATE_COLOURS["soma"]
     if sample.label is not None:
         colours[sample.label] = ONLY_INTEGER

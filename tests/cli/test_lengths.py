@@ -1,5 +1,6 @@
 """Lengths, labels per step and real targets in the commands."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -81,6 +82,34 @@ def test_compare_and_plot_read_no_padding(folder, kind, tmp_path):
         data = folder / f"{kind}-60.npz"
         drawn = run("plot", folder / "tiny.net", "-o", figure, "--data", data, "--sample", 3)
         assert figure.exists() and drawn["label"] is None and drawn["score"]["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("kind", ["values", "track"])
+def test_a_plot_of_values_names_no_class(folder, kind, tmp_path):
+    net, x = tn.load(folder / "tiny.net"), np.load(folder / "values-0.npz")["x"][3:4]
+    expected = tn.run(net, x.swapaxes(0, 1), lengths=[4]).float_logits[0]
+    drawn = run(
+        "plot", folder / "tiny.net", "-o", tmp_path / "a.svg", "--data", folder / f"{kind}-0.npz", "--sample", 3
+    )
+    assert drawn["prediction"] == ", ".join(f"{value:.4g}" for value in expected)
+    assert f"predicts {drawn['prediction']}" in (tmp_path / "a.svg").read_text().replace("−", "-")
+
+
+def test_a_network_for_samples_of_t_steps_takes_shorter_and_padded_ones(folder, tmp_path):
+    net = dataclasses.replace(tn.load(folder / "tiny.net"), steps=STEPS)
+    tn.save(net, tmp_path / "fixed.net")
+    with np.load(folder / "class-60.npz") as arrays:
+        short = arrays["lengths"] < STEPS
+        x, y, lengths = (arrays[name][short] for name in ("x", "y", "lengths"))
+    found = []
+    for steps in (STEPS - 1, STEPS, STEPS + 60):
+        np.savez(tmp_path / "short.npz", x=x[:, :steps], y=y, lengths=lengths)
+        for command in ("run", "compare", "report"):
+            option = {"run": (), "compare": ("--no-lava",), "report": ("-o", tmp_path / "a.html")}[command]
+            found.append(run(command, tmp_path / "fixed.net", "--data", tmp_path / "short.npz", *option))
+    accuracies = [one["accuracy"] for one in found if "accuracy" in one]
+    assert len(accuracies) == 6 and {np.ravel(accuracy)[0] for accuracy in accuracies} == {accuracies[0]}
+    assert all(one["identical"] for one in found if "identical" in one)
 
 
 @pytest.mark.parametrize("kind", ["class", "steps", "values", "track"])

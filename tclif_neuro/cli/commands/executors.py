@@ -42,7 +42,8 @@ def execute(
     """
     with unsaid():
         if name == "simulator":
-            run(net, batch.x[:, :1], record=record)  # compiles
+            first = batch.part(0, 1)
+            run(net, first.x, lengths=first.lengths, record=record)  # compiles
         size = size or (len(batch) if name == "lava" else BATCH)
         progress = tell if name == "lava" else None
         runs, seconds = [], 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from tclif_neuro.cli.commands.executors import execute
 from tclif_neuro.cli.commands.floats import trace_floats
 from tclif_neuro.cli.commands.outputs import check_output, save_figure
+from tclif_neuro.cli.commands.predict import answers_values
 from tclif_neuro.cli.commands.samples import Choice, load_batch
 from tclif_neuro.compare.activity import of_run, of_trace
 from tclif_neuro.compare.runs import score_of
@@ -68,8 +69,9 @@ def plot_file(
         index=0,
         classes=net.classes,
         label=label,
+        values=answers_values(net) or (batch.y is not None and batch.y.dtype.kind == "f"),
     )
-    prediction = sample.name(int(run.predictions[0]))
+    prediction = sample.answer(run.float_logits[0])
     truth = None if label is None else sample.name(label)
     said = f"{file.name}, sample {index} of {Path(batch.source).name}: predicts {prediction}"
     title = said + _judged(found, prediction, truth)
