@@ -42,6 +42,7 @@ core: setup  ## the unit tests on 3.13, without Lava; the GPU's kernels, without
 	TCLIF_REQUIRE_TRITON=1 $(PY_CORE) $(UNIT) -m "not slow and not lava"
 	TCLIF_REQUIRE_TRITON=1 $(PY_CORE) -m pytest -m slow tests/neurons/test_gpu.py
 	TCLIF_REQUIRE_DOCS=1 $(PY_CORE) -m pytest tests/docs/test_site.py
+	TCLIF_REQUIRE_NEUROBENCH=1 $(PY_CORE) -m pytest tests/neurobench
 
 docs: core-env  ## the site, in build/site; a broken link is an error
 	$(PY_CORE) -m scripts.site

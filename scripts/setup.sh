@@ -2,7 +2,7 @@
 # Make the project's environments; do nothing, quickly and without network, when they are up to date.
 #
 #   scripts/setup.sh full    .venv        Python 3.10, extras lava and dev: everything
-#   scripts/setup.sh core    .venv-core   Python 3.13, extras dev and docs: all but Lava, which needs 3.10
+#   scripts/setup.sh core    .venv-core   Python 3.13, extras dev, docs and neurobench: all but Lava, which needs 3.10
 #   scripts/setup.sh         both
 #
 # A stamp, written last, says what an environment was made from. No stamp (an interrupted run), a moved checkout or
@@ -108,10 +108,10 @@ main() {
     fi
     case ${1:-both} in
         full) ensure .venv 3.10 lava,dev ;;
-        core) ensure .venv-core 3.13 dev,docs ;;
+        core) ensure .venv-core 3.13 dev,docs,neurobench ;;
         both)
             ensure .venv 3.10 lava,dev
-            ensure .venv-core 3.13 dev,docs
+            ensure .venv-core 3.13 dev,docs,neurobench
             ;;
         *) say "unknown environment '$1': full, core or none"; return 2 ;;
     esac

@@ -1,4 +1,4 @@
-"""The command that reads files of other frameworks; `cli.app` registers it."""
+"""The commands that meet other frameworks: their files, and their measures; `cli.app` registers them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tclif_neuro.cli.options import Json
+from tclif_neuro.cli.options import DataDir, DataFile, Json, NetFile, RecipeFile, RunFolder, TaskName
 
 
 class Reset(str, Enum):
@@ -43,3 +43,25 @@ def import_(
 
     result = import_file(file, out, data, dt=dt, reset=reset.value)
     terminal.deliver(result, import_parts(result), json)
+
+
+def neurobench(
+    file: NetFile,
+    task: TaskName = None,
+    data: DataFile = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N.", show_default=False)
+    ] = None,
+    trained: RunFolder = None,
+    recipe: RecipeFile = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Measure a network as NeuroBench does: footprint, sparsity, operations. With --run, the float model behind it."""
+    from tclif_neuro.cli.commands.neurobench import measure_file, measure_parts
+    from tclif_neuro.cli.commands.samples import Choice
+    from tclif_neuro.show import terminal
+
+    choice = Choice(task=task, data=data, limit=samples, data_dir=data_dir)
+    result = measure_file(file, choice, trained=trained, recipe=recipe)
+    terminal.deliver(result, measure_parts(result), json)
