@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+import tclif_neuro as tn
+from sim.online import decays
 from sim.papers.baselines import ALIF, GLIF, NEURONS, network, parameters
 from sim.papers.figures import select
 
 FIGURES = ("curves", "quadrants", "gradient", "landscape")
-MEASURED = ("gradient",)
 KEPT = Path(__file__).resolve().parent.parent / "docs" / "papers"
 
 
@@ -33,7 +34,7 @@ def test_each_figure_can_be_drawn(name, tmp_path):
     assert (tmp_path / f"{name}.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.parametrize("name", FIGURES)
 def test_each_page_is_that_of_the_results_kept_beside_it(name):
     figure = import_module(f"sim.papers.{name}")
     lines = [json.loads(line) for line in (KEPT / f"{name}.jsonl").read_text().splitlines()]
@@ -44,13 +45,60 @@ def test_each_page_is_that_of_the_results_kept_beside_it(name):
     assert (KEPT / f"{name}.png").exists()
 
 
+def kept(name):
+    lines = [json.loads(line) for line in (KEPT / f"{name}.jsonl").read_text().splitlines()]
+    return [(line["job"], line["result"]) for line in lines]
+
+
 def test_of_the_last_steps_loss_only_tclif_keeps_a_gradient_over_784_steps():
-    lines = [json.loads(line) for line in (KEPT / "gradient.jsonl").read_text().splitlines()]
-    found = [(line["job"], line["result"]) for line in lines]
+    found = kept("gradient")
     left = {n: [r["reach"] for r in select(found, neuron=n, loss="last")] for n in {job["neuron"] for job, _ in found}}
     assert min(left.pop("TC-LIF")) > 1e-3
     assert min(left.pop("ALIF, constants of the code")) > 1e90, "it grows backwards"
     assert max(map(max, left.values())) < 1e-7 and left.keys() == {"LIF", "ALIF", "GLIF"}
+
+
+def test_with_long_memory_tclif_leads_the_spiking_neurons_and_with_short_memory_and_recurrence_it_does_not():
+    def ends(task, recurrent):
+        results = {n: select(kept("curves"), task=task, recurrent=recurrent, neuron=n) for n in (*NEURONS, "LSTM")}
+        return {name: np.array([r["curve"][-1] for r in found]) for name, found in results.items()}
+
+    for task, lead in (("digits-pixels", 15), ("digits-rows", 5)):
+        feedforward = ends(task, False)
+        others = [feedforward[name].max() for name in NEURONS if name != "TC-LIF"]
+        assert feedforward["TC-LIF"].min() > max(others) + lead / 2
+        assert feedforward["TC-LIF"].mean() > max(feedforward[n].mean() for n in NEURONS if n != "TC-LIF") + lead
+        assert abs(feedforward["TC-LIF"].mean() - feedforward["LSTM"].mean()) < feedforward["LSTM"].std(ddof=1)
+    recurrent = ends("digits-rows", True)
+    assert recurrent["TC-LIF"].mean() - recurrent["ALIF"].mean() < recurrent["ALIF"].std(ddof=1)
+
+
+def test_quadrants_of_opposite_signs_learn_and_those_of_equal_signs_do_not():
+    means = {
+        q: np.mean([r["curve"][-1] for r in select(kept("quadrants"), quadrant=q)]) for q in ("I", "II", "III", "IV")
+    }
+    assert min(means["II"], means["IV"]) > 45 > 20 > max(means["I"], means["III"])
+
+
+def test_the_page_of_both_decays_is_that_of_its_results_and_time_varying_decays_forgive_their_minima():
+    lines = [json.loads(line) for line in (KEPT.parent / "online" / "decays.jsonl").read_text().splitlines()]
+    results = {json.dumps(line["job"], sort_keys=True): line["result"] for line in lines}
+    halves = [[(job, results[json.dumps(job, sort_keys=True)]) for job in half] for half in decays.jobs(2)]
+    page = (KEPT.parent / "online" / "decays.md").read_text()
+    assert page.startswith(decays.report(*halves, 2).rstrip())
+    fixed, varying = ([r["accuracy"] for r in decays.of(halves[0], neuron=n)] for n in decays.NEURONS)
+    assert min(varying) > 55 and min(fixed) < 30 and max(fixed) < max(varying)
+
+
+@pytest.mark.parametrize("signs", [(-1, 1), (1, 1)])
+def test_opposite_quadrants_are_the_same_neuron_with_its_input_turned_round(signs):
+    """U_D -> -U_D: without a reset of the dendrite (b1, b2, I) and (-b1, -b2, -I) give the same spikes, bit for bit."""
+    b1, b2 = (sign * 0.5 for sign in signs)
+    one = tn.GeneralizedTCLIF(7, b1=b1, b2=b2, gamma=0.0)
+    other = tn.GeneralizedTCLIF(7, b1=-b1, b2=-b2, gamma=0.0)
+    current = torch.randn(40, 3, 7, generator=torch.Generator().manual_seed(1))
+    spikes = one(current)
+    assert torch.equal(spikes, other(-current)) and 0 < spikes.mean() < 1
 
 
 def of_plain_numbers(kind, currents, p):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.online.training import job, train_job
 from sim.study import Job, Result, run_jobs, spread, table
 
 
@@ -35,3 +36,12 @@ def test_a_job_that_raises_ends_the_study_and_the_others_are_kept(tmp_path: Path
 def test_spread_and_table() -> None:
     assert spread([1.0]) == "1.0" and spread([1.0, 3.0]) == "2.0 ± 1.4"
     assert table(["", "a"], [["x", "1"]]) == "|  | a |\n| --- | ---: |\n| x | 1 |\n"
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+@pytest.mark.parametrize("neuron", ["LIF, learnt leak", "Adaptive TC-LIF"])
+def test_a_job_of_the_online_studies_trains(neuron: str) -> None:
+    small = job("digits-rows", neuron, "eprop", True, 1, epochs=1, batch_size=256, size=6, theta=2.0)
+    result = train_job(small)
+    assert len(result["curve"]) == 1 and 0 <= result["accuracy"] <= 100 and 0 <= result["rate"] < 1

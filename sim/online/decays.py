@@ -3,19 +3,23 @@
     python -m sim.online.decays --out docs/online [--seeds 2]
 
 One layer of 128 recurrent neurons on digits, a pixel a step (T = 64), so that memory counts. First the decays at the
-start of training, of the relaxed TC-LIF and as the minimum of the Adaptive one (Yin et al., 2024, figure 4); then the
-shape of the Adaptive neuron's schedule (figure 5).
+start of training, of the relaxed TC-LIF and as the minima of the Adaptive one (Yin et al., 2024, figure 4); then fixed
+decays against time-varying ones over the epochs, and the shape of the Adaptive neuron's schedule (figure 5). All start
+from the same couplings, b1 = -0.5 and b2 = 1.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from sim.online.training import job, train_job
-from sim.study import COLOURS, Job, axes, options, run_jobs, spread, table, write
+from sim.study import COLOURS, Job, Result, axes, options, run_jobs, spread, table, write
 
+Found = Sequence[tuple[Job, Result]]
 NEURONS = ("relaxed TC-LIF", "Adaptive TC-LIF")
+MEANING = {NEURONS[0]: "at the start", NEURONS[1]: "their minima at the start"}
 DECAYS = (0.5, 0.8, 0.95)
 FORMS = ("survival", "density")
 THETAS = (2.0, 10.0, 60.0)
@@ -23,65 +27,95 @@ SHAPES = (2.0,)
 TRAINING: dict[str, Any] = {"epochs": 6, "batch_size": 32, "lr": 1e-2, "depth": 1, "layer_reset_grad": "detach"}
 
 
-def decay_job(neuron: str, decay: float, seed: int) -> dict[str, Any]:
-    """Both compartments begin with `decay`."""
-    return job("digits-pixels", neuron, "eprop", True, seed, layer_a1=decay, layer_a2=decay, **TRAINING)
+def decay_job(neuron: str, a1: float, a2: float, seed: int) -> dict[str, Any]:
+    """The dendrite begins with a1, the soma with a2."""
+    return job("digits-pixels", neuron, "eprop", True, seed, layer_a1=a1, layer_a2=a2, **TRAINING)
 
 
 def schedule_job(form: str, k: float, theta: float, seed: int) -> dict[str, Any]:
     """The Adaptive neuron's default minimum, another way towards it."""
-    schedule = {"form": form, "k": k, "theta": theta}
-    return job("digits-pixels", "Adaptive TC-LIF", "eprop", True, seed, layer_schedule=schedule, **TRAINING)
+    return job("digits-pixels", NEURONS[1], "eprop", True, seed, layer_schedule=shape(form, k, theta), **TRAINING)
+
+
+def shape(form: str, k: float, theta: float) -> dict[str, Any]:
+    """A schedule's section."""
+    return {"form": form, "k": k, "theta": theta}
 
 
 def jobs(seeds: int) -> tuple[list[Job], list[Job]]:
-    """The two halves of the study."""
-    decays = [decay_job(n, d, s) for n, d, s in itertools.product(NEURONS, DECAYS, range(seeds))]
+    """The two halves of the study; where the two decays differ, one seed alone."""
+    decays = [
+        decay_job(neuron, a1, a2, seed)
+        for neuron, a1, a2, seed in itertools.product(NEURONS, DECAYS, DECAYS, range(seeds))
+        if a1 == a2 or seed == 0
+    ]
     schedules = [schedule_job(f, k, t, s) for f, k, t, s in itertools.product(FORMS, SHAPES, THETAS, range(seeds))]
     return decays, schedules
 
 
-def report(decays: list[list[float]], schedules: list[list[float]], seeds: int) -> str:
-    """Two tables of test accuracies. decays: by neuron and decay. schedules: by form, k and theta."""
-    decay_rows = [
-        [neuron, *(spread(values) for values in part)]
-        for neuron, part in zip(NEURONS, _cut(decays, DECAYS), strict=True)
+def of(found: Found, **wanted: Any) -> list[Result]:
+    """The results of the jobs that have these values."""
+    return [result for job, result in found if all(job.get(key) == value for key, value in wanted.items())]
+
+
+def accuracies(found: Found, **wanted: Any) -> list[float]:
+    """Those of all seeds."""
+    return [result["accuracy"] for result in of(found, **wanted)]
+
+
+def report(decays: Found, schedules: Found, seeds: int) -> str:
+    """A table of test accuracies for each neuron's decays, and one for the schedules."""
+    parts = [
+        "# Decays and schedules\n",
+        "`python -m sim.online.decays`: one recurrent layer of 128 neurons, digits a pixel a step (T = 64), e-prop,"
+        f" {TRAINING['epochs']} epochs, seeds: {seeds}, and one where a1 and a2 differ; test accuracy in per cent, "
+        "mean and standard deviation. All start from b1 = -0.5 and b2 = 1. Six epochs are far from convergence: read "
+        "the order, not the height.\n",
     ]
-    named = itertools.product(FORMS, SHAPES)
-    schedule_rows = [
-        [f"{form}, k = {k:g}", *(spread(values) for values in part)]
-        for (form, k), part in zip(named, _cut(schedules, THETAS), strict=True)
-    ]
-    return "\n".join(
-        [
-            "# Decays and schedules\n",
-            "`python -m sim.online.decays`: one recurrent layer of 128 neurons, digits a pixel a step (T = 64), e-prop,"
-            f" {TRAINING['epochs']} epochs, seeds: {seeds}; test accuracy in per cent, mean and standard deviation. "
-            "Six epochs are far from convergence: read the order, not the height.\n",
-            "## a1 = a2 at the start; of the Adaptive neuron, their minimum\n",
-            table(["", *(f"{d:g}" for d in DECAYS)], decay_rows),
-            "## The schedule g(t) of the Adaptive neuron\n",
-            table(["", *(f"theta = {t:g}" for t in THETAS)], schedule_rows),
+    for neuron in NEURONS:
+        parts.append(f"## {neuron}: a1 (dendrite) and a2 (soma), {MEANING[neuron]}\n")
+        rows = [
+            [
+                f"a1 = {a1:g}",
+                *(spread(accuracies(decays, neuron=neuron, layer_a1=a1, layer_a2=a2)) for a2 in DECAYS),
+            ]
+            for a1 in DECAYS
         ]
-    )
+        parts.append(table(["", *(f"a2 = {a2:g}" for a2 in DECAYS)], rows))
+    parts.append("## The schedule g(t) of the Adaptive neuron\n")
+    rows = [
+        [f"{form}, k = {k:g}", *(spread(accuracies(schedules, layer_schedule=shape(form, k, t))) for t in THETAS)]
+        for form, k in itertools.product(FORMS, SHAPES)
+    ]
+    parts.append(table(["", *(f"theta = {t:g}" for t in THETAS)], rows))
+    return "\n".join(parts)
 
 
-def _cut(values: list[Any], like: tuple[Any, ...]) -> list[list[Any]]:
-    return [values[i : i + len(like)] for i in range(0, len(values), len(like))]
-
-
-def plot(decays: list[list[float]], schedules: list[list[float]]) -> Any:
-    """Mean test accuracy over the decay and over the schedule's scale."""
-    figure, (left, right) = axes(2)
-    for neuron, part, colour in zip(NEURONS, _cut(decays, DECAYS), COLOURS, strict=False):
-        left.plot(DECAYS, [sum(v) / len(v) for v in part], "-o", color=colour, markersize=3, label=neuron)
-    named = itertools.product(zip(FORMS, COLOURS, strict=False), zip(SHAPES, ("-",), strict=True))
-    for ((form, colour), (k, style)), part in zip(named, _cut(schedules, THETAS), strict=True):
-        means = [sum(v) / len(v) for v in part]
-        right.plot(THETAS, means, style, marker="o", color=colour, markersize=3, label=f"{form}, k = {k:g}")
-    right.set(xscale="log", xlabel="theta, steps")
-    left.set(xlabel="a1 = a2 at the start", ylabel="test accuracy, %")
-    for panel in (left, right):
+def plot(decays: Found, schedules: Found) -> Any:
+    """The grid of both decays of each neuron; fixed and time-varying decays over the epochs; the schedule's scale."""
+    figure, (relaxed, adaptive, epochs, scales) = axes(4)
+    for panel, neuron in zip((relaxed, adaptive), NEURONS, strict=True):
+        cells = [[accuracies(decays, neuron=neuron, layer_a1=a1, layer_a2=a2) for a2 in DECAYS] for a1 in DECAYS]
+        grid = [[sum(cell) / len(cell) for cell in row] for row in cells]
+        panel.imshow(grid, origin="lower", vmin=10, vmax=75, cmap="viridis")
+        for (i, row), k in itertools.product(enumerate(grid), range(len(DECAYS))):
+            panel.text(k, i, f"{row[k]:.0f}", ha="center", va="center", color="white")
+        panel.set_title(neuron, fontsize=9, loc="left")
+        panel.set(xticks=range(3), xticklabels=DECAYS, yticks=range(3), yticklabels=DECAYS, xlabel="a2", ylabel="a1")
+    for (neuron, style), (decay, colour) in itertools.product(
+        zip(NEURONS, ("--", "-"), strict=True), zip(DECAYS, COLOURS, strict=False)
+    ):
+        curves = [result["curve"] for result in of(decays, neuron=neuron, layer_a1=decay, layer_a2=decay)]
+        mean = [sum(epoch) / len(epoch) for epoch in zip(*curves, strict=True)]
+        name = "fixed at the start" if neuron == NEURONS[0] else "falling from 1"
+        epochs.plot(range(1, len(mean) + 1), mean, style, color=colour, label=f"{decay:g}, {name}")
+    epochs.set(xlabel="epoch", ylabel="test accuracy, %")
+    for (form, k), colour in zip(itertools.product(FORMS, SHAPES), COLOURS, strict=False):
+        groups = [accuracies(schedules, layer_schedule=shape(form, k, theta)) for theta in THETAS]
+        means = [sum(values) / len(values) for values in groups]
+        scales.plot(THETAS, means, "-o", color=colour, markersize=3, label=f"{form}, k = {k:g}")
+    scales.set(xscale="log", xlabel="theta, steps", ylabel="test accuracy, %")
+    for panel in (epochs, scales):
         panel.legend(fontsize=7)
     return figure
 
@@ -90,12 +124,10 @@ def main() -> None:
     """Run the study; what was done before is not done again."""
     given = options(__doc__, 2)
     halves = jobs(given.seeds)
-    results = run_jobs(
-        train_job, [*halves[0], *halves[1]], given.out / "decays.jsonl", workers=given.workers, fresh=False
-    )
-    groups = [[r["accuracy"] for r in part] for part in _cut(results, tuple(range(given.seeds)))]
-    count = len(halves[0]) // given.seeds
-    parts = groups[:count], groups[count:]
+    todo = [*halves[0], *halves[1]]
+    results = run_jobs(train_job, todo, given.out / "decays.jsonl", workers=given.workers, fresh=False)
+    found = list(zip(todo, results, strict=True))
+    parts = found[: len(halves[0])], found[len(halves[0]) :]
     write(given.out, "decays", report(*parts, given.seeds), plot(*parts))
 
 

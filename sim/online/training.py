@@ -52,11 +52,12 @@ def _firing_rate(recipe: Any, folder: str) -> float:
     """Spikes per neuron and step of the trained hidden layers, over the first 1,000 test samples."""
     import torch
 
+    from tclif_neuro.data import load_task
     from tclif_neuro.learning import load_trained
     from tclif_neuro.neurons.trace import trace
 
     model, _ = load_trained(folder)
-    x = torch.from_numpy(recipe.task.load().x_test[:1000]).transpose(0, 1).contiguous()
+    x = torch.from_numpy(load_task(recipe.task).x_test[:1000]).transpose(0, 1).contiguous()
     layers = trace(model, x)[:-1]
     return round(float(sum(layer.spikes.mean() for layer in layers)) / len(layers), 4)
 

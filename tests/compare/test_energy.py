@@ -99,7 +99,7 @@ def paper(rate, operations, readout):
     [(23.8, lif_operations, False, 0.154), (28.2, tclif_operations, True, 0.164)],
 )
 def test_the_printed_energies_are_those_of_plausible_rates(printed, operations, readout, rate):
-    """The paper prints energies and no rates: the mean rate that gives the energy, as it is linear in the rate."""
+    """The paper's rates are not at hand: the mean rate that gives the energy, as it is linear in the rate."""
     silent, full = paper(0, operations, readout), paper(1, operations, readout)
     assert silent == pytest.approx(4.6 * 576 * (2 if operations is tclif_operations else 1) / 1000)
     assert (printed - silent) / (full - silent) == pytest.approx(rate, abs=5e-4)
