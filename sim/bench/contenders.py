@@ -118,7 +118,8 @@ CONTENDERS = (
     Contender(name="norse", label="LIF with current, Norse", work="train", build="norse", needs="norse"),
     Contender(name="lava-dl", label="LIF with current, lava-dl", work="train", build="lava-dl", needs="lava.lib"),
     Contender(name="forward", label="forward pass alone", work="online", build="forward", short=True),
-    Contender(name="eprop", label="e-prop", work="online", build="eprop", short=True),
+    Contender(name="eprop", label="e-prop, reset detached", work="online", build="eprop", short=True),
+    Contender(name="eprop-synapses", label="e-prop, a trace per synapse", work="online", build="eprop-synapses"),
     Contender(name="limit", label="the machine's limit", work="simulate", build="limit", quick=True, short=True),
     Contender(
         name="simulator", label="tclif-neuro's simulator", work="simulate", build="simulator", quick=True, short=True

@@ -121,13 +121,17 @@ def training(job: Job) -> tuple[Any, Any, Callable[[], None]]:
 
 
 def online(job: Job) -> dict[str, Any]:
-    """e-prop on a batch of whole samples, its update included; or the forward pass of the same model, alone."""
+    """e-prop on a batch of whole samples, its update included; or the forward pass of the same model, alone.
+
+    With the reset's gradient detached, as in the papers of e-prop, a trace per input is enough; kept, as in training by
+    BPTT, it takes one per synapse.
+    """
     import torch
 
     import tclif_neuro as tn
 
-    model, x, target = _ready(replace(job, build="tclif"))
-    if job.build == "eprop":
+    model, x, target = _ready(replace(job, build="tclif" if job.build == "eprop-synapses" else "detached"))
+    if job.build != "forward":
         learner = tn.EPropLearner(model, torch.optim.Adam(model.parameters(), lr=1e-3).step)
         found = timed(lambda: learner.sequence(x, target), job)
     else:

@@ -185,6 +185,7 @@ class _Checkpointed(nn.Sequential):
 
 BUILD: dict[str, Callable[[Sizes, bool], nn.Module]] = {
     "tclif": _ours("TCLIF", reset="immediate"),  # the neuron that "stepwise" is, with the same weights
+    "detached": _ours("TCLIF", reset="immediate", reset_grad="detach"),
     "checkpointed": lambda sizes, recurrent: _Checkpointed(*BUILD["tclif"](sizes, recurrent).children()),
     "lif": _ours("LIF", beta=DECAY),
     "stepwise": _stepwise,
