@@ -8,7 +8,7 @@ import numpy as np
 
 from tclif_neuro.errors import TclifWarning
 from tclif_neuro.fixed.run import Run
-from tclif_neuro.loihi.stock import ChipNetwork, is_stock, to_stock
+from tclif_neuro.loihi.stock import ChipNetwork, to_stock
 from tclif_neuro.loihi.stock_run import run_stock
 from tclif_neuro.network import DECAY_ONE, InputCoding, Layer, QuantizedNetwork
 from tests.loihi.nets import lif, network, spikes, tclif
@@ -46,8 +46,8 @@ def draw_case(seed: int, *, steps: int = 40, batch: int = 1) -> Case:
             warnings.simplefilter("ignore", TclifWarning)  # a random LIF behind it may be silent or saturate
             stock = to_stock(net, x if calibrated else None)
         run = run_stock(stock, x, record=True)
-        loud = all(r.counts.any() for layer, r in zip(net.layers, run.layers, strict=True) if is_stock(layer))
-        if loud:
+        pairs = zip(net.layers, run.layers, strict=True)
+        if all(done.counts.any() for layer, done in pairs if layer.neuron.two_compartment):
             return Case(stock=stock, x=x, run=run, axes=axes_of(net) | {"calibrated"} if calibrated else axes_of(net))
     raise AssertionError(f"seed {seed}: no network that spikes in {TRIES} tries")
 
@@ -56,7 +56,7 @@ def draw_layers(rng: np.random.Generator, depth: int, coding: InputCoding) -> li
     """`depth` layers of two compartments, at times a LIF before one of them, then at times a LIF and a readout."""
     sizes = rng.integers(3, 9, 2 * depth + 3).tolist()
     layers = [draw_two_compartments(rng, sizes.pop(), sizes[-1], gain=-4 if coding.bits else 1)]
-    while sum(map(is_stock, layers)) < depth:
+    while sum(layer.neuron.two_compartment for layer in layers) < depth:
         if rng.random() < 0.2:
             layers.append(lif(rng, sizes.pop(), sizes[-1], bias=False, i_decay=int(rng.integers(1000, 4097))))
         else:
@@ -98,7 +98,7 @@ def axes_of(net: QuantizedNetwork) -> frozenset[str]:
     """The forms that occur in `net`."""
     found = {f"input of {net.input.bits} bits", "signed" if net.input.signed else "unsigned"}
     for before, layer in zip((None, *net.layers), net.layers, strict=False):
-        if not is_stock(layer):
+        if not layer.neuron.two_compartment:
             found.add("readout" if layer.readout else "LIF")
             continue
         neuron = layer.neuron
@@ -107,5 +107,5 @@ def axes_of(net: QuantizedNetwork) -> frozenset[str]:
         found |= {f"{n} {'fades' if (getattr(neuron, n) < DECAY_ONE).any() else 'stays'}" for n in ("a1", "a2")}
         found |= {f"{n} per {'neuron' if getattr(neuron, n).shape[-1] > 1 else 'layer'}" for n in ("a1", "b1")}
         found |= {"b1 of either sign"} if (neuron.b1 > 0).any() and (neuron.b1 < 0).any() else set()
-        found |= {"behind a LIF"} if before is not None and not is_stock(before) else set()
+        found |= {"behind a LIF"} if before is not None and not before.neuron.two_compartment else set()
     return frozenset(found)
