@@ -9,7 +9,7 @@ WORKERS ?= 2
 UNIT = -m pytest -n $(WORKERS)
 
 .PHONY: help setup env core-env demo test quick unit slow core demo-short selftest docs docs-serve portable mutate lint types format bench
-.PHONY: peers lock clean distclean
+.PHONY: release peers lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ docs: core-env  ## the site, in build/site; a broken link is an error
 
 docs-serve: docs  ## the same at http://localhost:8000
 	$(PY_CORE) -m http.server --bind 127.0.0.1 --directory build/site 8000
+
+release: env  ## build wheel and sdist, install each into clean environments, run the demo from them alone
+	scripts/try_release.sh
 
 selftest: env  ## every model and the conformance vectors on Lava's models of Loihi 2
 	deploy/cpu/selftest.sh

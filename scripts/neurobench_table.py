@@ -18,7 +18,7 @@ from tclif_neuro.cli.commands.samples import Choice
 from tclif_neuro.show.tables import Sheet, share
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-COLUMNS = ("model", "samples", "accuracy", "bytes", "connections 0", "activations 0", "ACs", "MACs", "dense", "updates")
+COLUMNS = ("model", "samples", "accuracy", "bytes", "weights 0", "spikes 0", "ACs", "MACs", "dense", "updates")
 
 
 def row(file: Path, samples: int) -> tuple[str, ...]:

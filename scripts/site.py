@@ -32,8 +32,8 @@ def links(page: Path) -> list[str]:
 
 
 def files(root: Path = ROOT) -> list[Path]:
-    """The pages, and the files that they link to."""
-    found = set(pages(root))
+    """The pages, the files that they link to, and the style sheet."""
+    found = {*pages(root), root / "docs" / "site.css"}
     for page in pages(root):
         targets = ((page.parent / link.partition("#")[0]).resolve() for link in links(page) if not link.startswith("#"))
         found |= {target for target in targets if target.is_file() and target.is_relative_to(root)}

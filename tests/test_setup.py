@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tclif_neuro import __version__ as VERSION_HERE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +27,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
 PIN = re.compile(r"[a-z0-9][a-z0-9-]*==[0-9][0-9a-z.]*( ; .+)?")
 
+SHIPPED = {
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "tclif_neuro").rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts
+}
 TOOLS = ("head", "mv", "rm", "tail")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENVIRONMENTS = {"3.10": ("full", ".venv"), "3.13": ("core", ".venv-core")}
@@ -137,16 +145,34 @@ def test_python_version_lists_both_pythons() -> None:
     assert (ROOT / ".python-version").read_text().split() == ["3.10", "3.13"]
 
 
-def test_wheel_holds_the_package_alone(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+def build(kind: str, folder: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=400)
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.iterdir()
+    return built
+
+
+def test_wheel_holds_the_package_alone(tmp_path: Path) -> None:
+    wheel = build("wheel", tmp_path)
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         entry_points = archive.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
-    assert {name.split("/")[0] for name in names} == {"tclif_neuro", "tclif_neuro-0.1.0.dist-info"}
-    assert "tclif_neuro/network.py" in names
+    assert {name.split("/")[0] for name in names} == {"tclif_neuro", f"tclif_neuro-{VERSION_HERE}.dist-info"}
+    assert {name for name in names if name.startswith("tclif_neuro/")} == SHIPPED
     assert "tclif = tclif_neuro.cli.app:main" in entry_points
+
+
+def test_sdist_holds_the_package_and_what_builds_it(tmp_path: Path) -> None:
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {name for name in names if name.startswith("tclif_neuro/")} == SHIPPED
+    assert {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "constraints.txt"} <= names
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    said = re.search(r'^version: "(.+)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert said and said[1] == VERSION_HERE and PROJECT["dynamic"] == ["version"]
+    assert re.search(rf"as {VERSION_HERE}\.|\[{VERSION_HERE}\]", (ROOT / "CHANGELOG.md").read_text())
 
 
 @pytest.mark.parametrize(("which", "version"), [("full", "3.10"), ("core", "3.13")])
