@@ -71,6 +71,8 @@ def check(net: QuantizedNetwork, question: Question) -> tuple[Finding, ...]:
     found += [*_formats(net, question), *_neurons(net, question), *_sums(net, question), *_running(net, question)]
     if question.samples is not None:
         found += _saturations(net, question.samples, question.lengths, stock)
+    if stock is not None:
+        found += _unknown_of_stock(stock)
     if stock is not None or question.path != "stock":
         found += _places(place(net, question.board, question.path, stock))
     order = ("error", "warning", "note")
@@ -147,6 +149,18 @@ def _neurons(net: QuantizedNetwork, question: Question) -> Iterator[Finding]:
         if neuron.v_decay > limits.DV_MAX.value:
             text = f"dv {neuron.v_decay} is beyond the documented {limits.DV_MAX.value:g}"
             yield _finding("dv-range", "warning", i, neuron.v_decay, limits.DV_MAX, text, "keep a decay of 1/4096")
+
+
+def _unknown_of_stock(stock: ChipNetwork) -> Iterator[Finding]:
+    """dv-range, weight-format: what the path stock itself takes of a chip that no document grants."""
+    if not stock.loss:
+        return
+    dv, limit = max(node.dv for node in stock.graph.nodes), limits.DV_MAX
+    text = f"the path's LIF forgets by dv {dv}, beyond the documented {limit.value:g}"
+    yield _finding("dv-range", "warning", -1, dv, limit, text, "see `lif-dv-4096` of the conformance vectors")
+    lowest = min(edge.exponent for edge in stock.graph.edges)
+    text = f"the path's couplings are 256ths, by exponents down to {lowest}; what a chip shifts is not public"
+    yield _fact("weight-format", "warning", -1, "weight exponent", text, "see `shift` of the conformance vectors")
 
 
 def _sums(net: QuantizedNetwork, question: Question) -> Iterator[Finding]:

@@ -104,6 +104,7 @@ def test_a_cpu_has_no_address_and_a_cluster_of_them_no_microcode_and_no_profile(
     refused(tclif(*command, "--partition", "kp", "--profile"), "--profile: measures a board")
     refused(tclif(*command, "--node", "n", "--ncmodel", "a.b:C"), "microcode runs on a board alone")
     refused(tclif(*command, "--partition", "kp", "--dry-run"), "sinfo: is not on the PATH")
+    refused(tclif(*command[:-1], "loihi2", "--dry-run"), "--partition, --node or --host")
 
 
 def test_a_folder_that_is_a_file_is_refused_before_the_run(folder, tmp_path):

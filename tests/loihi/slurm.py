@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = ("slurmctld", "slurmd", "sinfo", "srun", "scontrol")
+PROGRAMS = ("slurmctld", "slurmd", "sinfo", "srun", "sbatch", "scontrol")
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin"
 START = 30.0  # seconds
 

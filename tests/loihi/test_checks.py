@@ -93,5 +93,6 @@ def test_a_measured_overflow_of_the_stock_path_is_an_error():
 def test_a_network_on_the_lattice_has_no_error_on_its_path():
     net = network(tclif(RNG, 6, 8, recurrent=True), lif(RNG, 8, 3, readout=True), steps=784)
     assert {f.severity for f in findings(net, "stock")} <= {"warning", "note"}
+    assert {f.code for f in findings(net, "stock") if f.severity == "warning"} >= {"dv-range", "weight-format"}
     assert "neuron-unknown" in {f.code for f in findings(net, "lif") if f.severity == "error"}
     assert "neuron-unknown" not in {f.code for f in findings(net, "microcode", ncmodel=True)}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from tclif_neuro.loihi.host import (
     read_sinfo,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = """\
 ncl-1 oheogulch down*
 ncl-2 oheogulch idle
@@ -62,6 +64,16 @@ def test_the_environment_of_the_driver():
     assert environment(Target(node="ncl-2"))["BOARD"] == "ncl-2"
     ethernet = environment(Target(host="10.0.0.2", chip="N3C1"))
     assert ethernet["NXSDKHOST"] == "10.0.0.2" and ethernet["LOIHI_GEN"] == "N3C1" and "SLURM" not in ethernet
+
+
+@pytest.mark.parametrize(("name", "target"), [("slurm", {"partition": "p"}), ("ethernet", {"host": "10.0.0.2"})])
+def test_the_files_of_an_environment_name_what_the_driver_gets(name, target):
+    lines = (ROOT / "deploy" / "loihi2" / f"{name}.env").read_text().splitlines()
+    given = dict(line.split("=") for line in lines if not line.startswith("#"))
+    wanted = environment(Target(**target))
+    assert set(given) == set(wanted)
+    places = {"PARTITION", "NXSDKHOST"}
+    assert {key: given[key] for key in set(given) - places} == {key: wanted[key] for key in set(wanted) - places}
 
 
 def test_without_sinfo(monkeypatch, tmp_path):

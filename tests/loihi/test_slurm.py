@@ -1,8 +1,10 @@
 """What `loihi.host` and `tclif deploy` make of a real SLURM: partitions, a down node, limits, a job that dies."""
 
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tests.loihi.nets import lif, network
 from tests.loihi.slurm import PLACES, cluster
 
 __all__ = ["cluster"]
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -88,6 +91,18 @@ def test_a_dry_run_and_a_wrong_file_go_through_the_cluster(tmp_path):
     )
 
 
+def test_the_job_script_runs_on_the_node_and_says_what_its_board_lacks(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{PLACES}")
+    script, log = ROOT / "deploy" / "loihi2" / "job.sh", tmp_path / "log"
+    net = ROOT / "models" / "digits-rows-lattice.net"
+    place = ("--wait", "--partition=oheogulch", f"--output={log}", f"--chdir={ROOT}")
+    done = subprocess.run(
+        ["sbatch", *place, script, net, tmp_path / "out"], capture_output=True, text=True, timeout=120
+    )
+    said = log.read_text()
+    assert done.returncode == 2 and "missing: nxcore" in said and "sinfo" not in said, (done.stderr, said)
+
+
 @pytest.mark.lava
 def test_deploy_through_the_cluster_gives_the_same_bits(tmp_path):
     from tclif_neuro.netx import save
@@ -96,7 +111,7 @@ def test_deploy_through_the_cluster_gives_the_same_bits(tmp_path):
     rng = np.random.default_rng(1)
     save(network(lif(rng, 5, 6, bias=False), lif(rng, 6, 3, readout=True), steps=12), tmp_path / "n.net")
     np.savez(tmp_path / "d.npz", x=(rng.random((4, 12, 5)) < 0.4).astype(np.float32), y=np.arange(4) % 3)
-    arguments = ["deploy", tmp_path / "n.net", "--target", "cpu", "--path", "microcode", "--data", tmp_path / "d.npz"]
+    arguments = ["deploy", tmp_path / "n.net", "--target", "cpu", "--path", "lif", "--data", tmp_path / "d.npz"]
     here = tclif(*arguments, "-o", tmp_path / "here")
     there = tclif(*arguments, "-o", tmp_path / "there", "--partition", "oheogulch")
     assert here.exit_code == there.exit_code == 0, (here.output, there.output)

@@ -181,6 +181,9 @@ def check_options(options: DeployOptions) -> None:
         raise TclifError("--profile: measures a board; of a CPU run, `tclif map --samples N` has estimates")
     if options.target == "cpu" and options.where.host:
         raise TclifError("--host: is a board's address; --target loihi2 runs there")
+    where = options.where
+    if options.target == "loihi2" and options.dry_run and not (where.partition or where.node or where.host):
+        raise TclifError("--target loihi2: --partition, --node or --host says where its board is")
 
 
 def _require_board(options: DeployOptions, path: ChipPath) -> None:
