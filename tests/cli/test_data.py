@@ -9,6 +9,8 @@ from tclif_neuro.cli.commands.data import data_parts, describe_data
 from tclif_neuro.data import DataError
 from tests.cli.calls import run, tclif
 
+GROUPS = {"groups": np.array(["ann", "bob"] * 20), "groups_test": np.array(["bob", "cleo", "ann"])}
+
 
 def save(path: Path, **arrays: np.ndarray) -> Path:
     rng = np.random.default_rng(0)
@@ -35,6 +37,11 @@ def test_it_says_what_is_there(tmp_path: Path) -> None:
         ({"x": np.full((40, 5, 3), 255)}, "inputs up to 255: scale them"),
         ({"y": np.arange(40) // 38}, "the classes differ in size"),
         ({"x_test": np.zeros((2, 5, 3)), "y_test": np.array([0, 2])}, "no training sample of the class '2'"),
+        ({"x": np.ones((40, 5, 3))}, "8 of 8 test samples are in the training set too"),
+        (
+            {"x_test": np.ones((3, 5, 3)), "y_test": np.array([0, 1, 1]), **GROUPS},
+            "2 groups are in the training set and the test set, ann among them",
+        ),
     ],
 )
 def test_it_says_what_is_odd(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:

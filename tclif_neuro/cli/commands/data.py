@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +123,28 @@ def _odd(parts: tuple[PartSummary, ...], task: Task) -> list[str]:
             odd.append(
                 f"the classes differ in size: {few} to {many}; always the commonest is right {_commonest(train)}"
             )
+    return odd + _in_both(task)
+
+
+def _in_both(task: Task) -> list[str]:
+    """Return what the training set shares with the others, which then say little of samples that come later."""
+    odd = []
+    (_, train), *others = task.parts()
+    seen = set(_digests(train))
+    for name, part in others:
+        again = sum(digest in seen for digest in _digests(part))
+        if again:
+            odd.append(f"{again} of {len(part)} {name} samples are in the training set too")
+        if train.groups is not None and part.groups is not None:
+            shared = sorted({*map(str, train.groups)} & {*map(str, part.groups)})
+            if shared:
+                odd.append(f"{len(shared)} groups are in the training set and the {name} set, {shared[0]} among them")
     return odd
+
+
+def _digests(part: Part) -> Iterator[bytes]:
+    for chunk in part.x.chunks():
+        yield from (hashlib.blake2b(np.ascontiguousarray(sample).data, digest_size=16).digest() for sample in chunk)
 
 
 def _commonest(part: PartSummary) -> str:
