@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons import generators
 from tclif_neuro.neurons.chain import links
+from tclif_neuro.neurons.entries import check_tensor
 from tclif_neuro.neurons.modules import Readout
 
 # Layers that act on each step alone, so that a sequence can be cut between any two steps.
@@ -54,6 +55,7 @@ def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None, e
     tensors it returned.
     """
     stages = stages_of(model)
+    check_tensor("checkpointed", x)
     if every_step:
         if not _is_read(stages):
             raise TclifError("checkpointed: every_step is of a model that ends in a Readout")

@@ -26,14 +26,19 @@ def expect(what: str, x: Tensor, shape: Sequence[int], like: Tensor) -> None:
         )
 
 
+def check_tensor(name: str, x: Any) -> None:
+    """Raise `TclifError` unless `x` is a tensor."""
+    if not isinstance(x, Tensor):
+        raise TclifError(
+            f"{name}: a torch.Tensor expected, got a {type(x).__name__}; convert it, as by torch.as_tensor"
+        )
+
+
 def check_current(name: str, current: Any, ndim: int, size: int) -> None:
     """Raise `TclifError` unless `current` is a float tensor [T, B, N] (ndim 3) or [B, N] for `size` neurons."""
     if torch._C._get_tracing_state() is not None:
         raise TclifError(f"{name}: a loop over time cannot be traced (jit.trace, onnx.export); export by tn.quantize")
-    if not isinstance(current, Tensor):
-        raise TclifError(
-            f"{name}: a torch.Tensor expected, got a {type(current).__name__}; convert it, as by torch.as_tensor"
-        )
+    check_tensor(name, current)
     if current.ndim != ndim or current.shape[-1] != size:
         wanted = ["T", "B", size][-ndim:]
         raise TclifError(f"{name}: input {wanted} expected, got {list(current.shape)}")

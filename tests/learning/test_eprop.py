@@ -1,5 +1,6 @@
 """e-prop against autograd, in double precision: equalities, not tolerances."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -235,10 +236,15 @@ def test_a_batch_it_cannot_take_is_refused():
         (torch.rand(2, 3).double(), y, "the input is torch.float64, the model torch.float32"),
         (torch.rand(2, 3), torch.tensor([0, 2]), "classes 0 ... 2 with 2 outputs"),
         (torch.rand(2, 3), torch.tensor([0]), r"classes \[2\] or \[1, 2\] expected, got \[1\]"),
+        (np.ones((2, 3)), y, "e-prop: a torch.Tensor expected, got a ndarray"),
+        (torch.rand(2, 3), y.numpy(), "e-prop: target: a torch.Tensor expected, got a ndarray"),
         (torch.rand(2, 3), torch.rand(2, 3), r"targets \[2, 2\] or \[1, 2, 2\] expected, got \[2, 3\]"),
     ]:
         with pytest.raises(TclifError, match=message):
             learner.step(x, target)
+    for x in (np.ones((4, 2, 3)), [np.ones((4, 2, 3))]):
+        with pytest.raises(TclifError, match=r"e-prop: a torch.Tensor expected, got a ndarray"):
+            learner.sequence(x, y)
 
 
 @pytest.mark.parametrize(

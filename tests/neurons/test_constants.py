@@ -117,6 +117,8 @@ def test_no_steps_give_no_spikes(kind, dtype):
 def test_an_array_is_not_a_current():
     with pytest.raises(TclifError, match="a torch.Tensor expected, got a ndarray"):
         tn.TCLIF(3)(np.zeros((2, 1, 3)))
+    with pytest.raises(TclifError, match="checkpointed: a torch.Tensor expected, got a ndarray"):
+        tn.checkpointed(nn.Sequential(nn.Linear(3, 3), tn.TCLIF(3)), np.zeros((2, 1, 3)))
 
 
 def test_backward_begins_with_the_spikes_it_was_given(monkeypatch):

@@ -27,6 +27,7 @@ from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.signal import EPropOptions, ReadoutTrace, random_feedback
 from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.chain import computes, links
+from tclif_neuro.neurons.entries import check_tensor
 from tclif_neuro.neurons.grid import grid_of
 from tclif_neuro.neurons.hooks import made_by_hooks
 from tclif_neuro.neurons.layer import TwoCompartment
@@ -89,6 +90,7 @@ class EPropLearner:
 
         target: classes [B] or floats [B, C], see `step_errors`. None: no error at this step.
         """
+        check_tensor("e-prop", x)
         return self.chunk(x[None], target)
 
     def chunk(self, x: Tensor, target: Tensor | None = None) -> Tensor:
@@ -96,7 +98,7 @@ class EPropLearner:
 
         target: as in `step`, or one a step, [K, B] or [K, B, C].
         """
-        self._check(x)
+        self._check(x, target)
         per_step = target is not None and target.ndim == (3 if target.is_floating_point() else 2)
         done = 0
         while done < len(x):
@@ -119,6 +121,7 @@ class EPropLearner:
         begun = False
         for part in parts:
             if not begun:
+                check_tensor("e-prop", part)
                 if part.ndim != 3:
                     raise TclifError(f"e-prop: input [T, B, M] expected, got {list(part.shape)}")
                 self.begin(part.shape[1])
@@ -175,7 +178,10 @@ class EPropLearner:
             for parameter in self._parameters:
                 parameter.grad = None
 
-    def _check(self, x: Tensor) -> None:
+    def _check(self, x: Tensor, target: Tensor | None) -> None:
+        check_tensor("e-prop", x)
+        if target is not None:
+            check_tensor("e-prop: target", target)
         weight = self.layers[0].linear.weight if self.layers else self.readout.readout.weight
         if not self._batch:
             raise TclifError("e-prop: begin(batch) comes before the first step")
