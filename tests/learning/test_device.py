@@ -232,6 +232,51 @@ def test_evaluation_runs_where_the_batches_are(toy: Path) -> None:
         assert evaluate(Run(recipe, task, ELSEWHERE).model, Batches(task.test, 8, ELSEWHERE)) == plain
 
 
+def test_a_batch_is_normalised_there_as_here() -> None:
+    """Its statistics too, over steps of several lengths; then by them, in evaluation."""
+    generator = torch.Generator().manual_seed(5)
+    x = 2 * torch.randn(6, 4, 3, generator=generator) + 1
+    for lengths in (None, torch.tensor([6, 1, 3, 5])):
+        found = []
+        for device in (CPU, ELSEWHERE):
+            with elsewhere():
+                norm = tn.BatchNorm(3).to(device)
+                here = x.clone().to(device).requires_grad_()
+                out = norm(here, None if lengths is None else lengths.to(device))
+                out.pow(3).sum().backward()
+                assert here.grad is not None
+                evaluated = norm.eval()(here)
+                parts = out, here.grad, evaluated, *norm.buffers(), *(p.grad for p in norm.parameters())
+                assert all(part.device == device for part in parts)
+                found.append([part.detach().cpu().clone() for part in parts])
+        assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*found, strict=True))
+
+
+def test_dropout_draws_there_and_nowhere_else() -> None:
+    """It scales what it lets through, draws anew at each call, and does nothing in evaluation."""
+    before = torch.get_rng_state()
+    with elsewhere():
+        drop, x = nn.Dropout(0.75).to(ELSEWHERE), torch.ones(50, 4, 5, device=ELSEWHERE)
+        first, second, plain = drop(x).cpu(), drop(x).cpu(), drop.eval()(x).cpu()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert set(first.unique().tolist()) == {0.0, 4.0} and 0.15 < (first > 0).float().mean() < 0.35
+    assert not torch.equal(first, second) and torch.equal(plain, torch.ones(50, 4, 5))
+
+
+@pytest.mark.parametrize("rule", ["bptt", "fptt"])
+def test_normalised_and_dropped_currents_learn_there_as_here(rule: str) -> None:
+    """With the masks that one generator draws: here it is set to where the other begins."""
+
+    def make() -> nn.Sequential:
+        torch.manual_seed(1)
+        parts = nn.Linear(3, 6), tn.BatchNorm(6), nn.Dropout(0.5), tn.TCLIF(6, recurrent=True), tn.Readout(6, 3)
+        model = nn.Sequential(*parts)
+        torch.manual_seed(0)  # as `elsewhere` begins
+        return model
+
+    agree(make, rule)
+
+
 def test_checkpointed_draws_the_same_masks_again_in_backward() -> None:
     """The gradient of a sum over what Dropout let through is the mask itself, whoever drew it."""
 

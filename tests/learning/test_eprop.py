@@ -6,15 +6,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.learning.eprop import chunks
 from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions, random_feedback
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
 from tests.learning.eprop_references import eprop_gradients, gradients, models, spikes_of
 
-MODES = st.sampled_from(["reference", "compiled"])
+MODES = st.sampled_from(["reference", "compiled", "products"])
+
+
+def choose(patch: pytest.MonkeyPatch, mode: str) -> None:
+    """The equations, the compiled passes, or the products of other devices."""
+    patch.setenv("TCLIF_SCAN", "compiled" if mode == "compiled" else "reference")
+    patch.setattr(chunks, "reorders", lambda state: mode == "products")
 
 
 def sequence(seed: int, steps: int, batch: int, inputs: int) -> Tensor:
@@ -36,7 +44,7 @@ def test_a_layer_has_the_gradient_of_bptt_for_any_learning_signal(model, mode, s
     parameters = [*linear.parameters(), *layer.parameters()]
     expected = gradients((signal * spikes_of(layer, linear(x))).sum(), parameters)
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        patch.setenv("TCLIF_SCAN", mode)
+        choose(patch, mode)
         learner = EligibleLayer(linear, layer)
         learner.reset(batch)
         for part, its in zip(x.split(chunk), signal.split(chunk), strict=True):
@@ -104,7 +112,7 @@ def test_a_network_has_the_gradient_without_the_paths_it_leaves_out(model, optio
     losses = loss_of(options, y, readout.decay)
     expected = eprop_gradients(model, x, losses, feedback)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TCLIF_SCAN", mode)
+        choose(patch, mode)
         model.zero_grad()
         result = EPropLearner(model, None, options).sequence(x, y)
         patch.setenv("TCLIF_SCAN", "reference")
@@ -114,9 +122,12 @@ def test_a_network_has_the_gradient_without_the_paths_it_leaves_out(model, optio
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(1, 2).flatmap(models), OPTIONS, st.integers(1, 20), st.integers(1, 7), st.integers(0, 2**31))
-def test_streaming_plain_and_chunked_compiled_agree(model, options, steps, chunk, seed):
-    """To 1e-10 in float64; and in float32, for the same spikes, to what its digits allow."""
+@given(
+    st.integers(1, 2).flatmap(models), OPTIONS, st.sampled_from(["compiled", "products"]),
+    st.integers(1, 20), st.integers(1, 7), st.integers(0, 2**31),
+)  # fmt: skip
+def test_streaming_plain_and_chunks_agree(model, options, mode, steps, chunk, seed):
+    """To 1e-10, in float64."""
     x = sequence(seed, steps, 2, model[0].in_features)
     y = torch.randint(0, 3, (steps, 2), generator=torch.Generator().manual_seed(seed))  # another target at every step
     learner = EPropLearner(model, None, options)
@@ -128,7 +139,7 @@ def test_streaming_plain_and_chunked_compiled_agree(model, options, steps, chunk
         streamed = learner.end()
         expected = [p.grad.clone() for p in model.parameters()]
         model.zero_grad()
-        patch.setenv("TCLIF_SCAN", "compiled")
+        choose(patch, mode)
         learner.begin(2)
         for part, its in zip(x.split(chunk), y.split(chunk), strict=True):
             learner.chunk(part, its)
@@ -138,10 +149,12 @@ def test_streaming_plain_and_chunked_compiled_agree(model, options, steps, chunk
         close(p.grad, e)
 
 
+@pytest.mark.parametrize("mode", ["compiled", "products"])
 @pytest.mark.parametrize("reset_grad", ["keep", "detach"])
 @pytest.mark.parametrize("kind", [TCLIF, AdaptiveTCLIF, LIF])
-def test_single_precision_agrees_with_double(kind, reset_grad):
+def test_single_precision_agrees_with_double(kind, reset_grad, mode, monkeypatch):
     """Larger layers, whose spikes are read as events; weights and inputs on a grid, so that the spikes are the same."""
+    choose(monkeypatch, mode)
     torch.manual_seed(0)
     more = {"learn_beta": True, "beta": 0.875} if kind is LIF else {}
     model = nn.Sequential(
@@ -155,10 +168,32 @@ def test_single_precision_agrees_with_double(kind, reset_grad):
     single = EPropLearner(model).sequence(x, y)
     found = torch.cat([p.grad.flatten() for p in model.parameters()]).double()
     model.zero_grad()
+    choose(monkeypatch, "reference")
     double = EPropLearner(model.double()).sequence(x.double(), y)
     expected = torch.cat([p.grad.flatten() for p in model.parameters()])
     assert single.loss == pytest.approx(double.loss, rel=1e-5)
     assert (found - expected).norm() < 1e-4 * expected.norm()
+
+
+def test_by_products_the_traces_of_all_synapses_are_touched_once_per_chunk(monkeypatch):
+    """However many steps it has; by the equations, at every step."""
+
+    class Touched(TorchFunctionMode):
+        count = 0
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            self.count += isinstance(out, Tensor) and out.numel() >= 2 * 7 * 40  # more than the rest of a chunk has
+            return out
+
+    model, counts = nn.Sequential(nn.Linear(40, 7), TCLIF(7), Readout(7, 2)), {}
+    for mode in ("reference", "products"):
+        choose(monkeypatch, mode)
+        for steps in (5, 6):
+            with Touched() as touched:
+                EPropLearner(model).sequence(torch.rand(steps, 2, 40), torch.tensor([0, 1]))
+            counts[mode, steps] = touched.count
+    assert counts["products", 5] == counts["products", 6] < counts["reference", 5] < counts["reference", 6]
 
 
 @pytest.mark.parametrize("every", [0, 1, 3, 7])

@@ -90,6 +90,56 @@ def test_a_first_update_after_the_whole_sequence_is_that_of_bptt(neuron: Any, lo
         torch.testing.assert_close(a, b)
 
 
+def test_a_layer_takes_all_steps_up_to_an_update_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[int, int]] = []
+    known = TCLIF.scan
+
+    def scan(self: TCLIF, current: Tensor, state: Any = None, t: int = 0) -> Any:
+        taken.append((t, len(current)))
+        return known(self, current, state, t)
+
+    monkeypatch.setattr(TCLIF, "scan", scan)
+    model = network()
+    fptt_step(model, torch.optim.SGD(model.parameters(), lr=0.1), X, Y, section(update_every=4))
+    assert taken == [(0, 4), (4, 2)]
+
+
+class Own(nn.Module):
+    """Somebody's module with a state and no way to take several steps."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.linspace(0.5, 1, size))
+
+    def step(self, x: Tensor, state: Tensor | None = None, t: int = 0) -> tuple[Tensor, Tensor]:
+        state = x * self.scale if state is None else 0.5 * state + x * self.scale
+        return state + t, state
+
+
+def test_a_module_of_its_own_and_a_normalisation_see_each_step_alone() -> None:
+    """A normalisation's statistics are those of a step; a state that is somebody's own goes from step to step."""
+
+    def make() -> nn.Sequential:
+        torch.manual_seed(0)
+        last = Own(8), TCLIF(8), Readout(8, 4)
+        return nn.Sequential(nn.Linear(3, 8), BatchNorm(8), nn.Flatten(1), *last).double()
+
+    whole, (linear, norm, _, own, neuron, readout) = make(), make()
+    fptt_step(whole, torch.optim.SGD(whole.parameters(), lr=0.1), X, Y, section(update_every=6))
+    a = b = v = None
+    for t, row in enumerate(X):
+        x, a = own.step(norm(linear(row)), a, t)
+        spikes, b = neuron.step(x, b)
+        out, v = readout.step(spikes, v)
+    functional.cross_entropy(out, Y).backward()
+    expected = [p.grad for module in (linear, norm, own, neuron, readout) for p in module.parameters()]
+    for p, gradient in zip(whole.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient)
+    assert norm.num_batches_tracked == 6
+    for name, value in norm.named_buffers():
+        torch.testing.assert_close(dict(whole[1].named_buffers())[name], value)
+
+
 def most_bytes_alive(steps: int) -> int:
     """The most memory that the graph holds at any one time, in bytes."""
     alive = most = 0

@@ -40,6 +40,8 @@ def test_a_model_elsewhere_becomes_the_same_network() -> None:
         assert tn.report(there, moved, *at) == said
         run = tn.run(moved, at[0], lengths=at[2], record=True)
         floats = compare_float(moved, trace(there, at[0], at[2]), run, labels=at[1])
+        simulated = tn.simulate(moved, at[0].requires_grad_(), lengths=at[2])
+        assert np.array_equal(simulated.logits, tn.simulate(net, x.numpy(), lengths=lengths.numpy()).logits)
         assert compare_runs(net, run, run, names=("a", "b"), labels=at[1]).identical
         assert np.array_equal(tn.Simulator(net, 5).step(at[0][0]), tn.Simulator(net, 5).step(x[0]))
     for a, b in zip(net.layers, moved.layers, strict=True):

@@ -1,7 +1,8 @@
-"""The passes of e-prop over a chunk of K steps: compiled where scans are (see `neurons.scan`), else in plain torch.
+"""The passes of e-prop over a chunk of K steps: compiled where scans are (see `neurons.scan`), else in torch.
 
 Shapes: K steps, B samples, N neurons, I inputs. What a pass carries to the next chunk (states, traces, gradients) it
-changes in place. Compiled, the sums over a chunk are reordered as `eprop_kernels` says; plain, they are the equations.
+changes in place. Compiled, and on every device but the CPU, the sums over a chunk are reordered as `eprop_kernels`
+says; plain, they are the equations.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.eprop import kernels as eprop_kernels
+from tclif_neuro.learning.eprop import products
 from tclif_neuro.learning.eprop.equations import (
     Coefficients,
     Slopes,
@@ -41,15 +43,20 @@ Events = tuple[Tensor, Tensor]  # the indices of the inputs that spiked, and whe
 
 
 class Constants(NamedTuple):
-    """A layer's coefficients for some steps, and the same as the kernels want them; None: run plainly."""
+    """A layer's coefficients for some steps, and the same as the kernels want them; None: run in torch.
+
+    reordered: whether the sums over a chunk are.
+    """
 
     c: Coefficients
     wide: kernels.Neurons | None
+    reordered: bool
 
     @classmethod
     def of(cls, c: Coefficients, recurrent: Tensor | None, state: Tensor) -> Constants:
         """recurrent: R [N, N] or None; state: [3, B, N], which says whether to run compiled."""
-        return cls(c, _wide(c, recurrent, state) if compiled(state) else None)
+        wide = _wide(c, recurrent, state) if compiled(state) else None
+        return cls(c, wide, wide is not None or reorders(state))
 
     def check(self, x: Tensor) -> None:
         """Raise `TclifError` unless these are the constants of x [K, B, N], and of its type."""
@@ -63,7 +70,7 @@ class Constants(NamedTuple):
         wide = self.wide
         if wide is not None and len(wide.a1) > 1:
             wide = wide._replace(a1=wide.a1[start : start + steps], a2=wide.a2[start : start + steps])
-        return Constants(replace(self.c, a1=a1, a2=a2), wide)
+        return Constants(replace(self.c, a1=a1, a2=a2), wide, self.reordered)
 
 
 class Chunk(NamedTuple):
@@ -132,6 +139,12 @@ def _advance_plainly(current: Tensor, state: Tensor, c: Coefficients, recurrent:
         state.copy_(torch.stack(after))
 
 
+def reorders(state: Tensor) -> bool:
+    """Return whether a layer that does not run compiled takes the sums of a chunk as products: a launch each, where the
+    equations take several per step."""
+    return state.device.type != "cpu"
+
+
 def movement(chunk: Chunk, last: Spiked, c: Coefficients) -> tuple[Moved, Spiked]:
     """Return how the traces move in the chunk, and its last step; last: the step before it, each [1, B, N]."""
     if not c.keep and c.reset != "zero":
@@ -157,6 +170,9 @@ def sums(factor: Tensor, k: Constants, moved: Moved) -> Sums:
     entered[0] = factor
     for part in range(1, parts):
         carried[part, part - 1] = 1
+    if k.wide is None:
+        products.adjoint(entered, carried, k.c, *moved)
+        return Sums(entered, carried)
     for e, end in zip(entered, carried, strict=True):
         in_parts(eprop_kernels.adjoint, *_samples(factor), k.wide, *_arrays(*moved, e, end))
     return Sums(entered, carried)
@@ -171,11 +187,15 @@ def learn_reordered(x: Tensor, trace: Tensor, grad: Tensor, k: Constants, found:
     expect("e-prop: eligibilities", trace, (2, batch, 1 if k.c.per_input else size, inputs), x)
     expect("e-prop: gradient", grad, (size, inputs), x)
     learn = _learn_shared if k.c.per_input else _learn_each
-    learn(x.as_subclass(Tensor).contiguous(), _events(x), trace, grad, k, found)
+    events = None if k.wide is None else _events(x)
+    learn(x.as_subclass(Tensor).contiguous(), events, trace, grad, k, found)
 
 
 def _learn_each(x: Tensor, events: Events | None, trace: Tensor, grad: Tensor, k: Constants, found: Sums) -> None:
     """Every synapse has a trace of its own."""
+    if k.wide is None:
+        products.synapses(x, *found, trace, grad)
+        return
     group = max(1, GROUP // x.shape[2])
     index, start = events or (torch.empty(0, dtype=torch.int16), torch.empty(0, dtype=torch.int64))
     in_parts(eprop_kernels.synapses, -(-len(grad) // group), group, *_arrays(x, index, start, *found, trace, grad))
@@ -190,7 +210,10 @@ def _learn_shared(x: Tensor, events: Events | None, trace: Tensor, grad: Tensor,
     else:
         in_parts(eprop_kernels.scatter, -(-size // WIDTH), WIDTH, *_arrays(*events, entered, by_input))
     by_input.addmm_(trace.view(2 * batch, inputs).T, found.carried[0].flatten(0, 1))
-    in_parts(eprop_kernels.input_traces, *_samples(x), k.wide, *_arrays(x, trace.view(2, batch, inputs)))
+    if k.wide is None:
+        products.input_traces(x, trace.view(2, batch, inputs), k.c)
+    else:
+        in_parts(eprop_kernels.input_traces, *_samples(x), k.wide, *_arrays(x, trace.view(2, batch, inputs)))
 
 
 def _events(x: Tensor) -> Events | None:

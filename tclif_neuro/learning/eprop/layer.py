@@ -108,7 +108,7 @@ class EligibleLayer:
         psi = self._chunk.spiked.psi
         factor = torch.zeros_like(psi) if signal is None else signal * psi
         moved, self.last = passes.movement(self._chunk, self.last, self._k.c)
-        found = None if self._k.wide is None else passes.sums(factor, self._k, moved)
+        found = passes.sums(factor, self._k, moved) if self._k.reordered else None
         for afferents, x in zip(self.afferents, self._sources(), strict=True):
             if found is not None:
                 passes.learn_reordered(x, afferents.trace, afferents.grad, self._k, found)

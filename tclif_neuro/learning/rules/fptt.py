@@ -17,6 +17,7 @@ from tclif_neuro.learning.rules.bptt import BatchResult, TrainingError, clip
 from tclif_neuro.learning.rules.targets import has_target, lengths_of, per_step, scored, spread
 from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.chain import links
+from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.modules import Readout
 
 # Names in the optimiser's state of a parameter: checkpoints keep that state already.
@@ -38,7 +39,8 @@ def fptt_step(
 
     l_t: the cross-entropy, or mean square error, of the readout's potential after step t, T a sample's own length.
     x: [T, B, M], y: see `targets`; a step at which no sample has a target makes no update. ends: as of `eprop_step`.
-    The loss of the result is that of the last update. `optimiser`: any that needs no closure. Raises `TrainingError` if
+    The loss of the result is that of the last update. K steps go through a layer at once, as compiled as a whole
+    sequence would. `optimiser`: any that needs no closure. Raises `TrainingError` if
     a loss or gradient is not finite; the weights are then as after the update before.
     """
     modules = [module for _, module in links(model)]
@@ -50,13 +52,13 @@ def fptt_step(
     steps, wanted = ranks.longest(lengths), spread(y) if every and ends else y
     states: list[Any] = [None] * len(modules)
     loss, weight, said = math.nan, 0.0, []
-    for t, row in enumerate(x[:steps], 1):
-        potential = _forward(modules, row, states, t - 1)
-        if every:
-            said.append(potential.detach())
-        weight = readout.decay * weight + 1
-        if t % training.fptt.update_every and t < steps:
-            continue
+    for start in range(0, steps, training.fptt.update_every):
+        part = x[start : min(start + training.fptt.update_every, steps)]
+        potential, each = _forward(modules, part, states, start, every)
+        said.append(each.detach())
+        for _ in part:
+            weight = readout.decay * weight + 1
+        t = start + len(part)
         target = wanted[t - 1] if every else wanted
         if ranks.total(float(has_target(target).sum())):
             logits = potential / weight if training.logits == "mean" else potential
@@ -66,7 +68,7 @@ def fptt_step(
             weighted.backward()
             _update(list(model.parameters()), optimiser, training, f"step {t} of {steps}: the loss is {loss:g}")
         states = [_detached(state) for state in states]
-    answers = torch.stack(said) if every else potential
+    answers = torch.cat(said) if every else potential
     return BatchResult(loss, *scored(answers, y[:steps] if every else y))
 
 
@@ -89,19 +91,40 @@ def _step_loss(logits: Tensor, y: Tensor, progress: Tensor, training: TrainingSe
     return each.sum() / of_all_ranks, (progress[known] * each).sum() / of_all_ranks
 
 
-def _forward(modules: list[nn.Module], x: Tensor, states: list[Any], t: int) -> Tensor:
-    """The output [B, out] of step `t` for its input [B, M]; `states` become those after it.
+def _forward(modules: list[nn.Module], x: Tensor, states: list[Any], t: int, every: bool) -> tuple[Tensor, Tensor]:
+    """The potential [B, out] after K steps from step `t` of their input [K, B, M]; `states` become those after them.
 
-    A module without a `step` has no state: it sees each step alone.
+    Also, if `every`, the potential after each, [K, B, out]; otherwise nothing, [0].
     """
-    for i, module in enumerate(modules):
+    *hidden, readout = modules
+    assert isinstance(readout, Readout)
+    for i, module in enumerate(hidden):
+        x, states[i] = _through(module, x, states[i], t)
+    if every:
+        each = readout.sequence(x, states[-1])
+        states[-1] = each[-1]
+        return each[-1], each
+    potential, states[-1] = readout.scan(x, states[-1], t)
+    return potential, x.new_empty(0)
+
+
+def _through(module: nn.Module, x: Tensor, state: Any, t: int) -> tuple[Tensor, Any]:
+    """K steps of one module; without a `step` it has no state, and all but what computes each number or row for itself
+    sees each step alone: the statistics of a batch normalisation are those of one step."""
+    if isinstance(module, SpikingLayer):
+        return module.scan(x, state, t)
+    if isinstance(module, nn.Linear | nn.Identity | nn.Dropout):
+        return module(x), None
+    if isinstance(module, nn.BatchNorm1d) and module.training and x.shape[1] < 2:
+        raise TrainingError("a batch of 1 sample cannot be normalised step by step; choose another batch_size")
+    rows = []
+    for i, row in enumerate(x):
         if hasattr(module, "step"):
-            x, states[i] = module.step(x, states[i], t)
+            row, state = module.step(row, state, t + i)
         else:
-            if isinstance(module, nn.BatchNorm1d) and module.training and len(x) < 2:
-                raise TrainingError("a batch of 1 sample cannot be normalised step by step; choose another batch_size")
-            x = module(x)
-    return x
+            row = module(row)
+        rows.append(row)
+    return torch.stack(rows), state
 
 
 def _update(
