@@ -316,17 +316,20 @@ class InputCoding:
         Raises `FormatError` on a NaN or infinity.
         """
         x, (low, high) = np.asarray(x), self.range
-        if x.dtype == np.bool_ and self.scale == 1:
+        if x.dtype.kind == "b" and self.scale == 1:
             return x.astype(np.int16)
         if x.dtype.kind in "iu" and self.scale == 1:
             limits = np.iinfo(x.dtype)
             return np.clip(x, max(low, limits.min), min(high, limits.max)).astype(np.int16)
         x = np.asarray(x, dtype=np.float64)
-        if not np.isfinite(x).all():
+        if np.count_nonzero(np.isfinite(x)) < x.size:
             raise FormatError("input: contains NaN or infinity")
-        scaled = np.atleast_1d(x * self.scale)
-        np.clip(np.rint(scaled, out=scaled), low, high, out=scaled)
-        return scaled.astype(np.int16).reshape(x.shape)
+        scaled = np.asarray(x * self.scale)
+        np.rint(scaled, out=scaled)
+        np.minimum(
+            np.maximum(scaled, low, out=scaled), high, out=scaled
+        )  # np.clip: four times as long
+        return scaled.astype(np.int16)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

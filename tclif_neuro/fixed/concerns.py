@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from tclif_neuro import errors
 from tclif_neuro.fixed.run import Outside, Run
 from tclif_neuro.network import InputCoding, QuantizedNetwork
@@ -38,15 +35,17 @@ class Sayer:
         self.net = net
         self.said: set[str] = set()
         self.steps = 0
-        self.outside = np.zeros(len(Outside()))
+        self.outside = Outside()
 
-    def hear(self, outside: Outside, saturations: npt.NDArray[np.int64], steps: int) -> None:
+    def hear(self, outside: Outside, saturations: Sequence[int], steps: int) -> None:
         """After the `steps`-th step, with what was `outside` in those since the last call, and all saturations."""
-        self.outside += np.array(outside) * (steps - self.steps)
-        self.steps = steps
+        new, self.steps = (steps - self.steps) / steps, steps
+        if not (any(outside) or any(self.outside) or any(saturations)):
+            return
+        self.outside = Outside(*(a + (b - a) * new for a, b in zip(self.outside, outside, strict=True)))
         for topic, found in (
-            ("input", of_input(self.net.input, Outside(*(self.outside / steps).tolist()))),
-            ("states", _saturated(self.net, saturations.tolist(), steps)),
+            ("input", of_input(self.net.input, self.outside)),
+            ("states", _saturated(self.net, saturations, steps) if any(saturations) else ()),
         ):
             for sentence in found if topic not in self.said else ():
                 self.said.add(topic)

@@ -290,7 +290,9 @@ def encode(net: QuantizedNetwork, x: npt.ArrayLike, lengths: npt.ArrayLike | Non
 
 def encode_steps(coding: InputCoding, x: Array, lengths: npt.NDArray[np.int64] | None = None) -> Encoded:
     """`x` [T, B, M] encoded, a part of its steps at a time: the floats in between are eight times as large."""
-    values, outside = np.empty(x.shape, np.int16), np.zeros(3, np.int64)
+    if x.size <= SEGMENT and lengths is None:
+        return Encoded(np.ascontiguousarray(coding.encode(x)), _shares(_count_outside(coding, x), x.size))
+    values, outside = np.empty(x.shape, np.int16), [0, 0, 0]
     length = max(1, SEGMENT // x[0].size)
     for t in range(0, len(x), length):
         now = slice(t, t + length)
@@ -299,9 +301,13 @@ def encode_steps(coding: InputCoding, x: Array, lengths: npt.NDArray[np.int64] |
             own = np.arange(t, t + len(part))[:, None] < lengths
             part = np.where(own[..., None], part, part.dtype.type(0))
         values[now] = coding.encode(part)
-        outside += _count_outside(coding, part)
+        outside = [a + b for a, b in zip(outside, _count_outside(coding, part), strict=True)]
     own_values = x.size if lengths is None else int(lengths.sum()) * x.shape[2]
-    return Encoded(values, Outside(*(outside / own_values).tolist()), lengths)
+    return Encoded(values, _shares(outside, own_values), lengths)
+
+
+def _shares(counts: Sequence[int], values: int) -> Outside:
+    return Outside(*(count / values for count in counts)) if any(counts) else Outside()
 
 
 def hold(states: npt.NDArray[Any], lengths: npt.NDArray[np.int64] | None) -> None:
@@ -312,11 +318,16 @@ def hold(states: npt.NDArray[Any], lengths: npt.NDArray[np.int64] | None) -> Non
 
 def _count_outside(coding: InputCoding, x: Array) -> tuple[int, int, int]:
     """Count the values of `x` that the coding cannot hold: below, above and between its values (see `Outside`)."""
+    if x.dtype.kind == "b" and coding.scale == 1:
+        return 0, 0, 0
     (low, high), edge = coding.range, 0.5 if coding.bits else ROUNDING
     whole = x.dtype.kind in "biu" and coding.scale == 1
-    least, most = float(x.min()) * coding.scale, float(x.max()) * coding.scale
-    if (coding.bits or whole) and low - edge <= least and most <= high + edge:
+    least, most = (float(f(x, axis=None)) * coding.scale for f in (np.minimum.reduce, np.maximum.reduce))
+    inside = low - edge <= least and most <= high + edge
+    if inside and (coding.bits or whole):
         return 0, 0, 0
     scaled = x.astype(np.float64) * coding.scale
     between = 0 if coding.bits else np.count_nonzero((scaled > low + edge) & (scaled < high - edge))
+    if inside:
+        return 0, 0, between
     return np.count_nonzero(scaled < low - edge), np.count_nonzero(scaled > high + edge), between

@@ -121,7 +121,8 @@ class Simulator:
         self._columns = [
             slice(begin, begin + size) for begin, size in zip(layers["column"], layers["size"], strict=True)
         ]
-        self._size = self._columns[-1].stop
+        self._nothing = self._room(0)
+        self._ends = np.zeros(batch, np.int64)
         self.reset()
 
     @property
@@ -137,8 +138,10 @@ class Simulator:
 
     def step(self, x: npt.ArrayLike) -> Array:
         """One step of a stream: float input [B, M] -> the last layer's spikes, or a readout's potential, [B, N]."""
-        encoded, _, _ = self._run(numbers(x)[None], record=False)
-        self._sayer.hear(encoded.outside, self._state.saturations.sum(axis=0), self._step * self.batch)
+        encoded, _ = self._run(numbers(x)[None], record=False)
+        saturated = self._state.saturations
+        saturations = saturated.sum(axis=0).tolist() if np.count_nonzero(saturated) else ()
+        self._sayer.hear(encoded.outside, saturations, self._step * self._batch)
         readout, last = self.net.layers[-1].readout, self._neurons[-1]
         return self._state.second[:, last].astype(np.int32) if readout else self._state.fired[:, last].astype(np.uint8)
 
@@ -148,13 +151,12 @@ class Simulator:
         Counts and saturations are those since the last reset. Raises `InputError` if `x` does not fit.
         """
         run = self._continue(x, record=record)
-        saturations = np.array([layer.saturations for layer in run.layers])
-        self._sayer.hear(run.outside, saturations, self._step * self.batch)
+        self._sayer.hear(run.outside, [layer.saturations for layer in run.layers], self._step * self._batch)
         return run
 
     def _continue(self, x: npt.ArrayLike, lengths: Array | None = None, *, record: bool) -> Run:
         """`run`, without a word; of each sample the first steps alone, where `lengths` says how many."""
-        encoded, spikes, states = self._run(x, lengths, record=record)
+        encoded, (spikes, states) = self._run(x, lengths, record=record)
         final = np.array([self._state.first, self._state.second]).astype(np.int32)
         counts, saturations = self._state.counts.copy(), self._state.saturations.sum(axis=0).tolist()
         runs = tuple(
@@ -168,7 +170,7 @@ class Simulator:
         )
         return Run.of(self.net, encoded, runs)
 
-    def _run(self, given: npt.ArrayLike, lengths: Array | None = None, *, record: bool) -> tuple[Encoded, Array, Array]:
+    def _run(self, given: npt.ArrayLike, lengths: Array | None = None, *, record: bool) -> tuple[Encoded, Sequences]:
         """The encoded input, and the recorded spikes and states of all layers side by side."""
         x, limit = check_input(self.net, given, stream=True), self.net.steps
         if limit and self._step + len(x) > limit and lengths is None:
@@ -176,17 +178,22 @@ class Simulator:
                 f"input: step {self._step + len(x)} of a sample, the network was made for {limit}; reset() begins the "
                 "next sample, and dataclasses.replace(net, steps=0) is a network for streams without an end"
             )
-        if x.shape[1] != self.batch:
-            raise InputError(f"input: {x.shape[1]} samples, the simulator was made for {self.batch}")
-        shape = (len(x) if record else 0, self.batch, self._size)
-        spikes, states = np.zeros(shape, np.uint8), np.zeros((2, *shape), np.int32)
+        if x.shape[1] != self._batch:
+            raise InputError(f"input: {x.shape[1]} samples, the simulator was made for {self._batch}")
+        recorded = self._room(len(x)) if record else self._nothing
         encoded = encode_steps(self.net.input, x, lengths)
-        streams = self._step, encoded.values, encoded.ends, 0, spikes, states
+        self._ends[:] = len(x) if lengths is None else lengths
+        streams = self._step, encoded.values, self._ends, 0, *recorded
         in_parts(advance, self._parts, self._parts, self._program, self._state, self._workspace, *streams)
         if record:
-            hold(states, lengths)
+            hold(recorded.states, lengths)
         self._step += len(x)
-        return encoded, spikes, states
+        return encoded, recorded
+
+    def _room(self, steps: int) -> Sequences:
+        """For the spikes and states of so many steps."""
+        shape = (steps, self._batch, self._columns[-1].stop)
+        return Sequences(np.zeros(shape, np.uint8), np.zeros((2, *shape), np.int32))
 
 
 def simulate(
