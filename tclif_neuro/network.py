@@ -326,9 +326,7 @@ class InputCoding:
             raise FormatError("input: contains NaN or infinity")
         scaled = np.asarray(x * self.scale)
         np.rint(scaled, out=scaled)
-        np.minimum(
-            np.maximum(scaled, low, out=scaled), high, out=scaled
-        )  # np.clip: four times as long
+        np.minimum(np.maximum(scaled, low, out=scaled), high, out=scaled)  # np.clip: four times as long
         return scaled.astype(np.int16)
 
 
