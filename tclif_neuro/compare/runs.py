@@ -147,8 +147,7 @@ def score_of(run: Run, targets: npt.ArrayLike | None) -> Score:
 
 def _own(run: Run) -> Array:
     """[T, B]: whether a step is the sample's own."""
-    steps, batch = run.input.shape[:2]
-    return np.arange(steps)[:, None] < (np.full(batch, steps) if run.lengths is None else run.lengths)
+    return np.arange(len(run.input))[:, None] < run.ends
 
 
 def _comparison(

@@ -165,6 +165,11 @@ class Run:
         return self.input.shape[0] * self.input.shape[1] if self.lengths is None else int(self.lengths.sum())
 
     @property
+    def ends(self) -> npt.NDArray[np.int64]:
+        """[B]: how many steps each sample has."""
+        return Encoded(self.input, self.outside, self.lengths).ends
+
+    @property
     def input_clipped(self) -> float:
         """The share of the input values that the network's code could not hold; see `Outside`."""
         return self.outside.total

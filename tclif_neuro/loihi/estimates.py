@@ -53,8 +53,8 @@ def _events(net: QuantizedNetwork, run: Run, i: int) -> float:
     assert incoming is not None and own is not None
     events = float(np.count_nonzero(incoming, axis=(0, 1)) @ np.count_nonzero(layer.synapses.weight, axis=0))
     if layer.recurrent is not None:  # what is sent in a sample's last step arrives nowhere
-        ends = np.full(own.shape[1], len(own)) if run.lengths is None else run.lengths
-        arrives = np.count_nonzero(own, axis=(0, 1)) - own[ends - 1, np.arange(len(ends))].sum(0, dtype=np.int64)
+        last = own[run.ends - 1, np.arange(own.shape[1])]
+        arrives = np.count_nonzero(own, axis=(0, 1)) - last.sum(0, dtype=np.int64)
         events += float(arrives @ np.count_nonzero(layer.recurrent.weight, axis=0))
     return events
 

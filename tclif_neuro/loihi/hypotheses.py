@@ -61,16 +61,18 @@ def unsigned_messages(edge: Edge, sent: Ints) -> Ints:
     return edge.deliver(sent & (2**24 - 1) if edge.message_bits else sent)
 
 
+def _shifted(total: Ints, exponent: int) -> Ints:
+    return total << exponent if exponent > 0 else total >> -exponent
+
+
 def product_wrapped(edge: Edge, sent: Ints) -> Ints:
     """Sums of products wrapped to 24 bits before the shift."""
-    total = wrap24(edge.product(sent))
-    return total << edge.exponent if edge.exponent > 0 else total >> -edge.exponent
+    return _shifted(wrap24(edge.product(sent)), edge.exponent)
 
 
 def product_saturated(edge: Edge, sent: Ints) -> Ints:
     """Sums of products saturated to 24 bits before the shift."""
-    total = saturate24(edge.product(sent))
-    return total << edge.exponent if edge.exponent > 0 else total >> -edge.exponent
+    return _shifted(saturate24(edge.product(sent)), edge.exponent)
 
 
 def lif_down(*arguments: Any) -> Any:

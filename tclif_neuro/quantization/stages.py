@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons import chain
 from tclif_neuro.neurons.chain import ModelError, computes, evaluating, links
 from tclif_neuro.neurons.hooks import plain_copy
 from tclif_neuro.neurons.kinds import KINDS, kind_of
@@ -60,7 +61,7 @@ class _Linear:
 
 
 def _error(name: str, module: nn.Module, what: str) -> ConversionError:
-    return ConversionError(f"module {name} ({type(module).__name__}): {what}")
+    return ConversionError(str(chain.error(name, module, what)))
 
 
 def parse(model: nn.Module) -> tuple[Stage, ...]:

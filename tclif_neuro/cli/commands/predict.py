@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tclif_neuro.cli.commands.executors import Tell, execute
 from tclif_neuro.cli.commands.outputs import check_output
 from tclif_neuro.cli.commands.samples import Choice, load_batch
@@ -62,9 +60,8 @@ def predict_file(file: Path, data: Path, *, per_step: bool = False, tell: Tell |
     classes = tuple(net.classes) or tuple(map(str, range(net.outputs)))
     rows: list[tuple[int, int | None, Any]]
     if per_step:
-        own = np.full(len(batch), len(batch.x)) if batch.lengths is None else batch.lengths
         outputs = run.float_outputs
-        rows = [(b, t, outputs[t, b]) for b, end in enumerate(own) for t in range(end)]
+        rows = [(b, t, outputs[t, b]) for b, end in enumerate(run.ends) for t in range(end)]
     else:
         rows = [(b, None, scores) for b, scores in enumerate(run.float_logits)]
     values = answers_values(net) or (batch.y is not None and batch.y.dtype.kind == "f")

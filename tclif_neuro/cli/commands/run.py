@@ -90,7 +90,6 @@ def run_file(
     keep = record is not None or batch.per_step
     timed = execute(backend, net, batch, record=keep, size=size, timeout=timeout, tell=tell)
     run, found = timed.run, score_of(timed.run, batch.y)
-    own = np.full(len(batch), len(batch.x)) if run.lengths is None else run.lengths
     if record is not None:
         save_arrays(record, arrays(run, batch.y))
     layers = _activity(net, run, len(batch))
@@ -100,7 +99,7 @@ def run_file(
         source=batch.source,
         samples=len(batch),
         steps=len(batch.x),
-        lengths=(int(own.min()), int(own.max())),
+        lengths=(int(run.ends.min()), int(run.ends.max())),
         seconds=timed.seconds,
         samples_per_second=len(batch) / timed.seconds,
         accuracy=found.accuracy,
@@ -111,7 +110,7 @@ def run_file(
         input_clipped=run.input_clipped,
         spikes_per_sample=sum(layer.spikes_per_sample for layer in layers),
         layers=layers,
-        predictions=tuple(_predictions(run, batch, own)),
+        predictions=tuple(_predictions(run, batch, run.ends)),
         recorded=record,
         energy=energy(net, run) if estimate else None,
         warnings=concerns(net, run),

@@ -13,6 +13,7 @@ from tclif_neuro.data import DataError, TaskSpec, load_samples, load_task
 from tclif_neuro.data.formats import is_path
 from tclif_neuro.data.own import Samples
 from tclif_neuro.data.readers.new_recordings import are_recordings, new_recordings
+from tclif_neuro.data.sequences import time_first
 from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.toml import parse_toml
 from tclif_neuro.score import per_step
@@ -101,7 +102,7 @@ def load_batch(net: QuantizedNetwork, choice: Choice) -> Batch:
         y = y[kept].swapaxes(0, 1) if per_step(y) else y[kept]
     return Batch(
         source=source,
-        x=np.ascontiguousarray(x.swapaxes(0, 1)),
+        x=time_first(x),
         y=y,
         lengths=None if lengths is None else lengths[kept],
         groups=None if part.groups is None else part.groups[kept],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tclif_neuro.data.task import UNLABELLED
+from tclif_neuro.neurons.within import own_steps
 
 
 def per_step(y: Tensor) -> bool:
@@ -34,7 +35,7 @@ def at_end(y: Tensor) -> Tensor:
 
 def spread(y: Tensor) -> Tensor:
     """The targets with each sample's last one at all of its steps: for rules that learn from every step."""
-    own = torch.arange(len(y), device=y.device)[:, None] < lengths_of(y)
+    own = own_steps(lengths_of(y), *y.shape[:2])
     last = at_end(y).expand_as(y)
     return torch.where(own[..., None], last, torch.nan) if y.is_floating_point() else torch.where(own, last, UNLABELLED)
 

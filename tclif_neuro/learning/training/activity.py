@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.layer import SpikingLayer
+from tclif_neuro.neurons.within import within
 
 
 @dataclass
@@ -36,8 +37,7 @@ class Activity:
         """Add the spikes [T, B, N] of a layer, without those in the padding."""
         spikes = spikes.detach().as_subclass(Tensor)
         if self.lengths is not None:
-            own = torch.arange(len(spikes), device=spikes.device)[:, None] < self.lengths
-            spikes = spikes * own[..., None]
+            spikes = within(spikes, self.lengths)
         self.spikes[layer] += float(spikes.sum(dtype=torch.int64))
 
     def add_ranks(self) -> None:
