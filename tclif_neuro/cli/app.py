@@ -60,17 +60,23 @@ def export(
     trained: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training run.", show_default=False)],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="FILE.net", help="What to write; replaced if there.", show_default=False),
+        typer.Option(
+            "--out", "-o", metavar="FILE.net", help="The file to write; an old one is replaced.", show_default=False
+        ),
     ],
-    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of a weight.")] = 8,
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits per weight.")] = 8,
     stock: Annotated[
-        bool, typer.Option("--stock", help="For Lava's own LIF: the network must be of LIF layers.")
+        bool, typer.Option("--stock", help="Convert to Lava's own LIF neurons; every layer must be a LIF.")
     ] = False,
-    qat: Annotated[int, typer.Option(min=0, metavar="EPOCHS", help="First train on the integers' grid.")] = 0,
-    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Test samples to measure the loss on.")] = 256,
+    qat: Annotated[
+        int, typer.Option(min=0, metavar="EPOCHS", help="First train for EPOCHS on the integers' grid.")
+    ] = 0,
+    samples: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Measure the loss on the first N test samples.")
+    ] = 256,
     nir: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.nir", help="Write the float model for other frameworks, too.", show_default=False),
+        typer.Option(metavar="FILE.nir", help="Also write the float model, for other frameworks.", show_default=False),
     ] = None,
     recipe: RecipeFile = None,
     data_dir: DataDir = None,
@@ -94,23 +100,25 @@ def run(
     file: NetFile,
     task: TaskName = None,
     data: DataFile = None,
-    backend: Annotated[Backend, typer.Option(help="The executor.")] = Backend.simulator,
+    backend: Annotated[Backend, typer.Option(help="The executor of the network.")] = Backend.simulator,
     samples: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N.", show_default=False)
+        int | None, typer.Option(min=1, metavar="N", help="Run only the first N samples.", show_default=False)
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Samples at a time.", show_default="256; Lava: all")
+        int | None, typer.Option(min=1, metavar="N", help="Run N samples at a time.", show_default="256; Lava: all")
     ] = None,
     record: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.npz", help="Keep spikes, states and logits; replaced if there.", show_default=False),
+        typer.Option(
+            metavar="OUT.npz", help="Save spikes, states and logits; an old file is replaced.", show_default=False
+        ),
     ] = None,
     energy: EstimateEnergy = False,
     timeout: Timeout = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Run a network of integers: accuracy, speed, spikes."""
+    """Run a network of integers and report its accuracy, speed and spikes."""
     from tclif_neuro.cli.commands.run import run_file
     from tclif_neuro.cli.commands.samples import Choice
     from tclif_neuro.show import terminal
@@ -140,7 +148,7 @@ def compare(
     task: TaskName = None,
     data: DataFile = None,
     samples: FirstSamples = 16,
-    lava: Annotated[bool, typer.Option("--lava/--no-lava", help="Run Lava too, if it is installed.")] = True,
+    lava: Annotated[bool, typer.Option("--lava/--no-lava", help="Also run Lava, if it is installed.")] = True,
     energy: EstimateEnergy = False,
     timeout: Timeout = None,
     data_dir: DataDir = None,
@@ -172,7 +180,8 @@ def compare(
 @app.command()
 def data(
     name: Annotated[
-        str, typer.Argument(metavar="FILE", help="Or a folder, a recipe, or a task's name.", show_default=False)
+        str,
+        typer.Argument(metavar="FILE", help="A file, a folder, a recipe or the name of a task.", show_default=False),
     ],
     data_dir: DataDir = None,
     json: Json = False,
@@ -198,8 +207,10 @@ def inspect(file: NetFile, json: Json = False) -> None:
 
 @app.command()
 def demo(
-    short: Annotated[bool, typer.Option("--short", help="A few epochs and samples: does everything work?")] = False,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where everything is kept.")] = Path(
+    short: Annotated[
+        bool, typer.Option("--short", help="Use a few epochs and samples, to see that everything works.")
+    ] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for all results.")] = Path(
         "runs/demo"
     ),
     json: Json = False,
@@ -217,14 +228,18 @@ def demo(
 
 @app.command()
 def bench(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Tables, figures and plots.")] = Path(
-        "out/benchmark"
-    ),
-    short: Annotated[bool, typer.Option("--short", help="Minutes instead of hours: fewer sizes, each once.")] = False,
-    only: Annotated[str, typer.Option(metavar="NAME,...", help="Contenders.", show_default="all")] = "",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for tables, figures and plots.")
+    ] = Path("out/benchmark"),
+    short: Annotated[
+        bool, typer.Option("--short", help="Take minutes instead of hours: fewer sizes, each measured once.")
+    ] = False,
+    only: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Measure only these contenders.", show_default="all")
+    ] = "",
     json: Json = False,
 ) -> None:
-    """Measure training and simulation against other libraries on this machine, from the source tree."""
+    """Measure training and simulation against other libraries on this machine; needs the source tree."""
     from tclif_neuro.cli.commands.bench import bench_parts, run_bench
     from tclif_neuro.show import terminal
 
@@ -243,7 +258,7 @@ app.command()(pages.report)
 
 
 def main() -> None:
-    """The entry point. A bug is told from an answer of no by its exit status."""
+    """The entry point. A bug has an exit status of its own, other than that of the answer "no"."""
     # Before torch is imported. Its idle threads otherwise spin: beside another program, training is ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):

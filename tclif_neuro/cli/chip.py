@@ -12,24 +12,30 @@ from tclif_neuro.cli.options import DataDir, DataFile, FirstSamples, Json, NetFi
 
 SLURM_TIMEOUT = 900.0  # seconds, for a run through a cluster
 
-BoardName = Annotated[str, typer.Option("--board", metavar="NAME", help="oheogulch, kapohopoint, vpx or halapoint.")]
+BoardName = Annotated[
+    str, typer.Option("--board", metavar="NAME", help="The board: oheogulch, kapohopoint, vpx or halapoint.")
+]
 ChipPathName = Annotated[
-    str, typer.Option("--path", metavar="PATH", help="lif, stock, microcode; auto: what the network allows.")
+    str,
+    typer.Option("--path", metavar="PATH", help="The neurons: lif, stock or microcode; auto: what the network allows."),
 ]
 Measured = Annotated[
-    int | None, typer.Option("--samples", min=1, metavar="N", help="Measure on the first N.", show_default="none")
+    int | None,
+    typer.Option("--samples", min=1, metavar="N", help="Measure on the first N samples.", show_default="none"),
 ]
 
 
 def check(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE.net|RECIPE.toml", help="A network, or a recipe of learn.", show_default=False),
+        typer.Argument(
+            metavar="FILE.net|RECIPE.toml", help="A network, or a recipe of tclif learn.", show_default=False
+        ),
     ],
     board: BoardName = "oheogulch",
     path: ChipPathName = "auto",
     samples: Measured = None,
-    one_run: Annotated[bool, typer.Option("--one-run", help="All samples in one run.")] = False,
+    one_run: Annotated[bool, typer.Option("--one-run", help="Run all samples in one run.")] = False,
     ncmodel: NcModel = "",
     task: TaskName = None,
     data: DataFile = None,
@@ -38,7 +44,7 @@ def check(
 ) -> None:
     """Check a network against the sourced limits of Loihi 2. Exit status 1 if a finding is an error.
 
-    Of a recipe of `tclif learn`: what of its network the chip could run.
+    Given a recipe of `tclif learn`, say which parts of its network the chip could run.
     """
     from tclif_neuro.cli.commands.loihi import check_file, check_recipe
     from tclif_neuro.cli.commands.samples import Choice
@@ -68,7 +74,8 @@ def map_cores(
     path: ChipPathName = "auto",
     samples: Measured = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT.png", help="Draw the chips.", show_default=False)
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT.png", help="Draw the chips into this file.", show_default=False),
     ] = None,
     task: TaskName = None,
     data: DataFile = None,
@@ -87,7 +94,7 @@ def map_cores(
 
 
 NcModel = Annotated[
-    str, typer.Option("--ncmodel", metavar="P.M:CLASS", help="Your microcode of TC-LIF, for the path microcode.")
+    str, typer.Option("--ncmodel", metavar="P.M:CLASS", help="Your microcode for TC-LIF, for --path microcode.")
 ]
 
 
@@ -100,18 +107,20 @@ class DeployTarget(str, Enum):
 
 def deploy(
     file: NetFile,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="For report.json and spikes.npz.")],
-    target: Annotated[DeployTarget, typer.Option(help="Lava's models of the chip on this CPU, or a board.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for report.json and spikes.npz.")],
+    target: Annotated[DeployTarget, typer.Option(help="cpu: Lava's models of the chip, on this CPU; loihi2: a board.")],
     path: ChipPathName = "auto",
     board: BoardName = "oheogulch",
-    partition: Annotated[str, typer.Option(metavar="P", help="Of a cluster under SLURM; with cpu, too.")] = "",
-    node: Annotated[str, typer.Option(metavar="N", help="Of the cluster, instead of a partition.")] = "",
-    host: Annotated[str, typer.Option(metavar="IP", help="Of a board on Ethernet.")] = "",
-    chip: Annotated[str, typer.Option(metavar="GENERATION", help="N2A2, N3B2, N3B3, N3C1 or N3D1.")] = "N3B3",
+    partition: Annotated[
+        str, typer.Option(metavar="P", help="The partition of a SLURM cluster; also for --target cpu.")
+    ] = "",
+    node: Annotated[str, typer.Option(metavar="N", help="The node of the cluster, instead of a partition.")] = "",
+    host: Annotated[str, typer.Option(metavar="IP", help="The address of a board on Ethernet.")] = "",
+    chip: Annotated[str, typer.Option(metavar="GENERATION", help="The chip: N2A2, N3B2, N3B3, N3C1 or N3D1.")] = "N3B3",
     samples: FirstSamples = 4,
     ncmodel: NcModel = "",
-    profile: Annotated[bool, typer.Option("--profile", help="Measure power and time; a board alone can.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Everything but the run.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Measure power and time; on a board only.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but the run.")] = False,
     timeout: Timeout = None,
     task: TaskName = None,
     data: DataFile = None,
@@ -149,22 +158,24 @@ conformance = typer.Typer()
 
 @conformance.callback(invoke_without_command=True)
 def _conformance(context: typer.Context) -> None:
-    """Vectors that ask a chip what no document says."""
+    """Test vectors for what no document says about the chip."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
 @conformance.command()
 def write(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.h5", help="Replaced if there.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE.h5", help="The file to write; an old one is replaced.")
+    ],
     net: Annotated[
         list[Path] | None,
-        typer.Option("--net", metavar="FILE.net", help="A network on stock neurons, too.", show_default=False),
+        typer.Option("--net", metavar="FILE.net", help="Add a network on stock neurons.", show_default=False),
     ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Write the vectors; deploy/loihi2/run_vectors.py runs them, on a board or on a CPU."""
+    """Write the vectors that deploy/loihi2/run_vectors.py runs, on a board or on a CPU."""
     from tclif_neuro.cli.commands.loihi import vectors_with
     from tclif_neuro.loihi.conformance import write_vectors
     from tclif_neuro.show import terminal
@@ -176,10 +187,12 @@ def write(
 
 @conformance.command()
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="RESULT.h5", help="What run_vectors.py wrote.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="RESULT.h5", help="The file that run_vectors.py wrote.", show_default=False)
+    ],
     json: Json = False,
 ) -> None:
-    """What a result says, vector by vector. Exit status 1 unless every one is what Lava's CPU models give."""
+    """Judge a result, vector by vector. Exit status 1 unless every vector agrees with Lava's CPU models."""
     from tclif_neuro.loihi.conformance import read_result, verdict
     from tclif_neuro.show import terminal
     from tclif_neuro.show.chip import verdict_parts

@@ -20,24 +20,30 @@ class Reset(str, Enum):
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.nir", help="A network, written by NIR.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE.nir", help="A network in a NIR file.", show_default=False)],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="FILE.net", help="What to write; replaced if there.", show_default=False),
+        typer.Option(
+            "--out", "-o", metavar="FILE.net", help="The file to write; an old one is replaced.", show_default=False
+        ),
     ],
     data: Annotated[
         Path,
         typer.Option(
-            metavar="FILE.npz", help="Samples x [samples, steps, inputs] that set the scales.", show_default=False
+            metavar="FILE.npz",
+            help="Samples x [samples, steps, inputs] from which the scales are chosen.",
+            show_default=False,
         ),
     ],
     dt: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Per step.", show_default="what the file says")
+        float | None, typer.Option(metavar="SECONDS", help="Seconds per step.", show_default="what the file says")
     ] = None,
-    reset: Annotated[Reset, typer.Option(help="Of its LIF: to zero, or by subtracting the threshold.")] = Reset.zero,
+    reset: Annotated[
+        Reset, typer.Option(help="The reset of its LIF neurons: to zero, or by subtracting the threshold.")
+    ] = Reset.zero,
     json: Json = False,
 ) -> None:
-    """Turn a NIR file into a network of integers, and say what that lost."""
+    """Turn a NIR file into a network of integers, and report what was lost."""
     from tclif_neuro.cli.commands.exchange import import_file, import_parts
     from tclif_neuro.show import terminal
 

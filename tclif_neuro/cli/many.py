@@ -19,22 +19,30 @@ class StudyExecutor(str, Enum):
 
 
 def study(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The study.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The study to run.", show_default=False)],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Go on where it was left.", show_default="runs/ and its name"),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The folder of the study; one that was begun goes on.",
+            show_default="runs/ and its name",
+        ),
     ] = None,
     executor: Annotated[
-        StudyExecutor, typer.Option(help="Processes here, or a job array of a cluster.")
+        StudyExecutor, typer.Option(help="processes: on this machine; slurm: a job array on a cluster.")
     ] = StudyExecutor.processes,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Jobs at a time, a core each.")] = 2,
-    partition: Annotated[str, typer.Option(metavar="P", help="Of the cluster.", show_default="its own default")] = "",
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Run N jobs at a time, each on one core.")] = 2,
+    partition: Annotated[
+        str, typer.Option(metavar="P", help="The partition of the cluster.", show_default="its own default")
+    ] = "",
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Do a study: a grid, seeds or a search over a recipe's keys, or an evaluation in slices.
+    """Run a study: a grid, seeds or a search over a recipe's keys, or an evaluation in slices.
 
-    DIR then holds results.jsonl, table.md and plot.png. Started again, it does what is left. Exit status 1 if jobs
+    DIR then holds results.jsonl, table.md and plot.png. Started again, it does what is left. Exit status 1 if a job
     failed.
     """
     from tclif_neuro.cli.commands.study import study_file

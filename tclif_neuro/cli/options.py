@@ -19,7 +19,7 @@ class Backend(str, Enum):
 
 
 class LearnBackend(str, Enum):
-    """The learners."""
+    """The executors that can learn."""
 
     simulator = "simulator"
     lava = "lava"
@@ -29,7 +29,7 @@ NetFile = Annotated[Path, typer.Argument(metavar="FILE.net", help="A network of 
 RunFolder = Annotated[
     Path | None,
     typer.Option(
-        "--run", metavar="RUN", help="The folder of the training run, for its float model.", show_default=False
+        "--run", metavar="RUN", help="The folder of the training run that has the float model.", show_default=False
     ),
 ]
 RecipeFile = Annotated[
@@ -37,36 +37,45 @@ RecipeFile = Annotated[
     typer.Option(
         "--recipe",
         metavar="FILE.toml",
-        help="The run's recipe file; needed where it names a neuron of a package of yours.",
+        help="The run's recipe file; needed if it names a neuron from a package of yours.",
         show_default=False,
     ),
 ]
 RunOut = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="DIR", help="", show_default="runs/ and the recipe's name")
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="DIR", help="The folder of the run.", show_default="runs/ and the recipe's name"
+    ),
 ]
-Resume = Annotated[bool, typer.Option("--resume/--fresh", help="Go on where DIR was left, or start again.")]
-FirstSamples = Annotated[int, typer.Option("--samples", min=1, metavar="N", help="Only the first N.")]
+Resume = Annotated[bool, typer.Option("--resume/--fresh", help="Go on from what is in DIR, or start again.")]
+FirstSamples = Annotated[int, typer.Option("--samples", min=1, metavar="N", help="Run only the first N samples.")]
 TaskName = Annotated[
     str | None,
     typer.Option(
-        "--task", metavar="NAME", help="Samples: a task's test set.", show_default="the one it was trained on"
+        "--task", metavar="NAME", help="Run on the test set of this task.", show_default="the one it was trained on"
     ),
 ]
 DataFile = Annotated[
     Path | None,
     typer.Option(
-        "--data", metavar="FILE", help="Samples of your own: arrays x and y, or recordings.", show_default=False
+        "--data",
+        metavar="FILE",
+        help="Run on samples of your own: arrays x and y, or recordings.",
+        show_default=False,
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Folder of the data sets.", show_default="$TCLIF_DATA")
+    Path | None, typer.Option(metavar="DIR", help="The folder of the data sets.", show_default="$TCLIF_DATA")
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(min=0, metavar="SECONDS", help="Stop Lava after this many seconds.", show_default="by the work"),
+    typer.Option(min=0, metavar="SECONDS", help="Stop Lava after this many seconds.", show_default="estimated"),
 ]
 EstimateEnergy = Annotated[
-    bool, typer.Option("--energy", help="Estimate the energy: operations counted, priced as in the paper's table 2.")
+    bool,
+    typer.Option(
+        "--energy", help="Estimate the energy from the counted operations, with the costs of the paper's table 2."
+    ),
 ]
 Live = Annotated[
     int | None,
@@ -79,7 +88,7 @@ Live = Annotated[
         show_default="no page; without PORT, a free one",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="The result as one line of JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 
 
 class WithPort(TyperCommand):

@@ -13,21 +13,25 @@ from tclif_neuro.cli.options import DataDir, DataFile, Json, RunFolder, TaskName
 def report(
     subjects: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN|FILE.net [OTHER]", help="One, or two to compare.", show_default=False),
+        typer.Argument(
+            metavar="RUN|FILE.net [OTHER]", help="One run or network, or two to compare.", show_default=False
+        ),
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="FILE.html", help="What to write; replaced if there.", show_default=False),
+        typer.Option(
+            "--out", "-o", metavar="FILE.html", help="The file to write; an old one is replaced.", show_default=False
+        ),
     ],
     trained: RunFolder = None,
     task: TaskName = None,
     data: DataFile = None,
-    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Only the first N.")] = 256,
-    sample: Annotated[int, typer.Option(min=0, metavar="K", help="Whose spikes are drawn, from 0.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Run only the first N samples.")] = 256,
+    sample: Annotated[int, typer.Option(min=0, metavar="K", help="Draw the spikes of sample K, from 0.")] = 0,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Write a page about a run or a network, or about two: one file to open in a browser, or to send.
+    """Write a page about a run or a network, or about two: one file to open in a browser or to send.
 
     RUN is the folder of `tclif train` or `tclif learn`. The page needs no network and no script.
     """

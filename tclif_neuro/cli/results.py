@@ -27,37 +27,43 @@ def plot(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="OUT.png", help="Or .svg, .pdf; replaced if there.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT.png",
+            help="The figure: .png, .svg or .pdf; an old one is replaced.",
+            show_default=False,
+        ),
     ],
-    confusion: Annotated[
-        bool, typer.Option("--confusion", help="All samples: which class is taken for which.")
-    ] = False,
+    confusion: Annotated[bool, typer.Option("--confusion", help="Draw the confusion matrix of all samples.")] = False,
     view: Annotated[
         View,
-        typer.Option(help="phase: dendrite against soma, with threshold and resets; traces: what e-prop keeps."),
+        typer.Option(help="phase: dendrite against soma, with threshold and resets; traces: the traces of e-prop."),
     ] = View.sample,
     layer: Annotated[
-        int | None, typer.Option(min=0, metavar="L", help="Of phase and traces.", show_default="0")
+        int | None, typer.Option(min=0, metavar="L", help="The layer, for phase and traces.", show_default="0")
     ] = None,
     trained: RunFolder = None,
     recipe: RecipeFile = None,
     task: TaskName = None,
     data: DataFile = None,
     sample: Annotated[
-        int | None, typer.Option(min=0, metavar="K", help="Index of the sample, from 0.", show_default="0")
+        int | None, typer.Option(min=0, metavar="K", help="The index of the sample, from 0.", show_default="0")
     ] = None,
     neurons: Annotated[
         str | None,
         typer.Option(
-            metavar="I,J,...", help="Of every layer; of phase and traces, of layer L.", show_default="the busiest"
+            metavar="I,J,...",
+            help="The neurons of every layer; for phase and traces, of layer L.",
+            show_default="the busiest",
         ),
     ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Draw one sample, the spikes of every layer and the compartments of some neurons; or a run's learning curves.
+    """Draw one sample, with the spikes of every layer and the states of some neurons; or a run's learning curves.
 
-    --view phase and --view traces draw single neurons of two compartments.
+    --view phase and --view traces draw single two-compartment neurons.
     """
     from tclif_neuro.cli.commands import confusion as matrix
     from tclif_neuro.cli.commands import curves
@@ -107,7 +113,7 @@ def _without(options: Mapping[str, object], what: str) -> None:
 
 
 class Format(str, Enum):
-    """Of predictions."""
+    """The format of predictions."""
 
     csv = "csv"
     json = "json"
@@ -116,20 +122,28 @@ class Format(str, Enum):
 def predict(
     file: NetFile,
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Samples x, as of --data elsewhere; no labels.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DATA", help="Samples x, as for --data elsewhere; labels are not needed.", show_default=False
+        ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="OUT.csv", help="Or .json; replaced if there.", show_default="standard output"
+            "--out",
+            "-o",
+            metavar="OUT.csv",
+            help="The .csv or .json file to write; an old one is replaced.",
+            show_default="standard output",
         ),
     ] = None,
     form: Annotated[
-        Format | None, typer.Option("--format", help="Of the output.", show_default="by its suffix, else csv")
+        Format | None,
+        typer.Option("--format", help="The format of the output.", show_default="by its suffix, else csv"),
     ] = None,
-    per_step: Annotated[bool, typer.Option("--per-step", help="An answer after each step.")] = False,
+    per_step: Annotated[bool, typer.Option("--per-step", help="Answer after each step.")] = False,
 ) -> None:
-    """Predict the class of every sample of a file: its name, and a score per class. Or, trained on values, these."""
+    """Predict the class of every sample in a file, with a score per class; or the values, if trained on values."""
     from tclif_neuro.cli.commands.predict import format_of, predict_file, write_predictions
     from tclif_neuro.show import terminal
 

@@ -25,7 +25,8 @@ def train(
     out: RunOut = None,
     resume: Resume = True,
     epochs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Instead of the recipe's.", show_default=False)
+        int | None,
+        typer.Option(min=1, metavar="N", help="The number of epochs, instead of the recipe's.", show_default=False),
     ] = None,
     rule: Annotated[
         str | None,
@@ -33,11 +34,11 @@ def train(
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="I,J,...", help="Train once for each, in DIR/seed-I.", show_default=False),
+        typer.Option(metavar="I,J,...", help="Train once with each of these seeds, in DIR/seed-I.", show_default=False),
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files to DIR/tensorboard.")] = False,
     device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N, mps, or auto: the best there is.")
+        str, typer.Option(metavar="DEVICE", help="The device: cpu, cuda, cuda:N, mps, or auto for the best there is.")
     ] = "cpu",
     live: Live = None,
     data_dir: DataDir = None,
@@ -92,9 +93,9 @@ def learn(
     out: RunOut = None,
     resume: Resume = True,
     backend: Annotated[
-        LearnBackend, typer.Option(help="lava: learn only the first samples, in both, and compare; writes nothing.")
+        LearnBackend, typer.Option(help="lava: let both learn the first samples, and compare; writes nothing.")
     ] = LearnBackend.simulator,
-    samples: Annotated[int, typer.Option(min=1, metavar="N", help="With --backend lava: how many.")] = 10,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="The number of samples with --backend lava.")] = 10,
     timeout: Timeout = None,
     live: Live = None,
     data_dir: DataDir = None,
@@ -102,7 +103,7 @@ def learn(
 ) -> None:
     """Learn online under on-chip constraints: integers, one sample at a time.
 
-    DIR then holds checkpoint.npz and log.csv, and in the end learnt.net. Exit status 1 if Lava learns something else.
+    DIR then holds checkpoint.npz and log.csv, and at the end learnt.net. Exit status 1 if Lava does not learn the same.
     """
     from tclif_neuro.cli.commands import learn as command
     from tclif_neuro.cli.commands.live import live_learning
