@@ -213,7 +213,7 @@ def _check_values(array: Array) -> None:
     if array.dtype.kind == "U" and array.nbytes:
         points = array.view(np.dtype(f"{array.dtype.byteorder}u4"))
         if points.max() > 0x10FFFF or ((points >= 0xD800) & (points < 0xE000)).any():
-            raise ArraysError("holds characters that there are not")
+            raise ArraysError("holds characters that do not exist")
 
 
 def _facts(array: Array) -> dict[str, Any]:

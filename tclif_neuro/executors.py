@@ -31,8 +31,8 @@ def run(
     lengths: [B], the steps of each sample that are its own (None: all). What follows them is padding: it is not read,
         and a sample's answer, spikes and states are those that it has without it, to the bit.
     record: keep every step's spikes and states: `run.spikes`, `run.states`, `run.layers[0].soma`.
-    timeout: seconds allowed for Lava; by the work unless given. progress: called with how much is done, of how much:
-        Lava's steps as they pass; of the others, the samples at the end.
+    timeout: seconds allowed for Lava (None: estimated from the work). progress: called with what is done and the total:
+        of Lava's steps, as they pass; of the samples, at the end, for the others.
 
     Raises `InputError` and `FormatError` if `x` does not fit, `LavaMissing` and `LavaError` where Lava is missing or
     fails. Issues a `TclifWarning` if inputs lie outside the network's code, a layer is silent or states saturate.

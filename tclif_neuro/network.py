@@ -334,7 +334,7 @@ class InputCoding:
 class QuantizedNetwork(_Content):
     """A network of integers: layers in order, the coding of its input, and what is needed to use it.
 
-    steps: the length of a sample the network was made for (0: any).
+    steps: the length of the samples that the network was made for (0: any).
     classes: a name for each output, or ().
     recipe: the TOML text that trained it, or "".
     """

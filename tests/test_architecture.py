@@ -172,3 +172,12 @@ def test_nothing_that_could_hold_a_program_is_read_or_written(source: Path) -> N
     packages = {name.split(".")[0] for name in modules_of(source)}
     assert not (packages - allowed) & {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
     assert not re.search(r"torch\.(load|save)\b|torch\.jit|allow_pickle=True", text)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_docstring_names_a_thing_or_says_what_to_do(source: Path) -> None:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    texts = [
+        ast.get_docstring(node) or "" for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, kinds)
+    ]
+    assert [text for text in texts if re.match(r"(What|Where|Whether|How)\b", text)] == []

@@ -109,7 +109,7 @@ def _without(options: Mapping[str, object], what: str) -> None:
     """Raise `typer.BadParameter` for the first option that was given."""
     for name, value in options.items():
         if value is not None:
-            raise typer.BadParameter(f"does not go with {what}", param_hint=name)
+            raise typer.BadParameter(f"cannot be combined with {what}", param_hint=name)
 
 
 class Format(str, Enum):

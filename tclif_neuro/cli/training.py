@@ -54,7 +54,7 @@ def train(
     if (several := indices(seeds, "--seeds")) is not None:
         for option, given in (("--tensorboard", tensorboard), ("--live", live is not None)):
             if given:
-                raise typer.BadParameter("goes without --seeds", param_hint=option)
+                raise typer.BadParameter("cannot be combined with --seeds", param_hint=option)
         with terminal.progress() as bars:
             trained = train_seeds(
                 recipe,
@@ -115,7 +115,7 @@ def learn(
         terminal.deliver(learned, command.learned_parts(learned), json)
         return
     if live is not None:
-        raise typer.BadParameter("goes without --backend lava", param_hint="--live")
+        raise typer.BadParameter("cannot be combined with --backend lava", param_hint="--live")
     with terminal.progress() as bars:
         confirmed = command.confirm_in_lava(
             recipe, samples, timeout=timeout, data_dir=data_dir, tell=bars.executor("lava")

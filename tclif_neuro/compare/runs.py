@@ -42,8 +42,8 @@ class Difference:
 class LayerComparison:
     """Two runs of one layer.
 
-    rates: spikes a neuron and step. agreement: the share of (step, sample, neuron) at which both spike or both do not;
-    state_rms: the root mean square difference of the states, in float units; None where a run kept no sequences.
+    rates: spikes per neuron and step. agreement: the share of (step, sample, neuron) at which both spike or both do
+    not; state_rms: the root mean square difference of the states, in float units; None where a run kept no sequences.
     saturations: how often a state left its 24 bits; None where it was not counted.
     """
 

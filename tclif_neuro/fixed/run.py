@@ -134,7 +134,7 @@ class LayerRun:
 class Run:
     """A network's activity on a batch.
 
-    input: [T, B, M], the encoded input. outside: what of it the network's code could not hold.
+    input: [T, B, M], the encoded input. outside: the shares of it that the network's code could not hold.
     layers: each layer's activity. readout: whether the last layer is one; scale_bits: f of the last layer.
     lengths: [B], the steps of each sample that are its own; None: all. The others are padding, and never read.
     """

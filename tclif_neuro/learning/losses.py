@@ -1,11 +1,11 @@
-"""Losses of spikes and potentials over time, [T, B, N], against classes [B]; and what keeps firing rates in bounds.
+"""Losses of spikes and potentials over time, [T, B, N], against classes [B]; and penalties on firing rates.
 
 The cross-entropies and the spike times are snnTorch's [Eshraghian et al. 2023, section IV]. A loss is a scalar, the
 mean over the batch. Spikes are the output of a spiking layer of N = classes neurons; potentials are those of
-`Readout.sequence`. With a population of neurons for a class, pool them first: `ce_count(pool(spikes, 10), y)`.
+`Readout.sequence`. With a population of neurons per class, pool them first: `ce_count(pool(spikes, 10), y)`.
 
-lengths: [B], the steps of each sample that are its own (None: all T). A loss is then the mean over the batch of what it
-is for each sample without its padding.
+lengths: [B], the steps of each sample that are its own (None: all T). A loss is then the mean over the batch of each
+sample's own, without its padding.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _per_length(loss: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
 def pool(spikes: Tensor, classes: int) -> Tensor:
     """Population code: the spikes of the N / classes neurons of each class together, [T, B, N] -> [T, B, classes].
 
-    The neurons of a class are next to each other. For rates and counts; a latency is a neuron's own.
+    The neurons of a class are next to each other. Use it for rates and counts; a latency belongs to a single neuron.
     """
     if spikes.ndim != 3 or classes < 1 or spikes.shape[-1] % classes:
         raise LossError(f"pool: [T, B, {classes} times some] expected, got {list(spikes.shape)}")
@@ -70,9 +70,9 @@ def ce_count(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor
 
 @_per_length
 def ce_latency(spikes: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Cross-entropy with minus the step of the first spike as logits; none counts as one in the last step.
+    """Cross-entropy with minus the step of the first spike as logits; without a spike, the last step counts.
 
-    A spike time has no derivative: -1 is taken for that of the time by the spike.
+    A spike time has no derivative; that of the time by the spike is taken to be -1.
     """
     return _loss(snn.ce_temporal_loss(), _binary(spikes), y)
 
@@ -111,7 +111,8 @@ def mse_latency(
 ) -> Tensor:
     """Mean square of first spike time minus target, over T^2; derivative and missing spikes as in `ce_latency`.
 
-    correct, incorrect: target steps, from the end if negative. tolerance: what is nearer to a target costs nothing.
+    correct, incorrect: target steps, from the end if negative. tolerance: a time that is nearer to its target costs
+    nothing.
     """
     # snnTorch's own targets take an `incorrect` below 0 for 0, also its default: it is given the times instead.
     of_times = snn.mse_temporal_loss(target_is_time=True, tolerance=tolerance)
@@ -129,7 +130,7 @@ def mse_membrane(
 def rate_above(spikes: Tensor, bound: float, lengths: Tensor | None = None) -> Tensor:
     """Penalise a layer that fires too much: `max(0, r - bound)^2`, r its neurons' mean rate, mean over the batch.
 
-    Of the population: a neuron may fire much if others fire little. Add it to a loss with a weight of your own.
+    It bounds the population: a neuron may fire much if others fire little. Add it to a loss with a weight of your own.
     """
     if lengths is not None:
         return _mean_over_lengths(lambda own, _: rate_above(own, bound), spikes, lengths, lengths)

@@ -70,7 +70,7 @@ def load_model(name: str | Path) -> nn.Sequential:
     >>> model = tn.load_model("digits-rows")
     >>> net = tn.quantize(model, calibration=x)
 
-    Raises as `read_model`.
+    Raises what `read_model` raises.
     """
     return read_model(name).model
 

@@ -41,7 +41,7 @@ MESSAGE_BITS = 24  # of a graded spike between stock neurons
 class Node:
     """A population of `size` neurons.
 
-    source: sends the input, one row a step, then zeros.
+    source: sends the input, one row per step, then zeros.
     sigma: `sigma <- sigma + in`, and sends sigma in every step.
     lif: Lava's bit-accurate LIF, see `fixed.step.lif`, with Lava's own parameters: du (to which Lava adds 1), dv, vth,
         bias_mant [size] and bias_exp. reset_step: the run's step, from 1, that begins with u = v = 0; 0 for none.

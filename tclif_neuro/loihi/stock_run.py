@@ -49,7 +49,7 @@ def run_network(
 
 
 def lengthened(sent: npt.NDArray[np.int32], steps: int) -> npt.NDArray[np.int32]:
-    """What a node sent [t, B, N], then nothing, for `steps` steps."""
+    """The activity `sent` [t, B, N] of a node, filled up with zeros to `steps` steps."""
     return np.concatenate([sent, np.zeros((steps - len(sent), *sent.shape[1:]), sent.dtype)])
 
 

@@ -24,7 +24,7 @@ Written for one network of L layers; every dataset is stored contiguously, all t
       type                   "TCLIF", "ATCLIF" (decays follow a schedule), "CUBA" or "LIF"
       vThMant                threshold >> 6
       (TCLIF, ATCLIF)        12 fractional bits each; n is 1 (shared by the layer) or N
-        alpha1, alpha2       the decays: [n], of an ATCLIF [K, n], one row a step
+        alpha1, alpha2       the decays: [n], of an ATCLIF [K, n], one row per step
         beta1, beta2         the couplings: [n]
         gammaMant            gamma >> 6
         reset                "delayed" or "immediate"

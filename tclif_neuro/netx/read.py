@@ -24,7 +24,7 @@ INPUT = {"input bits": "inputBits", "input scale": "inputScale", "input": "input
 
 @dataclass(frozen=True, kw_only=True)
 class NetFile:
-    """The contents of a file: its format and version (of a stock file `STOCK_FORMAT` and 0), and the network."""
+    """The contents of a file: its format and version (`STOCK_FORMAT` and 0 if lava-dl wrote it), and the network."""
 
     format: str
     version: int
@@ -34,8 +34,8 @@ class NetFile:
 def load(path: StrPath) -> QuantizedNetwork:
     """Read the .net file `path`: ours, or one with dense CUBA layers that lava-dl wrote.
 
-    A stock file tells neither input coding nor classes: binary spikes are assumed, and a last layer that never spikes
-    is the readout. Raises `NetFileError` naming the file and the first thing in it that is wrong.
+    A file that lava-dl wrote says nothing of input coding and classes: binary spikes are assumed, and a last layer that
+    never spikes is the readout. Raises `NetFileError` naming the file and the first thing in it that is wrong.
     """
     return load_file(path).net
 

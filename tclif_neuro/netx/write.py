@@ -19,7 +19,7 @@ from tclif_neuro.netx.format import Datasets, NetFileError, check_texts, digest
 
 
 def save(net: QuantizedNetwork, path: StrPath) -> None:
-    """Write `net` to the .net file `path`, atomically: after an error the old file is what it was.
+    """Write `net` to the .net file `path`, atomically: after an error the old file is unchanged.
 
     The same network gives the same bytes. Raises `NetFileError` if the file cannot be written.
     """

@@ -42,17 +42,17 @@ class Stage(NamedTuple):
 def checkpointed(model: nn.Sequential, x: Tensor, *, every: int | None = None, every_step: bool = False) -> Tensor:
     """`model(x)` for x [T, B, in], whose gradient needs memory for T / every + every steps instead of T.
 
-    The sequence runs in parts of `every` steps (default: the square root of T, which needs least). Kept are each
-    layer's states between the parts; `backward` runs a part once more before it goes back through it. That costs one
+    The sequence runs in parts of `every` steps (default: the square root of T, which needs least). Only each layer's
+    states between the parts are kept; `backward` runs a part once more before it goes back through it. That costs one
     more forward pass and changes nothing else: spikes and gradients are those of `model(x)`, up to the order of sums.
-    every_step: of a model that ends in a readout its potential after every step, [T, B, out], see `outputs`.
-    A Dropout draws other masks than in one piece, of the same kind, and the same ones again in backward.
+    every_step: return the readout's potential after every step, [T, B, out], see `outputs`. A Dropout draws other masks
+    than it would for the sequence in one piece, and the same ones again in backward.
 
-    Raises `TclifError` for `every_step` of a model without a readout, and for what a part cannot do as the whole does:
-    batch normalisation by the batch's own statistics (`.eval()` it), a `Readout` that is not the last layer, layers
-    with hooks, and a layer that is none of the library's and not known to treat each step by itself. One of your own
-    can take part: give it `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with None and then with the
-    tensors it returned.
+    Raises `TclifError` for `every_step` of a model without a readout, and for whatever acts on a part otherwise than on
+    the whole: batch normalisation by the batch's own statistics (`.eval()` it), a `Readout` that is not the last layer,
+    layers with hooks, and a layer that is none of the library's and not known to treat each step by itself. One of your
+    own can take part: give it `scan(x [T, ...], state, t) -> (output [T, ...], state)`, called with None and then with
+    the tensors it returned.
     """
     stages = stages_of(model)
     check_tensor("checkpointed", x)

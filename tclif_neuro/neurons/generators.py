@@ -39,7 +39,7 @@ def restore(device: torch.device, kept: dict[str, Tensor]) -> None:
 
 @contextmanager
 def forked(device: torch.device) -> Iterator[None]:
-    """What is drawn inside, on the CPU and on `device`, is drawn as if it had not been, once the block is left."""
+    """Undo, when the block is left, what it drew from the generators of the CPU and of `device`."""
     before = states(device)
     try:
         yield

@@ -24,7 +24,7 @@ Coefficients = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Kept(NamedTuple):
-    """What a forward pass leaves for the backward pass: the current, S[-1], the kept states, the spikes as bytes."""
+    """Left by a forward pass for the backward pass: the current, S[-1], the kept states, the spikes as bytes."""
 
     current: Tensor
     first: Tensor
@@ -113,7 +113,7 @@ def samples_tile(size: int) -> dict[str, Any]:
 
 
 class Sums(NamedTuple):
-    """Where the kernels add up the gradients of the coefficients, lane by lane; what is not wanted has no room."""
+    """Memory for the sums of the coefficients' gradients, lane by lane; those that are not wanted have none."""
 
     decays: Tensor
     couplings: Tensor

@@ -64,7 +64,7 @@ class Source(NamedTuple):
 
 
 def on_grid(model: nn.Sequential, bits: int | None = None, *, step: float = 1.0, largest: float = 1.0) -> nn.Sequential:
-    """A copy of `model` whose weights lie on a grid, so fine that no sum of them is ever rounded.
+    """A copy of `model` whose weights lie on a grid, on which no sum of them is ever rounded.
 
     Weights, bias and recurrent weights of a layer become m u, m whole and |m| <= 2^(bits-1), u a power of two such that
     the largest of them fits. A float32 holds every whole number up to 2^24, so the current
@@ -72,11 +72,11 @@ def on_grid(model: nn.Sequential, bits: int | None = None, *, step: float = 1.0,
         I_i = sum_j w_ij x_j + sum_k r_ik S_k + b_i    is exact in every order if    2^(bits-1) (M X + N + 1) <= 2^24 v
 
     for M inputs that are multiples of v, at most X (spikes: v = X = 1), and N recurrent ones. Event-driven, dense and
-    threaded, on the CPU and on a GPU (without TF32), the currents then are equal bit for bit, and so are the spikes.
-    Off the grid they agree only up to the order of sums, and a spike at the threshold may come or not. Of a Readout the
+    threaded, on the CPU and on a GPU (without TF32), the currents are then equal bit for bit, and so are the spikes.
+    Off the grid they agree only up to the order of sums, and a spike at the threshold may come or not. In a Readout the
     current of a step is exact; the potential, which decays and adds up over time, is rounded.
 
-    bits: of every weight, with its sign; None: in each layer as many as fit (17 for 256 spikes). A weight is
+    bits: the bits of a weight, with its sign; None: as many as fit in each layer (17 for 256 spikes). A weight is
     rounded by at most 2^(1-bits) of the largest. step, largest: v, a power of two, and X of the model's own input:
     1/256 and 1 for `torch.round(256 * x) / 256` of x in [0, 1]. Batch normalisation is refused; a Dropout in training
     keeps sums exact where 1 / (1 - p) is a power of two.

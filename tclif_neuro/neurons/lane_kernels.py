@@ -51,7 +51,7 @@ class Strip(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a strip passes through in a segment [SEGMENT, LANES]: UD and US before each step, UD and US reached in it,
+    """A strip's states in a segment [SEGMENT, LANES]: UD and US before each step, UD and US reached in it,
     before a reset; the surrogate derivative there; dE/dUD and dE/dUS."""
 
     before_d: Any

@@ -38,7 +38,7 @@ class LiquidLIF(SpikingLayer):
 
     I[t] is what the `Linear` before gives, plus R S[t-1] in a recurrent layer; A and A_b are [N, 2N], learnable.
     vth: the threshold at rest; U cannot exceed the largest current, so it is lower than that of an integrator.
-    adaptation: how much lasting spiking raises it; 0 leaves it fixed, and there is no A_b. reset_grad: of the last
+    adaptation: how much lasting spiking raises it; 0 leaves it fixed, and there is no A_b. reset_grad: for the last
     line. Inputs, outputs and `step` are those of every layer; no integers are defined for it: `quantize` refuses it.
 
         model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.LiquidLIF(128), tn.Readout(128, 10))

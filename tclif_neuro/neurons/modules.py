@@ -38,7 +38,7 @@ class TCLIF(TwoCompartment):
     """TC-LIF [Zhang et al. 2024, eqs. 10-12]: a1 = a2 = 1, learnable couplings b1 = -sigmoid(c1), b2 = sigmoid(c2).
 
     c1, c2: initial values (0: b1 = -0.5, b2 = 0.5). per_neuron: one pair per neuron instead of one per layer.
-    learn_couplings: False keeps c1 and c2 as they are. lattice: b1 and b2 are the nearest sixteenths (`on_lattice`), so
+    learn_couplings: False keeps c1 and c2 as they are. lattice: round b1 and b2 to sixteenths (`on_lattice`), so
     that b1 b2 is a multiple of 1/256 and the neuron can be built from stock Loihi 2 neurons.
     Other arguments: see `TwoCompartment`; gamma is what a spike takes from the dendrite.
 
@@ -217,8 +217,8 @@ class AdaptiveTCLIF(RelaxedTCLIF):
 class LIF(SpikingLayer):
     """The leaky integrate-and-fire baseline [Zhang et al. 2024, eqs. 1-3].
 
-    beta: decay in [0, 1], fixed, or with learn_beta in (0, 1) and learnt (its logit is the parameter; per_neuron: one a
-    neuron). reset: "delayed", "immediate" (subtract the threshold in the next or the same step) or "zero" (Loihi's:
+    beta: decay in [0, 1], fixed, or with learn_beta in (0, 1) and learnt (its logit is the parameter; per_neuron: one
+    per neuron). reset: "delayed", "immediate" (subtract the threshold in the next or the same step) or "zero" (Loihi's:
     exports as a stock LIF).
 
         model = torch.nn.Sequential(torch.nn.Linear(8, 128), tn.LIF(128, beta=0.95), tn.Readout(128, 10))
@@ -258,7 +258,7 @@ class LIF(SpikingLayer):
         return self.fixed_beta if self.raw_beta is None else squashed(self.raw_beta)
 
     def coefficients(self, steps: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Those of the two compartments that it is, of which the dendrite is passive: 0, beta, 0, 1."""
+        """The coefficients as two compartments, of which the dendrite is passive: 0, beta, 0, 1."""
         return passive(self.beta)
 
     def table(self, tolerance: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -328,7 +328,7 @@ class Readout(Constants, nn.Linear):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B, in] -> [B, out]. The weighted sum over time is taken first: one product, whatever T is.
 
-        lengths: [B], the steps of each sample that are its own; it is read after the last of them (None: all are).
+        lengths: [B], the steps of each sample that are its own; V is read after the last of them (None: all are).
         """
         if lengths is not None:
             return self._at_own_end(x, lengths)

@@ -24,7 +24,7 @@ def logits(model: nn.Sequential, x: Tensor, lengths: Tensor | None = None) -> Te
 
 
 def outputs(model: nn.Sequential, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The readout's potential after every step: x [T, B, M] -> [T, B, out]; in the padding that of the last own step.
+    """The readout's potential after every step: x [T, B, M] -> [T, B, out]; in the padding, as after the last own step.
 
     lengths: as of `logits`.
     """

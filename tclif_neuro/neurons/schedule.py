@@ -32,8 +32,8 @@ class Schedule:
         density:   g(t) = 1 up to the peak t* = (k-1) theta, then p(t) / p(t*), p the gamma density
         power:     g(t) = (1 + t / theta)^-k                     (the mean of exp(-r t) over gamma distributed r)
 
-    k: shape, theta: scale in steps, both positive (density: k >= 1). theta wants to fit the sample: with T steps, T / 4
-    lets the decays fall within it, where 20 steps leave them at almost 1 throughout a sample of 8.
+    k: shape, theta: scale in steps, both positive (density: k >= 1). theta should fit the sample: with T steps, T / 4
+    lets the decays fall within it, whereas 20 steps leave them near 1 throughout a sample of 8.
     """
 
     form: Form = "survival"
@@ -62,7 +62,7 @@ class Schedule:
         return ratio**peak * torch.exp(torch.clamp(peak - t, max=0))
 
     def on(self, like: Tensor, steps: int, start: int = 0) -> Tensor:
-        """`g`, of the type and on the device of `like`: made, and copied there, once for all calls."""
+        """`g` in the type and on the device of `like`, made and copied there once for all calls."""
         end = start + steps
         rows = max(TABLE, 1 << (end - 1).bit_length())
         return _table(self, rows, like.dtype, like.device)[start:end]

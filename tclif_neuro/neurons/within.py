@@ -14,7 +14,7 @@ from tclif_neuro.errors import TclifError
 
 
 def own_steps(lengths: Tensor, steps: int, batch: int) -> Tensor:
-    """[T, B]: whether a step is the sample's own. Raises `TclifError` for lengths that are none."""
+    """[T, B]: whether a step is the sample's own. Raises `TclifError` for invalid lengths."""
     if lengths.is_floating_point() or lengths.shape != (batch,):
         raise TclifError(f"lengths: integers [{batch}] expected, got {lengths.dtype} {list(lengths.shape)}")
     if batch and not (lengths.min() >= 1 and lengths.max() <= steps):

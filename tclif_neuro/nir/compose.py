@@ -72,7 +72,7 @@ def recurrence(first: str, last: str) -> tuple[Edge, Edge]:
 
 
 def compose(neuron: TwoCompartment | LIF | Readout, size: int, dt: float, precision: type) -> Composed:
-    """The neurons of a layer of `size`, without recurrent weights, at `dt` seconds a step, in float32 or float64.
+    """The neurons of a layer of `size`, without recurrent weights, at `dt` seconds per step, in float32 or float64.
 
     Raises `NIRError` where no composition of standard nodes is this neuron.
     """

@@ -52,11 +52,11 @@ def save_nir(
     """Write `model` to the NIR file `path`, which is replaced if it exists.
 
     TC-LIF, relaxed TC-LIF, LIF and Readout become the nodes that `compose` shows; BatchNorm is folded. A network of
-    integers is written as the floats that its integers stand for: NIR can say neither rounding nor saturation, so that
-    is an approximation, and a `TclifWarning` says so; on an input x [T, B, M] the spikes that differ are counted.
+    integers is written as the floats that its integers stand for: NIR can express neither rounding nor saturation, so
+    that is an approximation, and a `TclifWarning` says so; on an input x [T, B, M] the spikes that differ are counted.
 
-    dt: seconds per step; NIR's time constants need one. precision: of the file's numbers. Interpreters that compute in
-    float32 spike at exactly the same potentials as ours if the file is float32.
+    dt: seconds per step; NIR's time constants need one. precision: the type of the file's numbers. Interpreters that
+    compute in float32 spike at exactly the same potentials as ours if the file is float32.
 
     Raises `NIRError` naming the module that no composition of NIR's nodes can be (an Adaptive TC-LIF),
     `ConversionError` on a model that is no sequence of layers, and `NIRError` where the package `nir` is not installed.

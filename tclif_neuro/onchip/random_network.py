@@ -33,7 +33,7 @@ def random_network(
     recurrent: bool = False,
     coding: InputCoding = DIGIT_ROWS,
 ) -> QuantizedNetwork:
-    """Input -> `hidden` neurons -> a readout that does not forget, with uniformly random weights."""
+    """A network of `hidden` neurons and a readout that does not forget, with uniformly random weights."""
     layer = Layer(
         synapses=random_synapses((hidden, inputs), 48, 0, rng),
         recurrent=random_synapses((hidden, hidden), 16, 0, rng) if recurrent else None,

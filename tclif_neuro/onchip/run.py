@@ -56,11 +56,10 @@ class LearningRun:
 
     setup: the setup to go on with, and all that is needed for it. potential: [S, K] int64, the readout's at the end of
     each sample, before that sample's last update. error: [S] int64, the sum of the squared errors of a sample, in units
-    of the error neurons. layers: what was recorded, or ().
-    losses: what the limits took (`rule.losses`); counted for the variant "exact", but not in Lava, otherwise empty.
-    fit_error: for each matrix of a learning engine the distance of the engine's traces from the eligibility, relative,
-    0 where they are the same; empty for the variant "exact". outside: what of the input the network's code could not
-    hold, as of `Run`.
+    of the error neurons. layers: what was recorded, or (). losses: what was lost to the limits (`rule.losses`); counted
+    for the variant "exact", but not in Lava; otherwise empty. fit_error: for each matrix of a learning engine the
+    distance of the engine's traces from the eligibility, relative, 0 where they are the same; empty for the variant
+    "exact". outside: the shares of the input that the network's code could not hold, as in `Run`.
     """
 
     setup: LearningSetup
@@ -81,8 +80,8 @@ class LearningRun:
         """The network with the weights after the last sample; `FormatError` where no network can hold them."""
         if self.setup.engine is not None:
             raise FormatError(
-                f"net: the weights of the variant {self.setup.variant!r} are no network's: some are odd, a prefiltered "
-                "input has two; they are in run.weights, and onchip.potentials(run.setup, x) runs them"
+                f"net: no network can hold the weights of the variant {self.setup.variant!r}: some are odd, and a "
+                "prefiltered input has two; they are in run.weights, and onchip.potentials(run.setup, x) runs them"
             )
         return self.setup.net
 

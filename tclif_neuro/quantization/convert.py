@@ -34,11 +34,11 @@ def quantize(  # noqa: PLR0913 (what is given with a calibration, what is kept, 
     """The network of integers of `model`, an `nn.Sequential` that ends in a Readout or a spiking layer.
 
     calibration: [T, B, M], a batch of the model's float input: the largest states on it set the scales.
-    lengths: [B], the steps of each sample of it that are its own; what stands in the others sets nothing (None: all).
+    lengths: [B], the steps of each sample of it that are its own; the others do not count (None: all).
     classes, recipe, steps: kept in the network; steps is the calibration's T unless given (0: any).
     input_coding, stock, weight_bits: see `Options`. A `QATModel` has its plan already: these three must be left out.
 
-    Raises `ConversionError`, which names the module or parameter that cannot be converted. What was lost: `report`.
+    Raises `ConversionError`, which names the module or parameter that cannot be converted. `report` says what was lost.
     Issues a `TclifWarning` where that is more than a good conversion loses (`quantization.concerns`).
     """
     stages = parse(model)

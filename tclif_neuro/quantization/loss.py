@@ -46,7 +46,7 @@ class LayerLoss:
     """One layer.
 
     scale_bits: f. bias_error, threshold_error: relative. state_used: the largest integer state as a share of 24 bits;
-    saturations: how often a state left them. float_rate, integer_rate: spikes a neuron and step. spikes_differ: the
+    saturations: how often a state left them. float_rate, integer_rate: spikes per neuron and step. spikes_differ: the
     share of (step, sample, neuron) in which the two disagree.
     """
 
@@ -112,7 +112,7 @@ def report(
 ) -> LossReport:
     """Compare `model` with `net`, its conversion, on the float input x [T, B, M].
 
-    y: its targets: classes [B], or per step [T, B], negative where there is none; or values [B, K], [T, B, K], NaN
+    y: the targets: classes [B], or per step [T, B], negative where there is none; or values [B, K], [T, B, K], NaN
     where there is none. lengths: [B], the steps of each sample that are its own (None: all).
 
     The answers are those of `model` itself, in evaluation mode; spikes are compared with those of its stages in double

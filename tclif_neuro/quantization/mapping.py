@@ -97,7 +97,7 @@ def _one_decay(stage: Stage, decays: Tensor) -> int:
     found = np.unique(DECAYS.integers(decays))
     if len(found) > 1:
         raise stage.error(
-            "reset 'zero' becomes the stock LIF, which has one decay a layer, and this one has a decay a neuron; "
+            "reset 'zero' becomes the stock LIF, which has one decay per layer, and this one has one per neuron; "
             "use per_neuron=False or a reset by subtraction ('delayed', 'immediate')"
         )
     return int(found[0])

@@ -46,7 +46,7 @@ def prepare_qat(
     stock: bool = False,
     weight_bits: int = 8,
 ) -> QATModel:
-    """A copy of `model`, on its device, that trains on the grids which `quantize` would choose now; options as there.
+    """A copy of `model`, on its device, that trains on the grids which `quantize` would choose now; options: see there.
 
     Batch normalisation is folded and dropout dropped. Scales and exponents stay fixed from here on: when training
     makes the states grow, `report` shows the saturations. Not rounded: the input, the rows of an Adaptive layer's

@@ -48,7 +48,7 @@ def check_parts(result: CheckResult) -> list[Sheet | str]:
 
 
 def learning_parts(result: LearningCheckResult) -> list[Sheet | str]:
-    """What could run each part of a learning network, variant by variant, and the verdict."""
+    """The processes that could run each part of a learning network, variant by variant, and the verdict."""
     rows = tuple(
         (variant, part.name, VERDICTS[part.verdict], part.why)
         for variant, parts in result.variants.items()

@@ -55,7 +55,7 @@ def draw_plane(axes: Axes, path: Path) -> None:
 
 
 def traces_figure(found: Eligibility, *, title: str, inputs: Sequence[int] | None = None) -> Figure:
-    """What e-prop multiplies: the inputs, their traces, the neuron's psi, and the product, which waits for the signal.
+    """The factors of e-prop: the inputs, their traces, the neuron's psi, and the product, which waits for the signal.
 
     inputs: the input channels to draw, at most four; None: the three of which most could be learnt.
     """

@@ -80,7 +80,7 @@ class Sample:
 
 
 def activity_figure(sample: Sample, *, title: str, neurons: Sequence[int] | None = None) -> Figure:
-    """A row a layer: its raster, and beside it the compartments of its chosen `neurons`; the readout: its potentials.
+    """A row per layer: its raster, and beside it the compartments of its chosen `neurons`; the readout: its potentials.
 
     Without `neurons`, each layer's two that spike most in this sample.
     Raises `TclifError` if a layer has no such neuron, or if more than `MOST_NEURONS` are asked for.
@@ -122,7 +122,7 @@ def choose(layer: Activity, sample: int, neurons: Sequence[int] | None) -> list[
 
 
 def draw_input(axes: Axes, values: Array) -> None:
-    """The encoded input [T, M] as shades of grey, a column a step."""
+    """The encoded input [T, M] as shades of grey, one column per step."""
     steps, channels = values.shape
     low, high = min(0, int(values.min())), max(1, int(values.max()))
     edges = np.arange(steps + 1) - 0.5, np.arange(channels + 1) - 0.5

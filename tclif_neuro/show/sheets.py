@@ -108,7 +108,7 @@ def loss_sheet(report: LossReport) -> Sheet:
 def loss_verdict(report: LossReport) -> str:
     """The accuracy before and after, in one phrase."""
     clipped, each = f"{share(report.input_clipped)} of the inputs clipped", " per step" if report.per_step else ""
-    spikes = f"{pair(report.float_spikes, report.integer_spikes)} spikes a sample"
+    spikes = f"{pair(report.float_spikes, report.integer_spikes)} spikes per sample"
     if report.float_error is not None:
         errors = f"{number(report.float_error)} in float, {number(report.integer_error)} in integers"
         return f"error{each} {errors}; {spikes}; {report.samples} samples; {clipped}"
@@ -134,7 +134,7 @@ def run_sheet(result: RunResult) -> Sheet:
     title = (
         f"{result.file.name} on {result.samples} samples of {result.source} ({_steps(result)}), {result.backend}: "
         f"{score_text(result.accuracy, result.error, result.per_step)}, "
-        f"{number(result.spikes_per_sample)} spikes a sample, {number(result.samples_per_second)} samples/s, "
+        f"{number(result.spikes_per_sample)} spikes per sample, {number(result.samples_per_second)} samples/s, "
         f"{share(result.input_clipped)} of the inputs clipped"
     )
     rows = tuple(
@@ -147,7 +147,7 @@ def run_sheet(result: RunResult) -> Sheet:
         )
         for i, layer in enumerate(result.layers)
     )
-    return Sheet(title=title, columns=("layer", "neurons", "spikes a sample", "rate", "saturated"), rows=rows)
+    return Sheet(title=title, columns=("layer", "neurons", "spikes per sample", "rate", "saturated"), rows=rows)
 
 
 def _steps(result: RunResult) -> str:
@@ -173,7 +173,7 @@ def compare_parts(result: CompareResult) -> list[Sheet | str]:
         f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), "
         f"{share(result.input_clipped)} of the inputs clipped"
     )
-    columns = ("executor", measure, "spikes a sample", "samples/s")
+    columns = ("executor", measure, "spikes per sample", "samples/s")
     parts: list[Sheet | str] = [Sheet(title=title, columns=columns, rows=rows)]
     for comparison in result.comparisons:
         parts.append(comparison_sheet(comparison))
@@ -209,7 +209,7 @@ def _facts(summary: NetSummary) -> Sheet:
         ("format", f"{summary.format} {summary.version or ''}".strip()),
         ("inputs", f"{summary.inputs}: {coding}"),
         ("outputs", f"{summary.outputs}{': ' if classes else ''}{classes}"),
-        ("steps a sample", number(summary.steps) if summary.steps else "any"),
+        ("steps per sample", number(summary.steps) if summary.steps else "any"),
         ("synapses", number(summary.synapses)),
         ("parameters", number(summary.parameters)),
         ("memory, packed", f"{number(summary.memory_bytes)} bytes"),
@@ -220,7 +220,7 @@ def _facts(summary: NetSummary) -> Sheet:
 
 
 def _layers(summary: NetSummary) -> Sheet:
-    """A column a layer, a row for everything that any of them has."""
+    """A column per layer, a row for everything that any of them has."""
     columns = [_layer(layer) for layer in summary.layers]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = tuple((name, *(column.get(name, "–") for column in columns)) for name in names)

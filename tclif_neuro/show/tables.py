@@ -75,7 +75,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def comparison_sheet(result: Comparison) -> Sheet:
-    """Layer by layer: rates (spikes a neuron and step) and saturations, left / right; how far the two are apart."""
+    """Layer by layer: rates (spikes per neuron and step) and saturations, left / right; how far the two are apart."""
     return Sheet(
         title=f"{result.left} and {result.right}: {verdict(result)}",
         columns=("layer", "neurons", "rates", "spikes equal", "state rms", "saturated"),

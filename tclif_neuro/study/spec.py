@@ -60,7 +60,7 @@ class RangeSection(Section):
     def _one_of_both(self) -> RangeSection:
         if self.choices is not None:
             if not self.choices or (self.low, self.high, self.log) != (None, None, False):
-                raise ValueError("choices has at least one value and goes without low, high and log")
+                raise ValueError("choices needs at least one value and cannot be combined with low, high or log")
         elif self.low is None or self.high is None or not self.low < self.high or (self.log and self.low <= 0):
             raise ValueError("low < high expected, both above 0 with log; or choices")
         return self
@@ -110,9 +110,9 @@ class StudySection(Section):
             raise ValueError("either recipe or [evaluate] expected")
         varied = {"[grid]": self.grid, "seeds": self.seeds, "[search]": self.search}
         if self.evaluate and any(varied.values()):
-            raise ValueError("[evaluate] goes without [grid], [search] and seeds")
+            raise ValueError("[evaluate] cannot be combined with [grid], [search] or seeds")
         if self.search and (self.grid or self.seeds):
-            raise ValueError("[search] goes without [grid] and seeds")
+            raise ValueError("[search] cannot be combined with [grid] or seeds")
         if any(not values for values in self.grid.values()) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("[grid] needs a value or more per key, and seeds no value twice")
         if (self.grid.keys() | (self.search.keys if self.search else {}).keys()) & {SEED} and self.seeds:
@@ -193,7 +193,7 @@ def _check_search(study: Study, search: SearchSection) -> None:
             study.changed({key: value})
     if study.recipe is not None and not study.recipe.training.validation:
         raise StudyError(
-            f"{study.file}: a search chooses by the validation accuracy, for the test set is to choose nothing: "
+            f"{study.file}: a search chooses by the validation accuracy, since the test set must not choose anything: "
             "give the recipe a training.validation"
         )
 

@@ -88,7 +88,7 @@ def test_microcode_is_named_looked_for_and_never_run_on_a_cpu(folder, tmp_path, 
         )
     assert "of --ncmodel" not in tclif(*board, "--ncmodel", "json.decoder:JSONDecoder").output
     refused(tclif(*board, "--ncmodel", "json"), "package.module:Class expected")
-    refused(tclif("deploy", net, *here, "--target", "cpu", "--ncmodel", "a.b:C"), "microcode runs on a board alone")
+    refused(tclif("deploy", net, *here, "--target", "cpu", "--ncmodel", "a.b:C"), "microcode runs only on a board")
     refused(tclif("deploy", net, *here, "--target", "cpu", "--profile"), "tclif map --samples N", "estimates")
     assert not (tmp_path / "out").exists()
     found = run(*board, "--ncmodel", "a.b:C", "--dry-run")

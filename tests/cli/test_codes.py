@@ -59,7 +59,9 @@ def test_a_file_that_does_not_become_the_networks_spikes_is_refused(recipe, tmp_
     run("train", path, "-o", tmp_path / "run")
     run("export", tmp_path / "run", "-o", net)
     np.savez(tmp_path / "wide.npz", x=np.zeros((2, STEPS, 2 * INPUTS), np.float32))
-    refused(tclif("run", net, "--data", tmp_path / "wide.npz"), "20 inputs a step once it is in spikes, the network 10")
+    refused(
+        tclif("run", net, "--data", tmp_path / "wide.npz"), "20 inputs per step once it is in spikes, the network 10"
+    )
 
 
 def test_values_that_are_no_rates_are_refused(recipe, tmp_path):

@@ -79,7 +79,9 @@ def test_what_training_draws(folder, tmp_path):
 
 
 def test_what_goes_not_together_is_said(folder, tmp_path):
-    refused(tclif("train", folder / "tiny.toml", "--live", "--seeds", "0,1"), "--live", "goes without --seeds")
+    refused(
+        tclif("train", folder / "tiny.toml", "--live", "--seeds", "0,1"), "--live", "cannot be combined with --seeds"
+    )
     (tmp_path / "cue.toml").write_text(CUE)
     refused(tclif("learn", tmp_path / "cue.toml", "--live", "--backend", "lava"), "--live", "--backend lava")
     refused(tclif("learn", tmp_path / "cue.toml", "--live", "65536"), "--live", "65535")

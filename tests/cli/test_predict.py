@@ -137,7 +137,7 @@ def test_spikes_stand_beside_every_accuracy(folder, samples):
     }
     assert found["reference"] == found["simulator"] == each
     assert found["float"] == pytest.approx(each, rel=0.3)
-    assert "spikes a sample" in tclif("compare", folder / "tiny.net", *options).stdout
+    assert "spikes per sample" in tclif("compare", folder / "tiny.net", *options).stdout
 
 
 def test_a_folder_is_drawn_as_learning_curves(folder, tmp_path):
@@ -151,9 +151,9 @@ def test_a_folder_is_drawn_as_learning_curves(folder, tmp_path):
     assert (tmp_path / "short.svg").read_text() != drawn
     (tmp_path / "empty").mkdir()
     for arguments, message in (
-        ([folder / "run", "--sample", 1], "does not go with a run's curves"),
+        ([folder / "run", "--sample", 1], "cannot be combined with a run's curves"),
         ([tmp_path / "empty"], "checkpoint.npz: no such file"),
-        ([folder / "tiny.net", "--confusion", "--neurons", "1"], "does not go with --confusion"),
+        ([folder / "tiny.net", "--confusion", "--neurons", "1"], "cannot be combined with --confusion"),
         ([folder / "tiny.net", "--confusion", "--data", folder / "bare.npz"], "has no classes"),
     ):
         result = tclif("plot", *arguments, "-o", tmp_path / "none.png")
@@ -177,9 +177,9 @@ def test_neurons_are_drawn_from_inside(folder, tmp_path):
         (["--view", "phase", "--layer", 1], "layer 1: is a LIF, which has one compartment"),
         (["--view", "traces", "--neurons", "1,2"], "2 asked for, a figure of traces has room for 1"),
         (["--view", "phase", "--neurons", "99"], "neuron 99"),
-        (["--view", "phase", "--run", folder / "run"], "does not go with --view phase"),
-        (["--view", "traces", "--confusion"], "does not go with --confusion"),
-        (["--layer", 1], "does not go with --view sample"),
+        (["--view", "phase", "--run", folder / "run"], "cannot be combined with --view phase"),
+        (["--view", "traces", "--confusion"], "cannot be combined with --confusion"),
+        (["--layer", 1], "cannot be combined with --view sample"),
     ):
         result = tclif("plot", folder / "tiny.net", *options, "-o", tmp_path / "none.png")
         assert result.exit_code == 2 and message in result.stderr and not (tmp_path / "none.png").exists(), options

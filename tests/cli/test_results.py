@@ -158,7 +158,7 @@ def test_several_seeds_make_a_folder_each_and_a_mean_with_its_spread(folder, tmp
         (["--seeds", "1,x"], "'1,x' is not a list of numbers"),
         (["--seeds", "1,1"], "'1,1' has a number twice"),
         (["--seeds", "-1"], "training.seed = -1: should be greater"),
-        (["--seeds", "1", "--tensorboard"], "goes without --seeds"),
+        (["--seeds", "1", "--tensorboard"], "cannot be combined with --seeds"),
     ],
 )
 def test_seeds_that_cannot_be_are_refused(folder, tmp_path, arguments, message):

@@ -90,11 +90,11 @@ BAD = {
     ),
     "checkpoints and what sees every step": (
         at("training", checkpoint=8, rates={"weight": 0.5}),
-        r"training: checkpoint = 8 goes without rates.weight = 0.5, which looks at every step",
+        r"training: checkpoint = 8 cannot be combined with rates.weight = 0.5, which looks at every step",
     ),
     "checkpoints and batch_norm": (
         lambda data: (at("training", checkpoint=8)(data), at("model", "layers", 0, batch_norm=True)(data)),
-        "training.checkpoint goes without batch_norm",
+        "training.checkpoint cannot be combined with batch_norm",
     ),
     "missing key": (at("training", epochs=...), r"training\.epochs: is missing"),
     "missing section": (at(task=...), "task: is missing"),

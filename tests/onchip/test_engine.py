@@ -135,7 +135,7 @@ def test_what_is_learnt_is_what_runs() -> None:
     again = learn(run.setup, x[:, :1], y[:1], record=True)
     np.testing.assert_array_equal(again.layers[1].soma[0, 0], first_step(run.setup, x))  # before the first update
     assert (potentials(run.setup, x) != potentials(replace(run.setup, engine=None), x)).any()
-    with pytest.raises(FormatError, match="net: the weights of the variant 'prefiltered' are no network's"):
+    with pytest.raises(FormatError, match="net: no network can hold the weights of the variant 'prefiltered'"):
         _ = run.net
 
 

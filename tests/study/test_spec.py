@@ -46,7 +46,7 @@ def test_a_grid_with_seeds_is_every_combination(tmp_path):
         ('recipe = "toy.toml"\nseed = [1]', RECIPE, "did you mean 'seeds'"),
         (SEARCH, RECIPE, "training.validation"),
         (SEARCH.replace("high = 1e-1", "high = 1e-9"), VALIDATED, "low < high"),
-        (SEARCH + "\n[grid]\ntraining.lr = [1.0]", VALIDATED, "goes without"),
+        (SEARCH + "\n[grid]\ntraining.lr = [1.0]", VALIDATED, "cannot be combined with"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_job_is_started(tmp_path, study, recipe, words):

@@ -26,7 +26,7 @@ def plot_curves(run: Path, figure: Path) -> CurvesResult:
     check_output(figure, SUFFIXES)
     checkpoint = load_checkpoint(run)
     if not checkpoint.log:
-        raise OutputError(f"{run}: has no epoch behind it; there is nothing to draw")
+        raise OutputError(f"{run}: has not finished an epoch; there is nothing to draw")
     kept = checkpoint.best_epoch or checkpoint.epoch
     drawn = curves_figure(checkpoint.log, title=f"{run.name}: {checkpoint.epoch} epochs", kept=kept)
     save_figure(figure, drawn)

@@ -62,7 +62,7 @@ def demo(out: Path, narrator: Narrator, *, short: bool = False) -> DemoResult:
     file, samples = out / "digits.net", SHORT_SAMPLES if short else SAMPLES
     choice = Choice(limit=samples)
     narrator.say(
-        "1/4  Train: two recurrent layers of 128 two-compartment neurons read images of digits, one row a step."
+        "1/4  Train: two recurrent layers of 128 two-compartment neurons read images of digits, one row per step."
     )
     with resources.as_file(resources.files("tclif_neuro") / "recipes" / RECIPE) as recipe:
         epochs = SHORT_EPOCHS if short else None

@@ -176,9 +176,9 @@ def check_options(options: DeployOptions) -> None:
     if options.ncmodel:
         check_ncmodel(options.ncmodel)
     if options.target == "cpu" and options.ncmodel:
-        raise TclifError("--ncmodel: microcode runs on a board alone; on a CPU our own model of the neuron does")
+        raise TclifError("--ncmodel: microcode runs only on a board; a CPU runs our own model of the neuron")
     if options.target == "cpu" and options.profile:
-        raise TclifError("--profile: measures a board; of a CPU run, `tclif map --samples N` has estimates")
+        raise TclifError("--profile: measures a board; for a CPU run, `tclif map --samples N` has estimates")
     if options.target == "cpu" and options.where.host:
         raise TclifError("--host: is a board's address; --target loihi2 runs there")
     where = options.where

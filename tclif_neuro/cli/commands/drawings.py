@@ -1,4 +1,4 @@
-"""What a report and a live page both draw: the curves of a log, and the spikes of a sample."""
+"""The drawings that a report and a live page share: the curves of a log and the spikes of a sample."""
 
 from __future__ import annotations
 

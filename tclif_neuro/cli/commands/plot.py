@@ -89,7 +89,7 @@ def plot_file(
 
 
 def _judged(found: Score, prediction: str, truth: str | None) -> str:
-    """How good a prediction is, for the title."""
+    """The verdict on a prediction, for the title."""
     if truth is not None:
         return f", {'rightly' if truth == prediction else f'truly {truth}'}"
     if found.error is not None:

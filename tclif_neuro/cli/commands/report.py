@@ -253,7 +253,7 @@ def _target(subject: Subject) -> npt.NDArray[Any] | None:
 
 
 def _verdict(subject: Subject) -> str:
-    """What the network says of the sample that is shown, and what is true."""
+    """The network's answer on the sample that is shown, and the right one."""
     net, shown, y = subject.net, subject.shown, subject.batch.sample(subject.index).cut().y
     found = score_of(shown, y)
     if found.error is not None:

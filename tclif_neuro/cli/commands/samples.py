@@ -95,7 +95,7 @@ def load_batch(net: QuantizedNetwork, choice: Choice) -> Batch:
     if net.steps and (longest > net.steps or (part.lengths is None and steps != net.steps)):
         raise DataError(f"{source}: its samples have {longest} steps, the network was made for {net.steps}")
     if inputs != net.inputs:
-        raise DataError(f"{source}: x has {inputs} inputs a step once it is in spikes, the network {net.inputs}")
+        raise DataError(f"{source}: x has {inputs} inputs per step once it is in spikes, the network {net.inputs}")
     kept = slice(choice.limit)
     x, y, lengths = part.x[kept], part.y, part.lengths
     if y is not None:
@@ -149,7 +149,7 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Samples]:
     name, task = section.name, load_task(section, data_dir=choice.data_dir)
     if (task.inputs, len(task.classes)) != (net.inputs, net.outputs):
         raise DataError(
-            f"task {name}: has {task.inputs} inputs a step and {len(task.classes)} classes, "
+            f"task {name}: has {task.inputs} inputs per step and {len(task.classes)} classes, "
             f"the network {net.inputs} and {net.outputs}"
         )
     named = ", a path that the network's recipe names" if trained is section and is_path(name) else ""

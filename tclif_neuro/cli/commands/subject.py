@@ -79,7 +79,7 @@ def _learning_run(path: Path, choice: Choice, index: int) -> Subject:
     if choice.task is None and choice.data is None:
         name, (x, y) = list(make_stream(recipe, choice.data_dir).tests.items())[-1]
         if x.shape[2] != net.inputs:
-            raise SubjectError(f"{path}: its task has {x.shape[2]} inputs a step, its network {net.inputs}")
+            raise SubjectError(f"{path}: its task has {x.shape[2]} inputs per step, its network {net.inputs}")
         batch = Batch(source=f"{recipe.task.name}: {name}", x=x, y=y).part(0, choice.limit or len(y))
     digests = {"SHA-256 of the network": _digest(path / LEARNT)}
     log = read_log(path / LOG)

@@ -79,7 +79,7 @@ class View:
 
 
 def _phases(rows: Sequence[Mapping[str, Any]], axis: str) -> list[tuple[float, str]]:
-    """Where each phase begins, if there are several: at the last row of the one before."""
+    """The start of each phase, if there are several: the last row of the one before."""
     begins = [(rows[0], rows[0]), *pairwise(rows)]
     named = [(float(a[axis]), str(b.get("phase"))) for a, b in begins if a is b or a.get("phase") != b.get("phase")]
     return named if len(named) > 1 else []

@@ -1,4 +1,4 @@
-"""What the networks of both learning rules have in common: a run over samples, its teacher, its feedback."""
+"""The parts that the networks of both learning rules share: a run over samples, its teacher, its feedback."""
 
 from __future__ import annotations
 

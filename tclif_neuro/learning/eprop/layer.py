@@ -50,7 +50,8 @@ class EligibleLayer:
     """A `Linear` and the neurons it drives.
 
     If nothing in the traces' equations belongs to one neuron alone (`per_input`), they are kept once for all neurons,
-    one pair an input and sample; else one pair a synapse and sample. The layer's own parameters have traces [2, B, N].
+    one pair per input and sample; else one per synapse and sample. The layer's own parameters have traces [2, B,
+    N].
     """
 
     def __init__(self, linear: nn.Linear, neurons: TwoCompartment | LIF) -> None:

@@ -49,12 +49,12 @@ class EPropResult(NamedTuple):
 
 
 class EPropLearner:
-    """Learns online: memory does not depend on how long a sample is.
+    """Learn online, in memory that does not depend on the length of a sample.
 
     model: an `nn.Sequential` of Linear and spiking layers in turns, and a Readout. Gradients are added to .grad.
-    update: called whenever that of the mean loss per step is there, every `options.update_every` steps and at the end
-    of a sample: an optimiser's `step`; .grad is cleared after it. None: read and clear .grad after each sample. Steps
-    whose target is none, such as padding, do not count; without any other there is no update.
+    update: called whenever the gradient of the mean loss per step is complete, every `options.update_every` steps and
+    at the end of a sample: an optimiser's `step`; .grad is cleared after it. None: read and clear .grad yourself after
+    each sample. Steps without a target, such as padding, do not count; where no step has one there is no update.
 
     Raises `GradientError` where a gradient is not finite, before it is used.
     Raises `TclifError` on a model of another kind.
@@ -86,7 +86,7 @@ class EPropLearner:
             part.reset(batch)
 
     def step(self, x: Tensor, target: Tensor | None = None) -> Tensor:
-        """One step: x[t], [B, M], and what is wanted of it -> the readout's potential V[t], [B, C].
+        """One step: x[t], [B, M], and its target -> the readout's potential V[t], [B, C].
 
         target: classes [B] or floats [B, C], see `step_errors`. None: no error at this step.
         """
@@ -96,7 +96,7 @@ class EPropLearner:
     def chunk(self, x: Tensor, target: Tensor | None = None) -> Tensor:
         """Some steps of the sample, x [K, B, M] -> V after the last of them, [B, C].
 
-        target: as in `step`, or one a step, [K, B] or [K, B, C].
+        target: as in `step`, or one per step, [K, B] or [K, B, C].
         """
         self._check(x, target)
         per_step = target is not None and target.ndim == (3 if target.is_floating_point() else 2)
@@ -116,7 +116,7 @@ class EPropLearner:
 
     def sequence(self, x: Tensor | Iterable[Tensor], target: Tensor, *, keep: bool = False) -> EPropResult:
         """A whole sample of each stream: x [T, B, M], or an iterable of its chunks [K, B, M]. target: as in `step`, or
-        for a tensor x one a step. keep: the potential after every step."""
+        for a tensor x one per step. keep: return the potential after every step."""
         parts = [x] if isinstance(x, Tensor) else x
         begun = False
         for part in parts:
@@ -209,7 +209,7 @@ def parse(model: nn.Sequential) -> tuple[list[EligibleLayer], Readout]:
         else:
             raise TclifError(f"module {name} ({type(module).__name__}): {_advice(module)}")
     if not modules or linear is not None or not computes(modules[-1][1], Readout):
-        raise TclifError("e-prop: the model ends with something else than a spiking layer and a Readout")
+        raise TclifError("e-prop: the model must end with a spiking layer and a Readout")
     readout = modules[-1][1]
     assert isinstance(readout, Readout)
     return layers, readout

@@ -23,12 +23,12 @@ Potential = Literal["running", "step"]
 class EPropOptions:
     """Options for how the learning signal is made, and how often the weights change.
 
-    feedback: of the error, by the weights of the layers above ("symmetric") or to each hidden layer by a fixed random
-    matrix ("random"). potential: what the loss of a step sees, the readout's potential V[t] so far ("running") or the
-    step's own input to it, W x[t] + b ("step"). loss: of a step; "mean_square" is half the sum over outputs. mean:
-    the loss sees V[t] over the weights of the steps so far, which does not grow with time. class_weights: the weight of
-    each class in the cross-entropy; empty: all weigh 1. update_every: steps between updates; 0: at the end of the
-    sample. seed: of the random feedback. Raises `TclifError` on another value.
+    feedback: how the error reaches a hidden layer, by the weights of the layers above it ("symmetric") or by a fixed
+    random matrix ("random"). potential: what the loss of a step sees, the readout's potential V[t] so far ("running")
+    or the step's own input to it, W x[t] + b ("step"). loss: the loss of a step; "mean_square" is half the sum over
+    outputs. mean: the loss sees V[t] divided by the weights of the steps so far, which does not grow with time.
+    class_weights: the weight of each class in the cross-entropy; empty: all weigh 1. update_every: steps between
+    updates; 0: at the end of the sample. seed: the seed of the random feedback. Raises `TclifError` on another value.
     """
 
     feedback: Feedback = "symmetric"
@@ -103,7 +103,7 @@ def _counted(known: Tensor, target: Tensor, options: EPropOptions) -> float:
         return float(known.any(-1).sum())
     if target.is_floating_point() or len(options.class_weights) != known.shape[-1]:
         raise TclifError(
-            f"e-prop: {len(options.class_weights)} class_weights are of as many classes, not of "
+            f"e-prop: {len(options.class_weights)} class_weights for "
             + ("real targets" if target.is_floating_point() else f"{known.shape[-1]} outputs")
         )
     weights = torch.tensor(options.class_weights, dtype=torch.float64)

@@ -1,1 +1,1 @@
-"""What a recipe says, how its file is read, and the model it makes."""
+"""The contents of a recipe, the reading of its file, and the model it makes."""

@@ -329,7 +329,9 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _in_parts(self) -> Recipe:
         if self.training.checkpoint and any(layer.batch_norm for layer in self.model.layers):
-            raise ValueError("training.checkpoint goes without batch_norm: a part of a sample has not its statistics")
+            raise ValueError(
+                "training.checkpoint cannot be combined with batch_norm: a part lacks the whole's statistics"
+            )
         return self
 
     @model_validator(mode="after")

@@ -87,8 +87,8 @@ class TrainingSection(Section):
     """[training].
 
     The losses over time ("ce_rate", "ce_membrane", "mse_membrane", see `losses`), `checkpoint` (see `checkpointed`) and
-    `rates` are for rule = "bptt". A loss over time goes without label_smoothing; `checkpoint` goes without `rates`,
-    batch_norm and losses over time.
+    `rates` are for rule = "bptt". A loss over time takes no label_smoothing; `checkpoint` cannot be combined with
+    `rates`, batch_norm and losses over time.
     """
 
     rule: Literal["bptt", "eprop", "fptt"] = "bptt"
@@ -157,7 +157,7 @@ class TrainingSection(Section):
         if asked and self.rule != "bptt":
             raise ValueError(f'{asked[0]} is for rule = "bptt"; the rule is "{self.rule}"')
         if self.checkpoint and len(asked) > 1:
-            raise ValueError(f"{asked[-1]} goes without {asked[0]}, which looks at every step")
+            raise ValueError(f"{asked[-1]} cannot be combined with {asked[0]}, which looks at every step")
         if self.loss == "mse" and self.rule == "eprop" and self.eprop.potential == "step":
             raise ValueError('loss = "mse" is of the running potential; eprop.potential = "running"')
         if self.loss != "cross_entropy" and (self.label_smoothing or self.logits == "mean"):

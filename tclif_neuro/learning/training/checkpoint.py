@@ -156,9 +156,9 @@ def _tensor(name: str, array: npt.NDArray[Any]) -> Tensor:
 def load_trained(path: str | Path, recipe: Recipe | None = None) -> tuple[nn.Sequential, Recipe]:
     """The trained model, in evaluation mode, and its recipe, from a checkpoint or the folder of a run.
 
-    recipe: of the run; None: the one in the checkpoint, which may name no neurons of other packages.
+    recipe: the recipe of the run; None: the one in the checkpoint, which may not name neurons of other packages.
 
-    Raises `CheckpointError`, or `RecipeError` if the recipe in it is not one.
+    Raises `CheckpointError`, or `RecipeError` if the recipe in it is not valid.
     """
     checkpoint = load_checkpoint(path)
     theirs = parse_recipe(checkpoint.recipe, str(path), custom=recipe is not None)

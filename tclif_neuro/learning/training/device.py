@@ -47,7 +47,7 @@ def _cuda(number: int | None) -> torch.device:
 
 
 def _no_cuda() -> str:
-    """What is missing for CUDA, and what to install; nothing if it is there."""
+    """A sentence on what CUDA lacks here and what to install; empty if it is there."""
     if not torch.backends.cuda.is_built():
         return "is built without CUDA; install one that has it (on Linux, pip install torch brings it)"
     with warnings.catch_warnings(record=True) as said:  # of a driver that is too old, for one

@@ -68,13 +68,13 @@ def train(
 ) -> TrainResult:
     """Train `recipe`, keeping `checkpoint.npz` and `log.csv` in `out_dir` after every epoch.
 
-    resume: go on from the checkpoint in `out_dir`, if there is one; at most the epoch at hand was lost, and the final
+    resume: go on from the checkpoint in `out_dir`, if there is one; at most the current epoch is lost, and the final
     weights are bit for bit those of an unbroken run with as many threads and ranks on the same machine. A finished run
     goes on if the recipe now asks for more epochs, unless its learning rate depends on their number. False: start
     again. progress: called after every batch and epoch. data_dir: see `load_task`. tensorboard: event files too, in
-    `out_dir/tensorboard`. device: "cpu", "cuda", "cuda:1", "mps" or "auto" (the best there is); it is no part of the
-    recipe: order, noise and first weights are the same everywhere, and a run may go on on another device, which is
-    warned of, for its sums are rounded otherwise.
+    `out_dir/tensorboard`. device: "cpu", "cuda", "cuda:1", "mps" or "auto" (the best there is); it is not part of the
+    recipe: order, noise and first weights are the same everywhere, and a run may be resumed on another device, with a
+    warning, since its sums are rounded differently.
 
     Started by torchrun, all processes train one model, each on its part of every batch (`neurons.ranks`); the first
     alone writes and reports, all of them return the result, and `out_dir` must be a folder that all of them see.

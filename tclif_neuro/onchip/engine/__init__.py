@@ -1,1 +1,1 @@
-"""Learning on Loihi's stock learning engine, as Lava models it."""
+"""Learning on Loihi's learning engine, as Lava models it."""

@@ -1,7 +1,7 @@
 """Loihi 2's learning engine as Lava's bit-approximate model has it: int64 in NumPy, int64 scalars when compiled.
 
 State in, state out. `LearningConnectionModelBitApproximate` of lava-nc 0.10 is the norm, its oddities included: one
-random number an epoch rounds all synapses of a connection alike, products are rounded down, y1 and y2 decay.
+random number per epoch rounds all synapses of a connection alike, products are rounded down, y1 and y2 decay.
 """
 
 from __future__ import annotations

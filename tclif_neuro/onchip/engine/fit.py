@@ -1,4 +1,4 @@
-"""The fit of the stock learning engine's traces to the eligibility: exponentials fitted to its impulse response."""
+"""The fit of the learning engine's traces to the eligibility: exponentials fitted to its impulse response."""
 
 from __future__ import annotations
 

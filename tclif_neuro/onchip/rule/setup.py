@@ -48,8 +48,8 @@ class Plasticity:
     divided by 2^trace_shift before it is clipped to its bits. signal_shift: the same for psi L (hidden layers).
     surrogate_shift: the surrogate falls by one when the soma is 2^surrogate_shift further from the threshold (hidden
     layers; the triangle's half width is (2^trace_bits - 1) 2^surrogate_shift). recurrent: whether the recurrent
-    synapses, if the layer has any, learn too. recurrent_rate_shift, recurrent_trace_shift: theirs, None: the same.
-    Spikes leave smaller traces than graded input does.
+    synapses, if the layer has any, learn too. recurrent_rate_shift, recurrent_trace_shift: their own shifts, None: the
+    same. Spikes leave smaller traces than graded input does.
     """
 
     rate_shift: int
@@ -83,8 +83,8 @@ class EngineState:
     """The state in which a learning engine stopped.
 
     weights: mantissas of each matrix, [N, M], odd ones too; of a prefiltered hidden layer [N, 2 M], for the positive
-    and the negative part of each input's trace. traces: x1, x2 of each, [2, M] or [2, 2 M]. epochs: of the engine, so
-    far; it chooses the random numbers.
+    and the negative part of each input's trace. traces: x1, x2 of each, [2, M] or [2, 2 M]. epochs: the engine's epochs
+    so far; they choose the random numbers.
     """
 
     weights: Mapping[Matrix, Ints]
@@ -111,7 +111,7 @@ class LearningSetup:
     learnt: how many samples were learnt already; it chooses the random bits.
     idle: silent steps of the network after each sample. None: as few as the variant needs, which is all that `exact`
         may have (one more than there are layers); in a `native` network the traces decay in them.
-    engine: where a learning engine stopped (`native` and `prefiltered`), None: at its beginning.
+    engine: the state in which a learning engine stopped (`native` and `prefiltered`); None: its initial state.
 
     Raises `FormatError` naming what does not fit.
     """
@@ -135,7 +135,7 @@ class LearningSetup:
     def __post_init__(self) -> None:
         target = np.atleast_1d(np.asarray(self.target))
         if target.ndim != 1 or not len(target):
-            raise FormatError(f"target: one value a step expected, got shape {list(target.shape)}")
+            raise FormatError(f"target: one value per step expected, got shape {list(target.shape)}")
         check_range("target", target, -STATE_MAX, STATE_MAX)
         target = target.astype(np.int64)
         target.flags.writeable = False
@@ -267,7 +267,7 @@ def _check_neuron(index: int, layer: Layer) -> None:
     for name in COEFFICIENTS:
         if (width := getattr(neuron, name).shape[-1]) != 1:
             raise FormatError(
-                f"layer {index}: {width} values of {name}; a layer that learns shares 1, "
+                f"layer {index}: {width} values of {name}; the neurons of a layer that learns share one, "
                 "so that its traces belong to its inputs"
             )
     if not (neuron.two_compartment or layer.readout):
