@@ -61,7 +61,7 @@ class Spikes(nn.Module):
 
 
 class Kept(Spikes):
-    """What a readout keeps besides its matrix: it has no spikes that would count as activations."""
+    """The parameters of a readout besides its matrix; it has no spikes that would count as activations."""
 
 
 class Replay(nn.Module):
@@ -133,7 +133,7 @@ def _stored(synapses: Synapses) -> Tensor:
 
 
 def _coefficients(layer: Layer) -> dict[str, Tensor]:
-    """What a neuron of two compartments has four of, a LIF has two of: its couplings are fixed."""
+    """The decays and couplings of a neuron: four of two compartments, two of a LIF, whose couplings are fixed."""
     neuron, two = layer.neuron, layer.neuron.two_compartment
     names = COEFFICIENTS if two else COEFFICIENTS[:2]
     held = {name: torch.tensor(getattr(neuron, name), dtype=torch.int16) for name in names}

@@ -102,7 +102,7 @@ def test_a_cpu_has_no_address_and_a_cluster_of_them_no_microcode_and_no_profile(
     command = ("deploy", folder / "tiny.net", "-o", tmp_path / "out", "--target", "cpu")
     refused(tclif(*command, "--host", "10.0.0.2", "--dry-run"), "--host: is a board's address")
     refused(tclif(*command, "--partition", "kp", "--profile"), "--profile: measures a board")
-    refused(tclif(*command, "--node", "n", "--ncmodel", "a.b:C"), "microcode runs on a board alone")
+    refused(tclif(*command, "--node", "n", "--ncmodel", "a.b:C"), "microcode runs only on a board")
     refused(tclif(*command, "--partition", "kp", "--dry-run"), "sinfo: is not on the PATH")
     refused(tclif(*command[:-1], "loihi2", "--dry-run"), "--partition, --node or --host")
 

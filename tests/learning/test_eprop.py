@@ -248,8 +248,8 @@ def test_only_what_wants_a_gradient_gets_one():
     [
         ([nn.Linear(3, 5), BatchNorm(5), TCLIF(5), Readout(5, 2)], "module 1 .BatchNorm.: e-prop has no batch norm"),
         ([nn.Linear(3, 5), TCLIF(5), nn.Dropout(0.1), Readout(5, 2)], "module 2 .Dropout.: e-prop has no dropout"),
-        ([nn.Linear(3, 5), TCLIF(5)], "ends with something else"),
-        ([nn.Linear(3, 5), Readout(5, 2)], "ends with something else"),
+        ([nn.Linear(3, 5), TCLIF(5)], "must end with a spiking layer and a Readout"),
+        ([nn.Linear(3, 5), Readout(5, 2)], "must end with a spiking layer and a Readout"),
         ([nn.Linear(3, 5), nn.ReLU(), Readout(5, 2)], "module 1 .ReLU.: e-prop trains Linear and spiking layers"),
     ],
 )

@@ -143,7 +143,7 @@ def test_one_stock_layer_has_one_decay() -> None:
     model = nn.Sequential(nn.Linear(3, 4), neurons)
     assert quantize(model, x()).layers[0].neuron.v_decay == 4096 - round(0.9 * 4096)
     neurons.raw_beta.data[2] += 0.1
-    with pytest.raises(ConversionError, match=r"module 1 \(LIF\): .* has a decay a neuron"):
+    with pytest.raises(ConversionError, match=r"module 1 \(LIF\): .* has one per neuron"):
         quantize(model, x())
 
 
