@@ -75,7 +75,8 @@ def of_trace(net: QuantizedNetwork, traces: Sequence[Trace]) -> tuple[Activity, 
         if spikes.shape[-1] != layer.size:
             raise TclifError(f"layer {i}: {spikes.shape[-1]} neurons in the float model, {layer.size} in the network")
         named = dict(zip(layer.neuron.state_names, states, strict=True))
-        named.pop("current", None)  # a float LIF has the potential alone
+        if layer.neuron.is_lif:  # its float model has the potential alone
+            named = {layer.neuron.state_names[1]: states[1]}
         views.append(
             Activity(kind=kind(layer), spikes=spikes.astype(np.uint8), states=named, threshold=threshold(layer))
         )

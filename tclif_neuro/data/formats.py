@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tclif_neuro.data.npz import read_arrays
+from tclif_neuro.data.npz import RAGGED, read_arrays
 from tclif_neuro.data.sequences import DataError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -68,6 +68,8 @@ def _plain(path: Path, file: Any, name: str) -> npt.NDArray[Any]:
         raise DataError(f"{path}: {name!r} is no data set of the file itself")
     if h5py.check_string_dtype(item.dtype) is not None:
         return np.asarray(item.asstr()[()], dtype=np.str_)
+    if h5py.check_vlen_dtype(item.dtype) is not None:
+        raise DataError(f"{path}: {name!r} holds rows of different lengths{RAGGED}")
     if item.dtype.kind not in "buifS":
         raise DataError(f"{path}: {name!r} holds {item.dtype}; numbers and text are read alone")
     return np.asarray(item[()])

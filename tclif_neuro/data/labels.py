@@ -68,16 +68,16 @@ def classes_of(what: str, labels: list[Array], names: Array | None, outputs: int
         raise DataError(f"{what}: no step has a label")
     if found.size > MAX_CLASSES:
         raise DataError(f"{what}: {found.size} different labels; at most {MAX_CLASSES} classes")
-    given = () if names is None else tuple(map(_text, names.ravel()))
+    given = () if names is None else texts(names)
     if len(set(given)) != len(given):
-        raise DataError(f"{what}: a name occurs twice among the classes {_some(given)}")
+        raise DataError(f"{what}: a name occurs twice among the classes {some(given)}")
     if found.dtype.kind in "US":
         return _of_text(what, tuple(map(_text, found)), given)
     if given or outputs:
         return _of_positions(what, found, given or tuple(map(str, range(outputs))))
     if not np.array_equal(found, np.arange(len(found))):
         odd = "start at" if int(found[-1]) - int(found[0]) + 1 == len(found) else "have gaps, from"
-        warn(f"{what}: the labels {odd} {found[0]}; the {len(found)} classes are those that occur: {_some(found)}")
+        warn(f"{what}: the labels {odd} {found[0]}; the {len(found)} classes are those that occur: {some(found)}")
     return named(tuple(map(str, found.tolist())))
 
 
@@ -100,21 +100,39 @@ def numbered(what: str, labels: Array, classes: Classes) -> Targets:
     if wrong.size:
         at = tuple(int(i) for i in wrong[0])
         label = _text(labels[at])
-        raise DataError(f"{what}: label {label!r} of sample {at[0]} is none of {_some(tuple(classes.numbers))}")
+        raise DataError(f"{what}: label {label!r} of sample {at[0]} is none of {some(tuple(classes.numbers))}")
     return np.where(unlabelled, UNLABELLED, known)
 
 
+def by_name(what: str, labels: Array, names: Array) -> Array:
+    """Labels that are the numbers of `names` as these names, "" where there is none; text as it is."""
+    if labels.dtype.kind in "US":
+        return labels
+    known = texts(names)
+    _check_positions(what, np.unique(labels[~_unlabelled(labels)]), known)
+    return np.array([*known, ""])[np.where(_unlabelled(labels), len(known), labels)]
+
+
+def texts(names: Array) -> tuple[str, ...]:
+    """The names in an array, as text."""
+    return tuple(map(_text, names.ravel()))
+
+
 def _of_positions(what: str, found: Array, names: tuple[str, ...]) -> Classes:
-    if found[0] < 0 or found[-1] >= len(names):
+    _check_positions(what, found, names)
+    return positions(names)
+
+
+def _check_positions(what: str, found: Array, names: tuple[str, ...]) -> None:
+    if found.size and (found[0] < 0 or found[-1] >= len(names)):
         at = found[0] if found[0] < 0 else found[-1]
         raise DataError(f"{what}: label {at} has no name; there are {len(names)} classes, 0 to {len(names) - 1}")
-    return positions(names)
 
 
 def _of_text(what: str, found: tuple[str, ...], given: tuple[str, ...]) -> Classes:
     strange = [name for name in found if name not in given] if given else []
     if strange:
-        raise DataError(f"{what}: label {strange[0]!r} is none of the file's classes {_some(given)}")
+        raise DataError(f"{what}: label {strange[0]!r} is none of the file's classes {some(given)}")
     return named(given or found)
 
 
@@ -129,6 +147,7 @@ def _text(label: Any) -> str:
     return label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
 
 
-def _some(values: Any) -> str:
+def some(values: Any) -> str:
+    """The first few of them."""
     shown = ", ".join(map(_text, values[:SHOWN]))
     return f"{shown}, ..." if len(values) > SHOWN else shown

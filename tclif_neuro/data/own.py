@@ -16,10 +16,31 @@ import numpy as np
 import numpy.typing as npt
 
 from tclif_neuro.data.formats import arrays_of
-from tclif_neuro.data.labels import Classes, classes_of, from_one_hot, kind_of, named, numbered, positions
+from tclif_neuro.data.labels import (
+    Classes,
+    by_name,
+    classes_of,
+    from_one_hot,
+    kind_of,
+    named,
+    numbered,
+    positions,
+    some,
+    texts,
+)
 from tclif_neuro.data.sequences import DataError, Dense, Floats, Sequences
 from tclif_neuro.data.split import TEST_FRACTION, hold_out
-from tclif_neuro.data.task import UNLABELLED, Kind, Labels, Part, Targets, Task, check_lengths, check_sequences
+from tclif_neuro.data.task import (
+    UNLABELLED,
+    Kind,
+    Labels,
+    Part,
+    Targets,
+    Task,
+    check_groups,
+    check_lengths,
+    check_sequences,
+)
 from tclif_neuro.data.toml import nearest
 
 Array = npt.NDArray[Any]
@@ -38,6 +59,7 @@ def own_task(name: str, path: Path, seed: int, test: Path | None = None) -> Task
         if "test" in given:
             raise DataError(f"{path}: has a test set of its own, and [task] test = {str(test)!r} names another")
         others = read(test)
+        _check_names(path, arrays.get("classes"), test, others)
         given["test"] = _fields(test, others, "test") or _fields(test, others, "train")
     if "train" not in given:
         raise DataError(f"{path}: has no array 'x'; it has {sorted(arrays)}")
@@ -57,6 +79,16 @@ def own_task(name: str, path: Path, seed: int, test: Path | None = None) -> Task
         test=parts["test"],
         validation=parts.get("validation"),
     )
+
+
+def _check_names(path: Path, names: Array | None, test: Path, others: Arrays) -> None:
+    """Raises `DataError` where the same numbers are other classes in the two files."""
+    theirs, labels = others.get("classes"), others.get("y", others.get("y_test"))
+    if theirs is None or labels is None or labels.dtype.kind in "US":
+        return
+    if names is None or texts(names) != texts(theirs):
+        ours = "none" if names is None else some(texts(names))
+        raise DataError(f"{test}: its classes are {some(texts(theirs))}; those of {path}: {ours}; number them alike")
 
 
 def read(path: Path) -> Arrays:
@@ -105,6 +137,10 @@ def _encode_targets(what: str, given: dict[str, Arrays], names: Array | None) ->
         count = outputs if names is None else names.size
         return kind, positions(tuple(map(str, range(count))) if names is None else tuple(map(str, names.ravel())))
     labels = {key: from_one_hot(f"{what}: y{_of(key)}", fields["y"]) for key, fields in given.items()}
+    if len({array.dtype.kind in "US" for array in labels.values()}) > 1:
+        if names is None:
+            raise DataError(f"{what}: labels are text in one part and numbers in another; give it an array classes")
+        labels = {key: by_name(f"{what}: y{_of(key)}", array, names) for key, array in labels.items()}
     classes = classes_of(f"{what}: y", list(labels.values()), names, outputs)
     for key, fields in given.items():
         fields["y"] = numbered(f"{what}: y{_of(key)}", labels[key], classes)
@@ -118,8 +154,7 @@ def _part(what: str, fields: Arrays, kind: Kind, source: str) -> Part:
         if len(array) != len(x):
             hint = f"; x is [samples, steps, inputs], here {list(x.shape)}" if len(array) in x.shape[1:] else ""
             raise DataError(f"{what.format(key)}: {len(array)} for {len(x)} samples{hint}")
-        if key == "groups" and array.ndim != 1:
-            raise DataError(f"{what.format(key)}: one group per sample expected, [{len(x)}], got {list(array.shape)}")
+    check_groups(what.format("groups"), fields.get("groups"), len(x))
     lengths, y = fields.get("lengths"), fields["y"]
     if "mask" in fields:
         if lengths is not None:
@@ -158,6 +193,7 @@ class Samples:
 
     y: their targets if they are known, as of a task. lengths: [n], the steps that are a sample's own; None: all.
     groups: [n], who or what each sample is of. names: of the files that the samples are, if each is one; else ().
+    test: whether they are the part of their file that it calls its test set.
     """
 
     def __init__(
@@ -168,9 +204,11 @@ class Samples:
         lengths: Labels | None = None,
         groups: Array | None = None,
         names: tuple[str, ...] = (),
+        *,
+        test: bool = False,
     ) -> None:
         self.sequences, self.y, self.source, self.lengths, self.groups = x, y, source, lengths, groups
-        self.names = names
+        self.names, self.test = names, test
 
     @property
     def x(self) -> Floats:
@@ -206,7 +244,8 @@ def load_samples(
     placeholder = {"y": np.zeros(len(x), np.int64)}
     found = _part(f"{path}: {{}}", placeholder | fields, kind, source)
     lengths = check_lengths(f"{path}: lengths", found.lengths, found.x.shape)
-    return Samples(found.x, found.y if "y" in fields else None, source, lengths, found.groups)
+    known = found.y if "y" in fields else None
+    return Samples(found.x, known, source, lengths, found.groups, test=part == "test")
 
 
 def _known_targets(
@@ -219,6 +258,8 @@ def _known_targets(
             raise DataError(f"{what}: {y.shape[-1]} values, the network has {outputs} outputs")
         return y.astype(np.float32)
     labels = from_one_hot(what, y)
+    if isinstance(classes, tuple) and names is not None and set(texts(names)) & set(classes):
+        labels = by_name(what, labels, names)
     return numbered(what, labels, _known(what, labels, classes, names))
 
 
@@ -228,5 +269,5 @@ def _known(what: str, y: Array, classes: int | tuple[str, ...] | None, names: Ar
         return classes_of(what, [y], names)
     if isinstance(classes, int):
         return positions(tuple(map(str, range(classes))))
-    by_name = y.dtype.kind in "US" or all(name.removeprefix("-").isdigit() for name in classes)
-    return named(classes) if by_name else positions(classes)
+    are_names = y.dtype.kind in "US" or all(name.removeprefix("-").isdigit() for name in classes)
+    return named(classes) if are_names else positions(classes)

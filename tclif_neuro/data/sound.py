@@ -12,6 +12,7 @@ from m_k to m_{k+1} and falls to m_{k+2}, where m_0 = 0, ..., m_{K+1} = m(rate /
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ import numpy.typing as npt
 
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import SoundSpec
+from tclif_neuro.errors import warn
 
 Sound = npt.NDArray[np.float32]
 FLOOR = 80.0  # decibels below full scale that are 0
 MAX_STEPS = 2**20
+STREAMED = 2**31 - 1  # bytes from which on a header says that the length was not known when it was written
 LEVELS = 255  # of a byte: a third of a decibel each
 
 
@@ -33,17 +36,28 @@ def read_wav(path: Path) -> tuple[Sound, int]:
     from scipy.io import wavfile  # slow to import
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks that are no sound
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", wavfile.WavFileWarning)
             rate, samples = wavfile.read(path)
+    except UnboundLocalError:
+        raise DataError(f"{path}: is not a WAV file that can be read: no sound behind its header") from None
     except Exception as error:  # a damaged file becomes almost any exception
         raise DataError(f"{path}: is not a WAV file that can be read: {error}") from error
+    for one in said:
+        _say_cut_off(path, str(one.message))
     if samples.ndim > 1:
         samples = samples.mean(axis=1, dtype=np.float64) if samples.dtype.kind == "f" else _plain(samples).mean(axis=1)
     sound = _plain(samples).astype(np.float32)
     if not rate or not sound.size or not np.isfinite(sound).all():
         raise DataError(f"{path}: {len(sound)} samples, {rate} per second: no sound, or not finite")
     return sound, int(rate)
+
+
+def _say_cut_off(path: Path, message: str) -> None:
+    """Say that a file ends before its header says; of scipy's other words, on chunks that are no sound, nothing."""
+    expected = re.search(r"prematurely.* expected (\d+) bytes", message)
+    if expected and int(expected[1]) < STREAMED:
+        warn(f"{path}: ends before its header says, at {path.stat().st_size} of {expected[1]} bytes: cut off?")
 
 
 def _plain(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:

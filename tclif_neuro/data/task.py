@@ -87,6 +87,7 @@ class Task:
                 x = Dense(check_sequences(f"{self.name}: x_{key}", x))
             y = check_targets(f"{self.name}: y_{key}", part.y, x.shape, self.kind, len(self.classes))
             lengths = check_lengths(f"{self.name}: lengths_{key}", part.lengths, x.shape)
+            check_groups(f"{self.name}: groups_{key}", part.groups, len(x))
             object.__setattr__(self, key, replace(part, x=x, y=y, lengths=lengths))
         for key, part in self.parts():
             if part.x.shape[1:] != self.train.x.shape[1:]:
@@ -217,3 +218,9 @@ def check_lengths(what: str, lengths: npt.NDArray[Any] | None, shape: tuple[int,
         at = int(outside[0])
         raise DataError(f"{what}: {lengths[at]} of sample {at} is outside [1, {steps}], the steps of a sample")
     return lengths.astype(np.int64, copy=False)
+
+
+def check_groups(what: str, groups: npt.NDArray[Any] | None, samples: int) -> None:
+    """Raises `DataError` naming `what` unless there is one group per sample, or none at all."""
+    if groups is not None and groups.shape != (samples,):
+        raise DataError(f"{what}: one group per sample expected, [{samples}], got {list(groups.shape)}")

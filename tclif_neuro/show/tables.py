@@ -105,6 +105,8 @@ def verdict(result: Comparison) -> str:
     where = f"{result.samples} samples of {result.steps} steps"
     if result.exact:
         return f"{'equal to the bit' if result.identical else 'they DIFFER'} on {where}"
+    if result.error is not None:
+        return f"outputs {number(result.layers[-1].state_rms)} apart, root mean square, on {where}"
     where = f"the steps of {where}" if result.per_step else where
     return f"the same class for {share(result.predictions)} of {where}"
 

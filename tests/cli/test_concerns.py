@@ -43,6 +43,19 @@ def test_nothing_is_said_of_the_network_s_own_data(folder):
         assert found["warnings"] == [] and found["input_clipped"] == 0
 
 
+@pytest.mark.filterwarnings("always::tclif_neuro.errors.TclifWarning")
+def test_the_file_of_the_training_says_that_it_is_that(folder, tmp_path):
+    """Its samples were trained on; a test set of its own, or another file, is no such thing."""
+    trained = tclif("run", folder / "tiny.net", "--data", folder / "data.npz").stderr
+    assert trained.startswith("warning: ") and "data.npz: the network was trained on samples of this file" in trained
+    with np.load(folder / "data.npz") as arrays:
+        x, y = arrays["x"], arrays["y"]
+    np.savez(tmp_path / "other.npz", x=x, y=y)
+    np.savez(tmp_path / "bare.npz", x=x)
+    for options in ((), ("--data", tmp_path / "other.npz"), ("--data", tmp_path / "bare.npz")):
+        assert "trained on" not in tclif("run", folder / "tiny.net", *options).stderr
+
+
 def test_the_run_of_another_recipe_is_refused(folder, tmp_path):
     recipe = (folder / "tiny.toml").read_text().replace("size = 12", "size = 11").replace("epochs = 8", "epochs = 1")
     (tmp_path / "other.toml").write_text(recipe)

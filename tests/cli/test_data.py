@@ -29,6 +29,21 @@ def test_it_says_what_is_there(tmp_path: Path) -> None:
     assert "5 steps of 3 inputs" in shown and "2 of 10 groups whole" in shown
 
 
+def test_it_counts_what_has_no_target(tmp_path: Path) -> None:
+    steps = np.tile([0, 1, -1, 1, -1], (40, 1))
+    found = run("data", save(tmp_path / "steps.npz", y=steps, x_test=np.ones((2, 5, 3)), y_test=steps[:2]))
+    assert [part["unlabelled"] for part in found["parts"]] == [80, 4] and found["parts"][1]["labels"] == [2, 4]
+    values = np.full((40, 5, 2), np.nan)
+    values[:, 2:] = [[0.5, -2.0]]
+    found = run("data", save(tmp_path / "values.npz", y=values))
+    assert [part["unlabelled"] for part in found["parts"]] == [32 * 4, 8 * 4]
+    assert found["parts"][0]["span"] == [-2.0, 0.5] and found["parts"][0]["labels"] is None
+    assert "-2 to 0.5; always the mean is off by 0" in tclif("data", tmp_path / "values.npz").stdout
+    y = np.stack([np.tile([1.0, 3.0], 20), np.full(40, np.nan)], axis=1)
+    found = run("data", save(tmp_path / "some.npz", y=y, x_test=np.ones((2, 5, 3)), y_test=y[:2]))
+    assert found["parts"][0]["deviation"] == found["parts"][1]["deviation"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
@@ -37,6 +52,8 @@ def test_it_says_what_is_there(tmp_path: Path) -> None:
         ({"x": np.full((40, 5, 3), 255)}, "inputs up to 255: scale them"),
         ({"y": np.arange(40) // 38}, "the classes differ in size"),
         ({"x_test": np.zeros((2, 5, 3)), "y_test": np.array([0, 2])}, "no training sample of the class '2'"),
+        ({"x": np.eye(40)[:, :15].reshape(40, 5, 3)}, "samples have no input that is not 0"),
+        ({"y": np.linspace(0, 90, 40)[:, None]}, "train: targets from 0 to"),
         ({"x": np.ones((40, 5, 3))}, "8 of 8 test samples are in the training set too"),
         (
             {"x_test": np.ones((3, 5, 3)), "y_test": np.array([0, 1, 1]), **GROUPS},

@@ -77,6 +77,8 @@ def test_compare_and_plot_read_no_padding(folder, kind, tmp_path):
         assert (ours["accuracy"], ours["error"]) == (theirs["accuracy"], theirs["error"]) != (None, None)
     ours, theirs = ([c["layers"] for c in result["comparisons"]] for result in (found, padded))
     assert ours == theirs
+    text = tclif("compare", folder / "tiny.net", "--data", folder / f"{kind}-60.npz", "--no-lava").stdout
+    assert "equal to the bit" in text and ("same class" not in text)
     if kind == "steps":
         figure = tmp_path / "a.png"
         data = folder / f"{kind}-60.npz"

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tclif_neuro as tn
 from tclif_neuro import run_reference
+from tclif_neuro.compare.activity import of_trace
 from tclif_neuro.compare.runs import compare_float, compare_runs
 from tclif_neuro.errors import TclifError
+from tclif_neuro.neurons.trace import trace
 from tclif_neuro.show.tables import as_json, comparison_sheet, difference_text, share
 
 NAMES = ("reference", "lava")
@@ -138,6 +141,15 @@ def test_the_first_different_spike_of_float_and_integers_comes_with_both_states(
     assert result.layers[0].state_rms == pytest.approx(0.25 / np.sqrt(run.states[0].size))
 
 
+def test_of_real_targets_it_is_said_how_far_the_outputs_are_apart(net, run):
+    traces = as_float(net, run)
+    traces[-1].states[:] += 0.5
+    values = run.float_logits
+    found = comparison_sheet(compare_float(net, traces, run, labels=values)).title
+    assert "outputs 0.5 apart, root mean square, on" in found and "class" not in found
+    assert "the same class for" in comparison_sheet(compare_float(net, traces, run)).title
+
+
 def test_a_float_model_of_other_layers_is_refused(net, run):
     with pytest.raises(TclifError, match="the float model has 2 layers, the network has 3"):
         compare_float(net, as_float(net, run)[:2], run)
@@ -165,3 +177,18 @@ def test_a_share_says_100_only_when_it_is_all(value, text):
 
 def test_json_has_no_nan():
     assert as_json({"loss": float("nan"), "array": np.arange(2)}) == '{"loss": null, "array": [0, 1]}'
+
+
+@pytest.mark.parametrize("reset", ["delayed", "immediate"])
+def test_a_float_lif_is_compared_by_its_potential_alone(reset, seed):
+    """Its dendrite in integers is what comes in, which the float model does not keep."""
+    import torch
+
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 6), tn.LIF(6, reset=reset, recurrent=True), tn.Readout(6, 2))
+    x = torch.bernoulli(torch.full((12, 5, 4), 0.5))
+    net = tn.quantize(model, x)
+    activities = of_trace(net, trace(model, x))
+    assert [list(activity.states) for activity in activities] == [["soma"], ["potential"]]
+    result = compare_float(net, trace(model, x), run_reference(net, x, record=True))
+    assert result.layers[0].state_rms < 0.2 and all(name == "soma" for name, *_ in getattr(result.first, "around", ()))

@@ -72,6 +72,26 @@ def test_times_go_on_after_31_bits(tmp_path: Path) -> None:
     assert not read_aedat(tmp_path / "b.aedat").time.size
 
 
+def test_packets_of_every_other_type_are_passed_over(tmp_path: Path) -> None:
+    """Special events, frames of any size, motion; and times that go back within a packet."""
+    others = b"".join(
+        struct.pack("<hhiiiiii", kind, 1, size, 4, 0, 2, 2, 2) + bytes(2 * size)
+        for kind, size in ((0, 8), (2, 32804), (3, 36), (8, 20))
+    )
+    own = packet([(1, 2, 0, 900), (3, 4, 1, 100)])
+    (tmp_path / "a.aedat").write_bytes(HEADER + others + own + others)
+    events = read_aedat(tmp_path / "a.aedat")
+    assert events.time.tolist() == [900, 100] and events.x.tolist() == [1, 3]
+
+
+def test_lists_from_windows(tmp_path: Path) -> None:
+    publish(tmp_path / "DvsGesture")
+    expected = load_task("dvs-gesture", data_dir=tmp_path).digest()
+    for path in [*(tmp_path / "DvsGesture").glob("*.txt"), *(tmp_path / "DvsGesture").glob("*.csv")]:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_task("dvs-gesture", data_dir=tmp_path).digest() == expected
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -81,6 +101,7 @@ def test_times_go_on_after_31_bits(tmp_path: Path) -> None:
         (HEADER + struct.pack("<hhiiiiii", 1, 1, 8, 4, 0, -1, -1, -1), "a packet of -1 events"),
         (HEADER + struct.pack("<hhiiiiii", 1, 1, 4, 4, 0, 1, 1, 1) + bytes(4), "events of 4 bytes"),
         (HEADER + packet([(128, 2, 1, 5)]), r"pixel \(128, 2\)"),
+        (HEADER + packet([(1, 2, 1, 5), (1, 2, 1, -5)]), "an event at -5 microseconds"),
     ],
 )
 def test_damaged_recordings(tmp_path: Path, content: bytes, says: str) -> None:

@@ -85,8 +85,13 @@ def test_one_file_and_a_folder_of_files_have_no_labels(words: Path) -> None:
 
 def test_of_parts_the_test_set_is_taken(words: Path) -> None:
     spec, task = trained(words, sound=SOUND)
+    assert not new_recordings(words, spec, task.classes).test
     (words / "testing_list.txt").write_text("low/1.wav\nhigh/0.wav\n")
-    assert new_recordings(words, spec, task.classes).names == ("high/0.wav", "low/1.wav")
+    found = new_recordings(words, spec, task.classes)
+    assert found.names == ("high/0.wav", "low/1.wav") and found.test and found.groups is None
+    (words / "groups.txt").write_text("".join(f"{label}/{i}.wav g{i}\n" for label in ("low", "high") for i in range(5)))
+    groups = new_recordings(words, spec, task.classes).groups
+    assert groups is not None and groups.tolist() == ["g0", "g1"]
 
 
 def test_what_is_not_like_the_training_is_refused_or_said(words: Path, letters: Path, tmp_path: Path) -> None:

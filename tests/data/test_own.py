@@ -169,6 +169,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "mask and lengths": ({"y": Y, "lengths": Y + 1, "mask": np.ones((N, STEPS))}, "lengths too; leave one out"),
     "two ones": ({"y": np.ones((N, STEPS, 2), int)}, "one 1 among zeros per step expected"),
     "other steps": ({"y": Y, "x_test": X[:, :2], "y_test": Y}, r"a test sample \[2, 3\]"),
+    "text and numbers": ({"y": Y, "x_test": X, "y_test": np.array(["a", "b"])[Y]}, "text in one part and numbers in"),
     "infinite targets": ({"y": np.full((N, 1), np.inf)}, "infinite targets"),
 }
 
@@ -237,3 +238,46 @@ def test_samples_to_run_are_those_of_the_test_set_by_the_networks_names(tmp_path
         load_samples(tmp_path / "own.npz", classes=("left", "right"))
     np.savez(tmp_path / "own.npz", x=X, y=Y + 1)
     assert load_samples(tmp_path / "own.npz", classes=("1", "2")).y.tolist() == Y.tolist()  # type: ignore[union-attr]
+
+
+def test_the_names_of_another_file_are_kept(tmp_path: Path) -> None:
+    """0 is "up" in one file and "left" in the other: as a test set of a task refused, to run a network translated."""
+    names = np.array(["up", "left"])
+    np.savez(tmp_path / "own.npz", x=X, y=Y, classes=names)
+    spec = TaskSpec(name="own.npz", test="other.npz").placed(tmp_path)
+    for theirs, says in ((names[::-1], "its classes are left, up; those of .*own.npz: up, left"), (names, "")):
+        np.savez(tmp_path / "other.npz", x=X, y=Y, classes=theirs)
+        if says:
+            with pytest.raises(DataError, match=says):
+                load_task(spec)
+        else:
+            assert (load_task(spec).y_test == Y).all()
+    np.savez(tmp_path / "other.npz", x=X, y=names[Y], classes=names[::-1])  # text says what it is by itself
+    assert (load_task(spec).y_test == Y).all()
+    np.savez(tmp_path / "own.npz", x=X, y=Y)
+    np.savez(tmp_path / "other.npz", x=X, y=Y, classes=names)
+    with pytest.raises(DataError, match="its classes are up, left; those of .*own.npz: none"):
+        load_task(spec)
+    samples = load_samples(tmp_path / "other.npz", classes=("left", "right", "up"))
+    assert samples.y is not None and samples.y.tolist() == [2, 0] * (N // 2)
+    with pytest.raises(DataError, match="label 'left' of sample 1 is none of right, up"):
+        load_samples(tmp_path / "other.npz", classes=("right", "up"))
+    np.savez(tmp_path / "other.npz", x=X, y=Y * 2, classes=names)
+    with pytest.raises(DataError, match="label 2 has no name; there are 2 classes, 0 to 1"):
+        load_samples(tmp_path / "other.npz", classes=("left", "up"))
+    steps = np.tile([0, 1, -1, 1], (N, 1))
+    np.savez(tmp_path / "other.npz", x=X, y=steps, classes=names)
+    samples = load_samples(tmp_path / "other.npz", classes=("left", "up"))
+    assert samples.y is not None and samples.y[0].tolist() == [1, 0, UNLABELLED, 0]
+    samples = load_samples(tmp_path / "other.npz", classes=("0", "1"))  # a network that was trained without names
+    assert samples.y is not None and samples.y[0].tolist() == [0, 1, UNLABELLED, 1]
+
+
+def test_rows_of_different_lengths_in_hdf5_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        rows = file.create_dataset("x", (3,), h5py.vlen_dtype(np.float32))
+        for i in range(3):
+            rows[i] = np.zeros(i + 2, np.float32)
+        file["y"] = [0, 1, 0]
+    with pytest.raises(DataError, match="own.h5: 'x' holds rows of different lengths; .* pad them to one and add"):
+        load_task(str(tmp_path / "own.h5"))

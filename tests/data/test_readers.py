@@ -75,6 +75,33 @@ def test_a_recording_of_five_bytes_per_event() -> None:
         decode(nmnist_bytes([(34, 0, 0, 0)]))
 
 
+def test_a_clock_that_overflows() -> None:
+    """A y of 240 is no pixel: later times are 8192 microseconds more each; times may go back between events."""
+    recording = decode(nmnist_bytes([(1, 2, 0, 8000), (0, 240, 0, 0), (3, 4, 1, 100), (9, 240, 1, 0), (5, 6, 0, 50)]))
+    assert np.rint(recording.times * 1e6).tolist() == [8000, 8192 + 100, 2 * 8192 + 50]
+    assert recording.channels.tolist() == [2 * 34 + 1, (34 + 4) * 34 + 3, 6 * 34 + 5]
+    back = decode(nmnist_bytes(EVENTS[::-1]))
+    bins = Bins(steps=30, duration=0.3)
+    assert (binned(back, 2312, bins)[0] == binned(decode(nmnist_bytes(EVENTS)), 2312, bins)[0]).all()
+    assert decode(b"").times.size == 0
+
+
+def test_what_stands_beside_the_recordings_of_nmnist(tmp_path: Path) -> None:
+    publish_nmnist(tmp_path / "nmnist")
+    (tmp_path / "nmnist" / "Train" / "0" / "._00000.bin").write_bytes(b"macOS")
+    (tmp_path / "nmnist" / "Test" / ".DS_Store").write_bytes(b"")
+    assert len(load_task("nmnist", data_dir=tmp_path).train) == 6
+    list_nmnist(tmp_path / "small.zip")
+    with zipfile.ZipFile(tmp_path / "small.zip", "a") as archive:
+        archive.writestr("__MACOSX/._1.bs2", b"macOS")
+        archive.writestr("__MACOSX/._train.txt", b"\0\1")
+    assert len(load_task(TaskSpec(name="nmnist", data=str(tmp_path / "small.zip"))).train) == 2
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "Train.zip").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no training recordings.*; unpack Train.zip"):
+        load_task(TaskSpec(name="nmnist", data=str(tmp_path / "packed")))
+
+
 def publish_nmnist(folder: Path) -> None:
     for part in ("Train", "Test"):
         for digit in range(2):
@@ -155,6 +182,52 @@ def test_shd_as_published(tmp_path: Path) -> None:
         assert {(int(t), int(c)) for t, c in np.argwhere(x)} == {(t, c) for t, c in on if t < 50}
 
 
+def test_shd_without_what_is_extra(tmp_path: Path) -> None:
+    """Without names classes are numbers, without speakers there are no groups; speakers may be text."""
+    for part in ("train", "test"):
+        write_shd(tmp_path / f"shd_{part}.h5", 4, 0)
+        with h5py.File(tmp_path / f"shd_{part}.h5", "a") as file:
+            del file["extra"]
+    task = load_task("shd", data_dir=tmp_path)
+    assert task.classes == ("0", "1") and task.train.groups is None
+    with h5py.File(tmp_path / "shd_train.h5", "a") as file:
+        file["extra/speaker"] = ["ann", "bob", "ann", "bob"]
+    task = load_task("shd", data_dir=tmp_path)
+    assert task.train.groups is not None and task.train.groups.tolist() == ["ann", "bob", "ann", "bob"]
+
+
+DAMAGE: list[tuple[str, object, str]] = [
+    ("extra/speaker", [1, 2], r"groups_train: one group per sample expected, \[4\], got \[2\]"),
+    ("extra/keys", [b"null"], r"labels: label 1 of sample 1 is outside \[0, 0\]"),
+    ("labels", [0.0, 1, 0, 1], "labels: integers expected, got float64"),
+    ("labels", [0, 1, -1, 1], "labels: label -1 of sample 2"),
+    ("labels", [0, 1, 1], "4 times, 4 units and 3 labels"),
+    ("labels", np.zeros((4, 1), int), "one label per sample expected"),
+    ("spikes/units", np.full((4, 3), 700), "unit 700 of sample 0; there are 700"),
+    ("spikes/units", np.zeros((4, 3), int), "20 times of 3 events"),
+    ("spikes/times", np.full((4, 20), np.nan), "not finite|times of"),
+    ("spikes/times", {str(i): [0.1] for i in range(4)}, "is not laid out as SHD|cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "says"), DAMAGE)
+def test_shd_with_something_else_in_a_place(tmp_path: Path, name: str, value: object, says: str) -> None:
+    for part in ("train", "test"):
+        write_shd(tmp_path / f"shd_{part}.h5", 4, 0)
+    with h5py.File(tmp_path / "shd_train.h5", "a") as file:
+        del file[name]
+        for key, content in value.items() if isinstance(value, dict) else [("", value)]:
+            file[f"{name}/{key}" if key else name] = content
+    with pytest.raises(DataError, match=says):
+        load_task("shd", data_dir=tmp_path)
+
+
+def test_shd_without_samples_or_still_packed(tmp_path: Path) -> None:
+    write_shd(tmp_path / "shd_train.h5", 0, 0)
+    with pytest.raises(DataError, match="0 times, 0 units and 0 labels"):
+        load_task("shd", data_dir=tmp_path)
+
+
 def test_ssc_has_a_validation_set_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "SSC").mkdir()
     for part, samples in (("train", 4), ("valid", 3), ("test", 2)):
@@ -162,6 +235,9 @@ def test_ssc_has_a_validation_set_of_its_own(tmp_path: Path) -> None:
     task = load_task("ssc", data_dir=tmp_path)
     assert task.validation is not None
     assert (len(task.train), len(task.validation), len(task.test)) == (4, 3, 2)
+    (tmp_path / "SSC" / "ssc_valid.h5").unlink()
+    with pytest.raises(DataError, match="ssc_valid.h5: is not in"):
+        load_task("ssc", data_dir=tmp_path)
 
 
 def test_what_is_not_laid_out_so_is_refused(tmp_path: Path) -> None:

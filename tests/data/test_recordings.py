@@ -2,6 +2,7 @@
 
 import cmath
 import math
+import struct
 import wave
 from pathlib import Path
 
@@ -114,6 +115,52 @@ def test_what_is_no_wav_is_refused(tmp_path: Path) -> None:
             read_wav(tmp_path / f"{name}.wav")
 
 
+def wav(samples: bytes, channels: int = 1, width: int = 2, *, form: int = 1, says: int | None = None) -> bytes:
+    """A WAV file byte by byte. form: 1 PCM, 3 float, 7 mu-law. says: the bytes of sound that its header tells of."""
+    size, block = len(samples) if says is None else says, channels * width
+    form_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, form, channels, 8000, 8000 * block, block, 8 * width)
+    data = struct.pack("<4sI", b"data", size) + samples
+    whole = 2**32 - 1 if size == 2**32 - 1 else 4 + len(form_chunk) + 8 + size
+    return struct.pack("<4sI4s", b"RIFF", whole, b"WAVE") + form_chunk + data
+
+
+def test_24_bits_of_two_channels(tmp_path: Path) -> None:
+    left, right = [2**22, -(2**23), 1], [0, -(2**23), -1]
+    content = b"".join(v.to_bytes(3, "little", signed=True) for pair in zip(left, right, strict=True) for v in pair)
+    (tmp_path / "a.wav").write_bytes(wav(content, channels=2, width=3))
+    assert read_wav(tmp_path / "a.wav")[0].tolist() == [0.25, -1.0, 0.0]
+
+
+def test_a_length_that_was_not_known_when_it_was_written(tmp_path: Path) -> None:
+    content = np.array([0, 2**14, -(2**14)], "<i2").tobytes()
+    (tmp_path / "piped.wav").write_bytes(wav(content, says=2**32 - 1))
+    assert read_wav(tmp_path / "piped.wav")[0].tolist() == [0, 0.5, -0.5]
+
+
+def test_a_file_that_was_cut_off_is_said(tmp_path: Path) -> None:
+    content = np.arange(100, dtype="<i2").tobytes()
+    (tmp_path / "a.wav").write_bytes(wav(content)[:-60])
+    with pytest.warns(TclifWarning, match="a.wav: ends before its header says, at 184 of 244 bytes"):
+        assert len(read_wav(tmp_path / "a.wav")[0]) == 70
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (wav(b""), "0 samples, 8000 per second: no sound"),
+        (wav(bytes(8), width=1, form=7), "is not a WAV file that can be read: .*MULAW"),
+        (wav(bytes(8))[:36], "is not a WAV file that can be read"),
+        (b"RIFF" + bytes(4) + wav(bytes(8))[8:], "no sound behind its header"),
+        (wav(np.array([0.5, np.nan], "<f4").tobytes(), width=4, form=3), "not finite"),
+        (b"ID3\x03" + bytes(60), "is not a WAV file that can be read"),
+    ],
+)
+def test_what_is_called_wav_and_has_no_sound(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(DataError, match=f"a.wav: .*{says}"):
+        read_wav(tmp_path / "a.wav")
+
+
 def test_a_folder_of_sound(tmp_path: Path) -> None:
     for i in range(5):
         write_wav(tmp_path / "words" / "low" / f"{i}.wav", 0.1 + 0.02 * i, 200)
@@ -171,6 +218,68 @@ def test_speech_commands_as_published(tmp_path: Path) -> None:
         load_task(spec, data_dir=tmp_path)
 
 
+def test_some_words_of_speech_commands(tmp_path: Path) -> None:
+    """The lists name recordings of all words; those of words that were not kept are passed over, which is said."""
+    root = tmp_path / "speech-commands"
+    publish_speech_commands(root)
+    with open(root / "testing_list.txt", "a") as file:
+        file.write("bed/dan_nohash_0.wav\n")
+    spec = TaskSpec(name="speech-commands", sound=SoundSpec(bands=5))
+    with pytest.warns(TclifWarning, match="the lists also name recordings of bed, which are no folders there"):
+        assert len(load_task(spec, data_dir=tmp_path).test) == 2
+    (root / "validation_list.txt").unlink()
+    with pytest.raises(DataError, match=r"validation_list.txt: no such file.*Without it: name = the folder's path"):
+        load_task(spec, data_dir=tmp_path)
+    with pytest.warns(TclifWarning, match="bed"):
+        task = load_task(TaskSpec(name=str(root), sound=SoundSpec(bands=5)))
+    assert task.validation is None and task.test.groups is not None and set(task.test.groups) == {"cleo"}
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation"])
+def test_a_folder_of_validation_by_its_other_names(tmp_path: Path, name: str) -> None:
+    for part, count in (("Train", 2), (name, 1), ("test", 1)):
+        for label in "ab":
+            for i in range(count):
+                write_wav(tmp_path / "set" / part / label / f"{i}.wav")
+    task = load_task(TaskSpec(name=str(tmp_path / "set"), sound=SoundSpec(bands=4)))
+    assert task.validation is not None and task.classes == ("a", "b")
+    assert (len(task.train), len(task.validation), len(task.test)) == (4, 2, 2)
+
+
+def test_what_stands_beside_the_recordings(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    root = tmp_path / "set"
+    for label in "ab":
+        for i in range(5):
+            write_wav(root / label / f"{i}.wav")
+        (root / label / ".DS_Store").write_bytes(b"")
+        (root / label / "._0.wav").write_bytes(b"no sound")
+    spec = TaskSpec(name=str(root), sound=SoundSpec(bands=4))
+    assert load_task(spec).classes == ("a", "b")
+    assert not recwarn.list
+    write_wav(root / "c" / "ann" / "0.wav")
+    with pytest.warns(TclifWarning) as said:
+        assert load_task(spec).classes == ("a", "b")
+    texts = [str(one.message) for one in said]
+    assert any("1 files or folders in the folders of its classes are neither" in text for text in texts)
+    assert any("no recordings right in c: no class of that name" in text for text in texts)
+
+
+def test_lists_from_windows(tmp_path: Path) -> None:
+    """A mark before the first line, and two bytes at the end of each."""
+    root = tmp_path / "taps"
+    for label, channel in (("a", 0), ("b", 3)):
+        (root / label).mkdir(parents=True)
+        for i in range(3):
+            text = f"\ufefft,channel\r\n0.1,{channel}\r\n0.2,{channel + i}\r\n"
+            (root / label / f"{i}.csv").write_bytes(text.encode())
+    (root / "testing_list.txt").write_bytes("\ufeffa/0.csv\r\nb/0.csv\r\n".encode())
+    groups = "".join(f"{label}/{i}.csv g{i}\r\n" for label in "ab" for i in range(3))
+    (root / "groups.txt").write_bytes(f"\ufeff{groups}".encode())
+    task = load_task(TaskSpec(name=str(root)))
+    assert (len(task.train), len(task.test), task.inputs) == (4, 2, 6)
+    assert task.test.groups is not None and set(task.test.groups) == {"g0"}
+
+
 def test_a_folder_of_events(tmp_path: Path) -> None:
     for label, first in (("a", 0), ("b", 3)):
         for i in range(4):
@@ -222,7 +331,7 @@ def test_what_a_folder_of_recordings_must_be(tmp_path: Path) -> None:
     write_wav(tmp_path / "set" / "a" / "0.wav")
     (tmp_path / "set" / "a" / "notes.md").write_text("")
     with (
-        pytest.warns(TclifWarning, match="1 files in its folders are neither"),
+        pytest.warns(TclifWarning, match="1 files or folders in the folders of its classes are neither"),
         pytest.raises(DataError, match="split"),
     ):
         load_task(TaskSpec(name="./set", sound=SoundSpec(bands=4)).placed(tmp_path))

@@ -78,6 +78,19 @@ def test_the_target_waits_until_it_is_asked_for():
     assert (np.diff(setup.target[25:]) > 0).all()
 
 
+@pytest.mark.parametrize("given", [{}, GIVEN])
+def test_the_target_waits_as_long_as_a_recipe_says(given):
+    """Of any data; of a cue in the place of its own."""
+    for task, own in (({"name": "digits-rows"}, 0), ({"name": "cue", "silence": 20}, 25)):
+        plain = first_setup(recipe(task, **given), make_stream(recipe(task, **given)))
+        late = recipe(task, **given, **{"learning.asked": 6})
+        setup = first_setup(late, make_stream(late))
+        assert not setup.target[:6].any() and (np.diff(setup.target[5:]) > 0).all()
+        assert setup.target[-1] == plain.target[-1] and not plain.target[:own].any() and plain.target[own] > 0
+    with pytest.raises(DataError, match=r"learning.asked = 8: a sample has 8 steps, 0 to 7"):
+        make_stream(recipe({"name": "digits-rows"}, **{"learning.asked": 8}))
+
+
 def test_a_network_from_a_file_gets_outputs_for_the_new_classes(tmp_path):
     digits = recipe({"name": "digits-rows"}, **{"network.hidden": 6})
     ten = first_setup(digits, make_stream(digits)).net

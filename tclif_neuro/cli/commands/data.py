@@ -12,16 +12,24 @@ import numpy as np
 
 from tclif_neuro.data import TASKS, DataError, TaskSpec, load_task
 from tclif_neuro.data.formats import is_path
+from tclif_neuro.data.sequences import Floats
 from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.task import UNLABELLED, Part, Task
 from tclif_neuro.data.toml import read_toml
 from tclif_neuro.errors import TclifWarning
 from tclif_neuro.show.tables import Sheet, share
 
+LARGE = 10.0  # of targets: beyond it training takes long and the loss is of another size than the rates are meant for
+
 
 @dataclass(frozen=True, kw_only=True)
 class PartSummary:
-    """One part of a task. rate: the mean of its inputs. labels: samples, or steps, per class; None of real targets."""
+    """One part of a task.
+
+    rate: the mean of its inputs. silent: samples without an input that is not 0. labels: samples, or steps, per class;
+    None of real targets, whose lowest and highest value is their `span`, and `deviation` the error of always saying
+    the mean of each. unlabelled: targets that are not there.
+    """
 
     part: str
     source: str
@@ -30,7 +38,11 @@ class PartSummary:
     high: float
     rate: float
     binary: bool
+    silent: int
     labels: tuple[int, ...] | None
+    span: tuple[float, float] | None
+    deviation: float | None
+    unlabelled: int
     groups: int | None
     shortest: int | None
 
@@ -80,15 +92,19 @@ def _spec(name: str) -> TaskSpec:
 
 
 def _summary(key: str, part: Part, task: Task) -> PartSummary:
-    low, high, total, binary = np.inf, -np.inf, 0.0, True
+    low, high, total, binary, silent = np.inf, -np.inf, 0.0, True, 0
     for chunk in part.x.chunks():
         low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
         total += float(chunk.sum(dtype=np.float64))
         binary = binary and bool(np.isin(chunk, (0, 1)).all())
-    labels = None
+        silent += int((~chunk.any(axis=(1, 2))).sum())
+    labels = span = deviation = None
+    missing = np.isnan(part.y) if task.kind == "values" else part.y == UNLABELLED
+    known = part.y[~missing]
     if task.kind != "values":
-        known = part.y[part.y != UNLABELLED]
         labels = tuple(np.bincount(known, minlength=len(task.classes)).tolist())
+    elif known.size:
+        span, deviation = (float(known.min()), float(known.max())), _deviation(part.y)
     return PartSummary(
         part=key,
         source=part.source,
@@ -97,10 +113,21 @@ def _summary(key: str, part: Part, task: Task) -> PartSummary:
         high=high,
         rate=total / (len(part) * task.steps * task.inputs),
         binary=binary,
+        silent=silent,
         labels=labels,
+        span=span,
+        deviation=deviation,
+        unlabelled=int(missing.sum()),
         groups=None if part.groups is None else len(np.unique(part.groups)),
         shortest=None if part.lengths is None else int(part.lengths.min()),
     )
+
+
+def _deviation(y: Floats) -> float:
+    """The root mean square of values [..., K], NaN where there is none, around the mean of each of the K."""
+    flat = y.reshape(-1, y.shape[-1]).astype(np.float64)
+    known = flat[:, ~np.isnan(flat).all(axis=0)]
+    return float(np.sqrt(np.nanmean((known - np.nanmean(known, axis=0)) ** 2)))
 
 
 def _odd(parts: tuple[PartSummary, ...], task: Task) -> list[str]:
@@ -112,6 +139,12 @@ def _odd(parts: tuple[PartSummary, ...], task: Task) -> list[str]:
         if part.low < train.low - margin or part.high > train.high + margin:
             seen = f"from {part.low:g} to {part.high:g}; in training from {train.low:g} to {train.high:g}"
             odd.append(f"{part.part}: inputs {seen}: integers clip what was never seen")
+    for part in parts:
+        if part.silent:
+            odd.append(f"{part.part}: {part.silent} of {part.samples} samples have no input that is not 0")
+        if part.span is not None and max(map(abs, part.span)) > LARGE:
+            low, high = part.span
+            odd.append(f"{part.part}: targets from {low:g} to {high:g}: scale them to about 1")
     if not train.binary and train.high > 2:
         odd.append(f"inputs up to {train.high:g}: scale them to about 1, or encode them")
     if train.labels is not None:
@@ -168,6 +201,11 @@ def data_parts(summary: DataSummary) -> list[Sheet | str]:
         rows.append(("  inputs", f"{numbers}, mean {part.rate:.4g}"))
         if part.labels is not None:
             rows.append(("  per class", _names(tuple(map(str, part.labels)))))
+        if part.span is not None:
+            off = f"always the mean is off by {part.deviation:.4g}"
+            rows.append(("  targets", f"{part.span[0]:g} to {part.span[1]:g}; {off}"))
+        if part.unlabelled:
+            rows.append(("  without one", f"{part.unlabelled} {'targets' if part.labels is None else 'steps'}"))
         if part.groups is not None:
             rows.append(("  groups", str(part.groups)))
         if part.shortest is not None:

@@ -128,7 +128,8 @@ def learned_parts(result: LearnedResult) -> list[Sheet | str]:
         parts.append(
             f"this is near chance ({share(result.chance)}). In {result.log}, look at clipped_error, clipped_posted_... "
             "and clipped_trace_... (above 0.1: raise that shift), at limit_... (above 0.2: raise rate_shift) and at "
-            "changed_... (below 0.01: lower rate_shift); without shifts in the recipe they are found from the data"
+            "changed_... (below 0.01: lower rate_shift); without shifts in the recipe they are found from the data. "
+            "Where only the end of a sample tells its class: learning.asked, and a network.readout_decay below 1"
         )
     return parts
 

@@ -12,10 +12,12 @@ import numpy.typing as npt
 from tclif_neuro.data import DataError, TaskSpec, load_samples, load_task
 from tclif_neuro.data.formats import is_path
 from tclif_neuro.data.own import Samples
+from tclif_neuro.data.paths import find
 from tclif_neuro.data.readers.new_recordings import are_recordings, new_recordings
 from tclif_neuro.data.sequences import time_first
 from tclif_neuro.data.spec import parse_task
 from tclif_neuro.data.toml import parse_toml
+from tclif_neuro.errors import warn
 from tclif_neuro.score import per_step
 
 if TYPE_CHECKING:
@@ -131,6 +133,11 @@ def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Samples]:
         own = new_recordings(path, trained, net.classes or tuple(map(str, range(net.outputs))))
     else:
         own = load_samples(path, inputs=None if coded else net.inputs, classes=net.classes or net.outputs)
+    if own.y is not None and not own.test and _is_trained_on(trained, path):
+        warn(
+            f"{path}: the network was trained on samples of this file, and they are among these; "
+            "on its test set alone: without --data"
+        )
     if trained is None or not coded:
         return own.source, own
     from tclif_neuro.data.encode import encoded_part  # imports torch
@@ -155,6 +162,16 @@ def _test_set(net: QuantizedNetwork, choice: Choice) -> tuple[str, Samples]:
     named = ", a path that the network's recipe names" if trained is section and is_path(name) else ""
     test = task.test
     return f"{name}: {test.source}{named}", Samples(test.x, test.y, test.source, test.lengths, test.groups)
+
+
+def _is_trained_on(trained: TaskSpec | None, path: Path) -> bool:
+    """Return whether `path` is the file or folder that a recipe names."""
+    if trained is None or not is_path(trained.name):
+        return False
+    try:
+        return find(trained.name, trained.folder).samefile(path)
+    except (DataError, OSError):
+        return False
 
 
 def _trained_on(net: QuantizedNetwork) -> TaskSpec | None:

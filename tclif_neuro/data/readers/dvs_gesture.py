@@ -26,6 +26,7 @@ import numpy.typing as npt
 from tclif_neuro.data.cache import digest_of, files_identity
 from tclif_neuro.data.events import Bins, Recording, kept_on_disk
 from tclif_neuro.data.paths import data_folder, find
+from tclif_neuro.data.readers.files import read_lines
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import BinsSpec, TaskSpec
 from tclif_neuro.data.task import Part, Task
@@ -83,14 +84,7 @@ def _part(root: Path, part: str, spec: BinsSpec) -> Part:
 
 
 def _listed(path: Path) -> list[str]:
-    return [line.strip() for line in _text(path).splitlines() if line.strip()]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    return [line.strip() for line in read_lines(path) if line.strip()]
 
 
 def _trials(root: Path, file: str) -> Iterator[Trial]:
@@ -98,7 +92,7 @@ def _trials(root: Path, file: str) -> Iterator[Trial]:
     if not re.fullmatch(r"[\w-]+\.aedat", file) or not (root / file).is_file():
         raise DataError(f"{root}: {file[:60]!r} is in the lists of trials and is no .aedat file there")
     path = root / f"{file.removesuffix('.aedat')}_labels.csv"
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip() or line.lower().startswith("class"):
             continue
         try:
@@ -114,7 +108,7 @@ def _names(root: Path) -> tuple[str, ...]:
     path = root / "gesture_mapping.csv"
     if not path.exists():
         return tuple(str(k) for k in range(1, CLASSES + 1))
-    names = {row[1].strip(): row[0].strip() for row in csv.reader(_text(path).splitlines()) if len(row) == 2}
+    names = {row[1].strip(): row[0].strip() for row in csv.reader(read_lines(path)) if len(row) == 2}
     missing = [k for k in range(1, CLASSES + 1) if str(k) not in names]
     if missing:
         raise DataError(f"{path}: has no name of class {missing[0]}")
@@ -172,5 +166,7 @@ def _packets(content: bytes) -> Iterator[tuple[Ints, Ints]]:
                 raise DataError(f"events of {size} bytes at byte {at}; {EVENT.itemsize} expected")
             events = np.frombuffer(content, EVENT, number, at)
             valid = events[(events["data"] & 1).astype(bool)]
+            if valid.size and valid["time"].min() < 0:
+                raise DataError(f"an event at {valid['time'].min()} microseconds in the packet before byte {at}")
             yield valid["data"].astype(np.int64), valid["time"].astype(np.int64) + (int(header["overflow"]) << 31)
         at += number * size

@@ -1,4 +1,4 @@
-"""The files of a published data set, in a folder or in the .zip file in which it came."""
+"""The files of a data set, in a folder or in the .zip file in which it came; and the lines of a text file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ class Files:
         self.path = path
         self._archive: zipfile.ZipFile | None = None
         if path.is_dir():
-            self.names = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+            files = (str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+            self.names = sorted(name for name in files if not is_hidden(name))
             return
         try:
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
             raise DataError(f"{path}: is neither a folder nor a .zip file: {error}") from error
-        self.names = sorted(self._archive.namelist())
+        self.names = sorted(name for name in self._archive.namelist() if not is_hidden(name))
 
     def read(self, name: str) -> bytes:
         """One file's content. Raises `DataError`."""
@@ -46,3 +47,18 @@ class Files:
         if self._archive is not None:
             return file_identity(self.path)
         return files_identity(self.path, self.names)
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file in UTF-8; the mark that Windows sets before it is let pass. Raises `DataError`."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not a text file in UTF-8: {error}") from error
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file is none of the user's: `._1.bin`, `.DS_Store`, what macOS packs into a .zip file."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.replace("\\", "/").split("/"))

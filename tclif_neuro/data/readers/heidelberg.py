@@ -22,7 +22,7 @@ from tclif_neuro.data.events import Bins, Recording, kept_on_disk
 from tclif_neuro.data.paths import data_folder, find
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import BinsSpec, TaskSpec
-from tclif_neuro.data.task import Part, Task
+from tclif_neuro.data.task import Part, Task, check_labels
 
 CHANNELS = 700
 STEPS, DURATION = 100, 1.4  # the longest recording of SHD has 1.37 s
@@ -68,15 +68,23 @@ def _contents(path: Path) -> _Contents:
     try:
         with h5py.File(path, "r") as file:
             labels, times, units = file["labels"][()], file["spikes/times"], file["spikes/units"]
-            names = tuple(bytes(key).decode() for key in file["extra/keys"][()]) if "extra/keys" in file else ()
-            speakers = file["extra/speaker"][()] if "extra/speaker" in file else None
-            if labels.dtype.kind not in "ui" or not len(labels) == len(times) == len(units):
+            if not len(labels) == len(times) == len(units) > 0:
                 raise DataError(f"{path}: {len(times)} times, {len(units)} units and {len(labels)} labels")
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            names = tuple(bytes(key).decode() for key in file["extra/keys"][()]) if "extra/keys" in file else ()
+            speakers = _texts(file["extra/speaker"]) if "extra/speaker" in file else None
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: is not laid out as SHD and SSC are: {error}") from error
+    check_labels(f"{path}: labels", labels, len(labels), len(names) or int(labels.max(initial=0)) + 1)
     return _Contents(labels=labels.astype(np.int64), names=names, speakers=speakers)
+
+
+def _texts(item: Any) -> npt.NDArray[Any]:
+    """A data set's numbers, or its texts."""
+    import h5py
+
+    return np.asarray(item[()] if h5py.check_string_dtype(item.dtype) is None else item.asstr()[()].astype(str))
 
 
 def _part(path: Path, contents: _Contents, spec: BinsSpec) -> Part:
@@ -97,7 +105,10 @@ def _recordings(path: Path, pool: int) -> Iterator[Recording]:
     with h5py.File(path, "r") as file:
         times, units = file["spikes/times"], file["spikes/units"]
         for i in range(len(times)):
-            where = np.asarray(units[i], np.int64)
+            try:
+                when, where = np.asarray(times[i], np.float64), np.asarray(units[i], np.int64)
+            except (OSError, TypeError, ValueError) as error:
+                raise DataError(f"sample {i} cannot be read: {error}") from error
             if where.size and where.max() >= CHANNELS:
                 raise DataError(f"unit {where.max()} of sample {i}; there are {CHANNELS}")
-            yield Recording(np.asarray(times[i], np.float64), where // pool)
+            yield Recording(when, where // pool)

@@ -18,6 +18,7 @@ from tclif_neuro.data.readers.recordings import (
     are_sound,
     event_lengths,
     files_of,
+    groups_of,
     is_folder_of_recordings,
     read_events,
     rows_of_sound,
@@ -54,11 +55,13 @@ def new_recordings(path: Path, spec: TaskSpec | None, classes: tuple[str, ...]) 
         here, there = ("sound", "events") if sound else ("events", "sound")
         raise DataError(f"{path}: holds {here}; the network was trained on {there}")
     x, lengths = (_sounds if sound else _events)(spec, spec.found, root, files)
-    y = None
+    y = groups = None
     if all(file.label for file in files):
         y = numbered(str(path), np.array([file.label for file in files]), named(classes))
+        groups = groups_of(root, files)
     names = tuple(file.name for file in files)
-    return Samples(x, y, str(path), lengths, names=names)
+    test = is_folder_of_recordings(path) and all(file.part == "test" for file in files)
+    return Samples(x, y, str(path), lengths, groups, names, test=test)
 
 
 def _flat(folder: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
     byte 0: x    byte 1: y    byte 2: polarity (highest bit) and time    bytes 3, 4: time, in microseconds, 23 bits
 
+A y of 240 is no pixel: it says that the times from there on are 2^13 microseconds later, once more each time.
+
 Source: Orchard, Jayawant, Cohen and Thakor, Converting static image datasets to spiking neuromorphic datasets using
 saccades, 2015. In a folder or a .zip file: `Train/CLASS/*.bin` and `Test/CLASS/*.bin`, as published; or recordings
 `NUMBER.bs2` with lists `train*.txt` and `test*.txt` of numbers and classes.
@@ -24,6 +26,7 @@ from tclif_neuro.data.spec import BinsSpec, TaskSpec
 from tclif_neuro.data.task import Part, Task
 
 SIDE = 34
+OVERFLOW, LATER = 240, 2**13  # the y of an event that is none, and the microseconds that it adds
 STEPS, DURATION = 30, 0.3
 CLASSES = tuple("0123456789")
 _PUBLISHED = re.compile(r"(?:.*/)?(train|test)/([0-9])/[^/]+\.bin", re.IGNORECASE)
@@ -39,7 +42,11 @@ def nmnist(spec: TaskSpec, data_dir: Path | None) -> Task:
     found = _published(files) or _listed(files)
     for part in ("train", "test"):
         if not found.get(part):
-            raise DataError(f"{path}: no {part}ing recordings: neither {part.title()}/CLASS/*.bin nor {part}*.txt")
+            packed = [name for name in files.names if name.lower().endswith((".zip", ".gz", ".rar"))]
+            hint = f"; unpack {packed[0]}" if packed else ""
+            raise DataError(
+                f"{path}: no {part}ing recordings: neither {part.title()}/CLASS/*.bin nor {part}*.txt{hint}"
+            )
     parts = {part: _part(files, part, found[part], spec.bins or BinsSpec()) for part in ("train", "test")}
     return Task(name=spec.name, train=parts["train"], test=parts["test"], classes=CLASSES)
 
@@ -91,8 +98,10 @@ def decode(content: bytes, pool: int = 1) -> Recording:
     if len(content) % 5:
         raise DataError(f"{len(content)} bytes are no events of 5 bytes")
     x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, 5).T.astype(np.int64)
+    time = ((high & 0x7F) << 16 | middle << 8 | low) + LATER * np.cumsum(y == OVERFLOW)
+    pixel = y != OVERFLOW
+    x, y, polarity, time = x[pixel], y[pixel], high[pixel] >> 7, time[pixel]
     if x.size and max(x.max(), y.max()) >= SIDE:
         raise DataError(f"an event at pixel ({x.max()}, {y.max()}); there are {SIDE} x {SIDE}")
-    time = (high & 0x7F) << 16 | middle << 8 | low
     side = -(-SIDE // pool)
-    return Recording(time * 1e-6, ((high >> 7) * side + y // pool) * side + x // pool)
+    return Recording(time * 1e-6, (polarity * side + y // pool) * side + x // pool)

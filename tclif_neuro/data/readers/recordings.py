@@ -4,8 +4,9 @@
     words/no/*.wav       or    words/test/yes/*.wav   or    words/validation_list.txt    likewise
                                words/validation/...         words/groups.txt             yes/17.wav ann
 
-Folders that begin with _ or . are left out. Event files have a line per event, its time in seconds and its channel,
-with a comma or spaces between; a first line of words and what follows a # are passed over.
+A list may name recordings of classes that have no folder, as where some words of a data set were kept. Folders that
+begin with _ or . are left out. Event files have a line per event, its time in seconds and its channel, with a comma or
+spaces between; a first line of words and what follows a # are passed over.
 
 So is Google's Speech Commands, "speech-commands": its lists are kept, and who spoke is the first part of a file's name
 (Warden, Speech Commands: a dataset for limited-vocabulary speech recognition, 2018).
@@ -24,7 +25,9 @@ import numpy as np
 
 from tclif_neuro.data.cache import Row, digest_of, files_identity, kept_rows
 from tclif_neuro.data.events import Bins, Recording, kept_on_disk
+from tclif_neuro.data.labels import some
 from tclif_neuro.data.paths import data_folder, find
+from tclif_neuro.data.readers.files import read_lines
 from tclif_neuro.data.sequences import DataError, Dense, Sequences
 from tclif_neuro.data.sound import LEVELS, log_mel, read_wav, steps_of
 from tclif_neuro.data.spec import BinsSpec, FoundSpec, SoundSpec, TaskSpec
@@ -34,6 +37,7 @@ from tclif_neuro.errors import warn
 
 SOUND, EVENTS = (".wav",), (".txt", ".csv")
 PARTS = ("train", "test", "validation")
+FOLDERS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val"), "validation")
 LISTS = {"test": "testing_list.txt", "validation": "validation_list.txt"}
 CHANNELS = 2**16  # of events, at most
 STEPS = 100  # of events, where the recipe does not say
@@ -60,7 +64,10 @@ def speech_commands(spec: TaskSpec, data_dir: Path | None) -> Task:
     root = find(spec.data or str(data_folder(data_dir) / "speech-commands"), spec.folder, data_dir)
     for name in LISTS.values():
         if not (root / name).is_file():
-            raise DataError(f"{root / name}: no such file; it says which recordings are of the published split")
+            raise DataError(
+                f"{root / name}: no such file; it says which recordings are of the published split. Without it: "
+                "name = the folder's path, and a split of your own"
+            )
     sound = spec.sound or SoundSpec()
     return recordings(
         spec.model_copy(update={"sound": sound.model_copy(update={"duration": sound.duration or 1.0})}), root
@@ -95,7 +102,7 @@ class _Read(NamedTuple):
 def _task(spec: TaskSpec, root: Path, files: list[File], read: _Read) -> Task:
     classes = tuple(sorted({file.label for file in files}))
     y = np.array([classes.index(file.label) for file in files], np.int64)
-    whole = Part(x=read.x, y=y, lengths=read.lengths, groups=_groups(root, files), source=str(root))
+    whole = Part(x=read.x, y=y, lengths=read.lengths, groups=groups_of(root, files), source=str(root))
     part = np.array([file.part for file in files])
     parts = {k: whole.part(np.flatnonzero(part == k), f"{k} of {root}") for k in PARTS if (part == k).any()}
     if "train" not in parts:
@@ -113,38 +120,55 @@ def _folders(path: Path) -> list[Path]:
 def files_of(root: Path) -> list[File]:
     """All recordings, in order. Raises `DataError` if there are none, or a list names another."""
     top = _folders(root)
-    divided = bool(top) and {folder.name for folder in top} <= set(PARTS) and (root / "train").is_dir()
-    found: list[File] = []
-    others = 0
-    for folder in top:
-        for label in _folders(folder) if divided else [folder]:
-            for path in sorted(label.iterdir()):
-                if path.suffix.lower() in SOUND + EVENTS and path.name[0] not in "_.":
-                    part = folder.name if divided else "train"
-                    found.append(File(path.relative_to(root).as_posix(), label.name, part))
-                else:
-                    others += 1
+    parts = {folder: FOLDERS.get(folder.name.lower(), "") for folder in top}
+    divided = all(parts.values()) and "train" in parts.values()
+    labels = [(label, parts[folder]) for folder in top for label in _folders(folder)] if divided else []
+    labels = labels or [(folder, "train") for folder in top]
+    found = [
+        File(path.relative_to(root).as_posix(), label.name, part)
+        for label, part in labels
+        for path in sorted(label.iterdir())
+        if path.suffix.lower() in SOUND + EVENTS and path.name[0] not in "_."
+    ]
     if not found:
         raise DataError(f"{root}: no recordings: FOLDER/CLASS/*{', *'.join(SOUND + EVENTS)} expected, or .npy files")
-    if others:
-        warn(f"{root}: {others} files in its folders are neither {', '.join(SOUND)} nor {', '.join(EVENTS)}; not used")
+    _say_unused(root, [label for label, _ in labels], found)
     return found if divided else _listed(root, found)
 
 
+def _say_unused(root: Path, labels: list[Path], found: list[File]) -> None:
+    """Say what stands in the classes' folders and is no recording of them, hidden files apart."""
+    kinds = f"neither {', '.join(SOUND)} nor {', '.join(EVENTS)}"
+    others = sum(path.name[0] != "." for label in labels for path in label.iterdir()) - len(found)
+    if others:
+        warn(f"{root}: {others} files or folders in the folders of its classes are {kinds}; not used")
+    full = {(root / file.name).parent for file in found}
+    empty = [label.relative_to(root).as_posix() for label in labels if label not in full]
+    if empty:
+        warn(f"{root}: no recordings right in {some(empty)}: no class of that name there")
+
+
 def _listed(root: Path, files: list[File]) -> list[File]:
-    """The same with the parts that the lists name."""
+    """The same with the parts that the lists name; of a class without a folder nothing is used."""
     parts: dict[str, str] = {}
-    known = {file.name for file in files}
+    known, labels = {file.name for file in files}, {file.label for file in files}
+    absent: set[str] = set()
     for part, name in LISTS.items():
         for (recording,) in _lines(root / name, 1) if (root / name).exists() else []:
+            label = recording.split("/")[0]
+            if label not in labels and not (root / label).exists():
+                absent.add(label)
+                continue
             if recording not in known or parts.get(recording, part) != part:
                 why = "in both lists" if recording in known else "not there"
                 raise DataError(f"{root / name}: {recording} is {why}")
             parts[recording] = part
+    if absent:
+        warn(f"{root}: the lists also name recordings of {some(sorted(absent))}, which are no folders there; not used")
     return [File(file.name, file.label, parts.get(file.name, "train")) for file in files]
 
 
-def _groups(root: Path, files: list[File]) -> np.ndarray[tuple[int], np.dtype[np.str_]] | None:
+def groups_of(root: Path, files: list[File]) -> np.ndarray[tuple[int], np.dtype[np.str_]] | None:
     """Return who each recording is of: as groups.txt says, or as Speech Commands names its files; None: not known."""
     path = root / "groups.txt"
     if path.exists():
@@ -158,11 +182,7 @@ def _groups(root: Path, files: list[File]) -> np.ndarray[tuple[int], np.dtype[np
 
 
 def _lines(path: Path, words: int) -> Iterator[list[str]]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         if len(found := line.rsplit(maxsplit=words - 1) if words > 1 else [line.strip()]) != words:
@@ -230,10 +250,7 @@ def event_lengths(read: Iterable[Recording], bins: Bins) -> Labels:
 
 def read_events(path: Path) -> Recording:
     """The events in a text file. Raises `DataError` that names file and line."""
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not a text file: {error}") from error
+    lines = read_lines(path)
     if lines and not _is_number(re.split(r"[\s,]", lines[0].strip())[0]):
         lines[0] = "#"
     separator = "," if any("," in line for line in lines) else None

@@ -236,6 +236,8 @@ class LearningSection(Section):
     """Potential that the other classes should have."""
     ramp: bool = True
     """Let the target grow over the sample, or over the part in which the answer is asked for."""
+    asked: Annotated[int, Field(ge=0)] | None = None
+    """Step from which on the answer is asked for. Left out: 0, the first; of a cue, where its signal begins."""
     error_shift: Shift | None = None
     """Errors are divided by 2^shift before they are clipped. Left out: found from the data."""
     test_every: Count = 1000

@@ -83,11 +83,19 @@ def make_stream(recipe: LearnRecipe, data_dir: Path | None = None) -> Stream:
     task, passes = recipe.task, recipe.learning.passes
     rng = np.random.default_rng([DRAWN, recipe.learning.seed])
     if isinstance(task, CueSection):
-        return _cue(task, passes, rng)
+        return _asked(_cue(task, passes, rng), recipe.learning.asked)
     data = load_task(task.data, data_dir=data_dir)
     _check_learnable(task.data.name, data)
     described = {"task": task.data.model_copy(update={"found": data.found}).model_dump(mode="json", exclude_none=True)}
-    return replace(_of_data(data, recipe, rng), recipe=toml_text(described))
+    return _asked(replace(_of_data(data, recipe, rng), recipe=toml_text(described)), recipe.learning.asked)
+
+
+def _asked(stream: Stream, asked: int | None) -> Stream:
+    """The stream with its answer asked for from step `asked` on; None: as it is. Raises `DataError`."""
+    steps = len(stream.x)
+    if asked is not None and asked >= steps:
+        raise DataError(f"learning.asked = {asked}: a sample has {steps} steps, 0 to {steps - 1}")
+    return stream if asked is None else replace(stream, asked=asked)
 
 
 def _check_learnable(name: str, data: Task) -> None:
