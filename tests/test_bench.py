@@ -135,13 +135,13 @@ def test_a_simulation_is_compared_by_its_speed() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"load before": 0.6}, "load average was 0.6 before"),
+        ({"load before": 0.6, "load during": None}, "load average was 0.6 before"),
         ({"load during": {"others": 0.2, "steal": 0.0}}, "other processes took 20%"),
         ({"load during": {"others": 0.0, "steal": 0.03}}, "other virtual machines took 3%"),
     ],
 )
 def test_a_busy_machine_is_said_where_the_figures_are(change: dict, reason: str) -> None:
-    assert busy(QUIET) == busy({**QUIET, "load during": None}) == []
+    assert busy(QUIET) == busy({**QUIET, "load during": None}) == busy({**QUIET, "load before": 9.0}) == []
     (found,) = busy({**QUIET, **change})
     assert reason in found
     assert f"**The machine was busy, so these figures say little: {found}.**" in report.markdown(

@@ -75,11 +75,14 @@ def mean(loads: Iterable[tuple[Load | None, float]]) -> Load | None:
 
 
 def busy(machine: Mapping[str, Any]) -> list[str]:
-    """Return the reasons why the figures of this run mean little: a sentence each; [] on a quiet machine."""
+    """Return the reasons why the figures of this run mean little: a sentence each; [] on a quiet machine.
+
+    The load average, which is of the minute before, counts until the load meanwhile is known.
+    """
     found = []
-    if machine["load before"] > BEFORE * machine["cores"]:
-        found.append(f"the load average was {machine['load before']:.1f} before the first measurement")
     during = machine.get("load during")
+    if not during and machine["load before"] > BEFORE * machine["cores"]:
+        found.append(f"the load average was {machine['load before']:.1f} before the first measurement")
     if during and during["others"] > OTHERS:
         found.append(f"other processes took {during['others']:.0%} of the cores' time during the measurements")
     if during and during["steal"] > STEAL:
