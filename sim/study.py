@@ -1,4 +1,4 @@
-"""What the studies share: jobs that run in processes of their own, a file that keeps what is done, tables and plots.
+"""What the studies of this folder share: jobs, done by the executor of `tclif study`; tables and plots.
 
 A job is a flat dictionary that says everything that its result depends on, the seed included. Results are kept in a
 file of lines, one JSON object each: a study that is interrupted, or that gets more jobs, does the missing ones only.
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from multiprocessing import get_context
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tclif_neuro.files import write_atomically
+from tclif_neuro.study.folder import Folder
+from tclif_neuro.study.processes import by_processes
+from tclif_neuro.study.spec import StudyError
 
 Job = Mapping[str, Any]
 Result = dict[str, Any]
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#000000")  # Okabe and Ito
 
 
@@ -39,47 +42,66 @@ def run_jobs(
     *,
     workers: int = 2,
     timeout: float = 3600,
-    fresh: bool = True,
-    tell: Callable[[str], None] = print,
+    fresh: bool = False,
+    tell: Callable[[str], object] = print,
 ) -> list[Result]:
     """The result of `work` for every job, in order; those in the file `path` are not done again.
 
-    work: a function of a module, which processes of one thread import. fresh: a process for every job, where memory is
-    measured. workers: 0 does all of them in this process. A job that raises ends the study, as does a time of `timeout`
-    seconds without a result (`multiprocessing.TimeoutError`); what was done until then is kept.
+    The jobs are done as `tclif study` does its own: in processes of one thread, each tried once more if it raises, dies
+    or takes more than `timeout` seconds. work: a function of a module. fresh: a process for every job, where memory is
+    measured. workers: 0 does all of them in this process. What is done is kept, also if a job fails (`StudyError`).
     """
     done = _read(path)
     missing = [job for job in jobs if _key(job) not in done]
     tell(f"{len(jobs) - len(missing)} of {len(jobs)} jobs are in {path.name}")
+
+    def keep(job: Job, result: Result) -> None:
+        done[_key(job)] = result
+        _write_lines(path, done)
+        tell(f"{len(done)}: {_line(job)}: {_line(result)}")
+
     if not workers:
         for job in missing:
-            done[_key(job)] = work(job)
-        _write_lines(path, done)
-        return [done[_key(job)] for job in jobs]
-    tasks = 1 if fresh else None
-    with get_context("spawn").Pool(workers, _one_thread, maxtasksperchild=tasks) as pool:  # left, it ends its processes
-        results = pool.imap_unordered(_Named(work), missing)
-        for _ in missing:
-            job, result = results.next(timeout)
-            done[_key(job)] = result
-            _write_lines(path, done)
-            tell(f"{len(done)}: {_line(job)}: {_line(result)}")
+            keep(job, work(job))
+    else:
+        for part in [[job] for job in missing] if fresh else [missing]:
+            _in_processes(_name(work), part, workers, timeout, keep, tell)
     return [done[_key(job)] for job in jobs]
 
 
-def _one_thread() -> None:
-    """Before the libraries that read this are imported."""
-    os.environ.update(dict.fromkeys(THREADS, "1"), OMP_WAIT_POLICY="PASSIVE")
+def _in_processes(
+    work: str,
+    jobs: Sequence[Job],
+    workers: int,
+    timeout: float,
+    keep: Callable[[Job, Result], None],
+    tell: Callable[[str], object],
+) -> None:
+    todo = [{"work": work, "job": dict(job)} for job in jobs]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Folder(scratch)
+
+        def done(named: dict[str, Any]) -> None:
+            if (result := folder.result(named)) is not None:
+                keep(named["job"], result)
+
+        by_processes("sim.study:do_named", folder, todo, workers=workers, seconds=timeout, done=done, tell=tell)
+        failed = [f"{_line(named['job'])}: {why}" for named in todo if (why := folder.error(named))]
+    if failed:
+        raise StudyError("; ".join(failed))
 
 
-class _Named:
-    """`work`, whose result comes with its job."""
+def _name(work: Callable[[Job], Result]) -> str:
+    """ "module:function", also of the module that is run."""
+    spec = sys.modules["__main__"].__spec__ if work.__module__ == "__main__" else None
+    return f"{work.__module__ if spec is None else spec.name}:{work.__name__}"
 
-    def __init__(self, work: Callable[[Job], Result]) -> None:
-        self.work = work
 
-    def __call__(self, job: Job) -> tuple[Job, Result]:
-        return job, self.work(job)
+def do_named(named: Mapping[str, Any], folder: Folder) -> Result:
+    """Do a job that comes with the name of its work."""
+    module, _, function = named["work"].partition(":")
+    result: Result = getattr(import_module(module), function)(named["job"])
+    return result
 
 
 def _key(job: Job) -> str:

@@ -163,7 +163,7 @@ def main() -> None:
     given = options(__doc__, 3)
     named = named_jobs(given.seeds)
     jobs = list({str(job): job for _, _, job in named}.values())
-    results = run_jobs(measure, jobs, given.out / "variants.jsonl", workers=given.workers, fresh=False)
+    results = run_jobs(measure, jobs, given.out / "variants.jsonl", workers=given.workers)
     by_job = {str(job): result for job, result in zip(jobs, results, strict=True)}
 
     def find(group: str, name: str) -> list[Result]:

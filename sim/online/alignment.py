@@ -166,7 +166,7 @@ def main() -> None:
     """Run the study; what was done before is not done again."""
     given = options(__doc__, 2)
     todo = jobs(given.seeds)
-    results = run_jobs(measure, todo, given.out / "alignment.jsonl", workers=given.workers, fresh=False)
+    results = run_jobs(measure, todo, given.out / "alignment.jsonl", workers=given.workers)
     found = list(zip(todo, results, strict=True))
     write(given.out, "alignment", report(found, given.seeds), plot(found))
 

@@ -114,7 +114,7 @@ def main() -> None:
     given = parser.parse_args()
     seeds = dict(zip(given.tasks.split(","), map(int, given.seeds.split(",")), strict=True))
     keys, todo = zip(*jobs(seeds), strict=True)
-    results = run_jobs(train_job, todo, given.out / "comparison.jsonl", workers=given.workers, fresh=False)
+    results = run_jobs(train_job, todo, given.out / "comparison.jsonl", workers=given.workers)
     groups = grouped(zip(keys, results, strict=True))
     write(given.out, "comparison", report(groups, seeds), plot(groups, list(seeds)))
 

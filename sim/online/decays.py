@@ -125,7 +125,7 @@ def main() -> None:
     given = options(__doc__, 2)
     halves = jobs(given.seeds)
     todo = [*halves[0], *halves[1]]
-    results = run_jobs(train_job, todo, given.out / "decays.jsonl", workers=given.workers, fresh=False)
+    results = run_jobs(train_job, todo, given.out / "decays.jsonl", workers=given.workers)
     found = list(zip(todo, results, strict=True))
     parts = found[: len(halves[0])], found[len(halves[0]) :]
     write(given.out, "decays", report(*parts, given.seeds), plot(*parts))

@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     todo = jobs()
-    results = run_jobs(measure, todo, given.out / "memory.jsonl", workers=1)
+    results = run_jobs(measure, todo, given.out / "memory.jsonl", workers=1, fresh=True)
     rows, (figure, panels) = [], axes(2)
     for (rule, recurrent), colour in zip(itertools.product(RULES, (False, True)), COLOURS, strict=False):
         name = f"{RULES[rule]}, {'recurrent' if recurrent else 'feed-forward'}"

@@ -28,7 +28,7 @@ def draw(figure: ModuleType | Any, argv: Sequence[str] | None) -> None:
     measure: Callable[[Job], Result] = figure.measure
     todo = figure.jobs(given.quick)
     workers = 0 if given.quick else given.workers
-    results = run_jobs(measure, todo, given.out / f"{name}.jsonl", workers=workers, fresh=False)
+    results = run_jobs(measure, todo, given.out / f"{name}.jsonl", workers=workers)
     found = list(zip(todo, results, strict=True))
     write(given.out, name, figure.report(found), figure.plot(found))
 

@@ -45,9 +45,9 @@ def study_sheet(summary: Summary) -> Sheet:
 
 
 def setting(row: Row) -> str:
-    """Return the settings that distinguish the row from others."""
+    """Return the settings that distinguish the row from others; a variant's name stands for its own."""
     short = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in row.settings.items()}
-    return ", ".join(f"{key} = {value}" for key, value in short.items()) or "the recipe"
+    return ", ".join(text if key == "variant" else f"{key} = {text}" for key, text in short.items()) or "the recipe"
 
 
 def _spread(row: Row) -> str:

@@ -131,12 +131,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _check_same(path: Path, there: Study, here: Study) -> None:
-    """Check that what jobs have in common is the same; the grid, the seeds and the number of trials may grow."""
+    """Check that what jobs have in common is the same; grid, variants, seeds and number of trials may grow."""
+    variants = there.spec.variants.keys() & here.spec.variants.keys()
 
     def common(study: Study) -> dict[str, Any]:
         data = study.model_dump(mode="json", include={"recipe": True, "spec": {"search": True, "evaluate": True}})
         (data["spec"]["search"] or {}).pop("trials", None)
-        return data
+        return {**data, "variants": {name: study.spec.variants[name] for name in sorted(variants)}}
 
     for key, theirs, ours in differences(common(there), common(here)):
         raise StudyError(

@@ -7,8 +7,14 @@
     training.lr = [1e-3, 5e-3]
     model.layers."*".recurrent = [true, false]
 
-gives twelve jobs. A `[search]` in place of the grid has Optuna choose, and `[evaluate]` in place of the recipe runs a
-network on its test set in slices:
+gives twelve jobs. Settings that change together have a name, and are combined with the grid and the seeds:
+
+    [variants.LIF]
+    model.layers."*" = { type = "lif", learn_beta = true }
+    [variants.TC-LIF]
+
+A `[search]` in place of the grid has Optuna choose, and `[evaluate]` in place of the recipe runs a network on its test
+set in slices:
 
     [search]                             [evaluate]
     trials = 30                          network = "digits-rows.net"
@@ -31,12 +37,15 @@ from tclif_neuro.data.spec import Count, Positive, Section, Seed
 from tclif_neuro.data.toml import explain, read_toml
 from tclif_neuro.errors import TclifError
 from tclif_neuro.learning.recipe.file import load_recipe, parse_recipe
-from tclif_neuro.learning.recipe.sections import Recipe
+from tclif_neuro.learning.recipe.sections import Recipe, retyped
 from tclif_neuro.text import quoted
 
-Job = dict[str, Any]  # flat: dotted keys of the recipe and their values; or the number of a trial, or of a slice
+Job = dict[
+    str, Any
+]  # flat: a variant's name, dotted keys of the recipe and their values; or a trial's or slice's number
 Settings = Mapping[str, Any]
 SEED = "training.seed"
+VARIANT = "variant"
 MAX_JOBS = 100_000
 
 
@@ -99,6 +108,8 @@ class StudySection(Section):
     """Time of a job; one out of time goes on from its checkpoint, once."""
     grid: Annotated[dict[str, list[Any]], Field(default_factory=dict)]
     """Values by dotted key of the recipe: every combination is tried, with every seed."""
+    variants: Annotated[dict[str, dict[str, Any]], Field(default_factory=dict)]
+    """Settings by name, each a value by dotted key of the recipe: every one is tried with the whole grid."""
     search: SearchSection | None = None
     """Instead of a grid."""
     evaluate: EvaluateSection | None = None
@@ -108,15 +119,18 @@ class StudySection(Section):
     def _one_kind(self) -> StudySection:
         if (self.recipe is None) == (self.evaluate is None):
             raise ValueError("either recipe or [evaluate] expected")
-        varied = {"[grid]": self.grid, "seeds": self.seeds, "[search]": self.search}
-        if self.evaluate and any(varied.values()):
-            raise ValueError("[evaluate] cannot be combined with [grid], [search] or seeds")
-        if self.search and (self.grid or self.seeds):
-            raise ValueError("[search] cannot be combined with [grid] or seeds")
+        listed = bool(self.grid or self.variants or self.seeds)
+        if self.evaluate and (listed or self.search):
+            raise ValueError("[evaluate] cannot be combined with [grid], [variants], [search] or seeds")
+        if self.search and listed:
+            raise ValueError("[search] cannot be combined with [grid], [variants] or seeds")
         if any(not values for values in self.grid.values()) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("[grid] needs a value or more per key, and seeds no value twice")
-        if (self.grid.keys() | (self.search.keys if self.search else {}).keys()) & {SEED} and self.seeds:
-            raise ValueError(f"{SEED} is varied twice: it is what seeds sets")
+        named = {key for settings in self.variants.values() for key in settings}
+        if twice := sorted((self.grid.keys() & named) | ({SEED} & (self.grid.keys() | named) if self.seeds else set())):
+            raise ValueError(
+                f"{twice[0]} is varied twice: by [grid], [variants] and seeds (training.seed), one alone may"
+            )
         return self
 
 
@@ -133,23 +147,26 @@ class Study(Section):
     """Folder of the data sets."""
 
     def jobs(self) -> list[Job]:
-        """Every job, in order: the grid's last key turns fastest, and each setting's seeds follow each other."""
+        """Every job, in order: variants, then the grid, whose last key turns fastest; each setting's seeds together."""
         spec = self.spec
         if spec.search is not None:
             return [{"trial": number} for number in range(spec.search.trials)]
         if spec.evaluate is not None:
             return [{"slice": number, "slices": spec.evaluate.slices} for number in range(spec.evaluate.slices)]
         seeds = [{SEED: seed} for seed in spec.seeds] or [{}]
+        variants = [{VARIANT: name} for name in spec.variants] or [{}]
         settings = [dict(zip(spec.grid, values, strict=True)) for values in itertools.product(*spec.grid.values())]
-        return [{**chosen, **seed} for chosen in settings for seed in seeds]
+        return [{**variant, **chosen, **seed} for variant in variants for chosen in settings for seed in seeds]
 
     def changed(self, settings: Settings) -> Recipe:
         """The recipe with `settings`. Raises `StudyError` for a key that is not there, `RecipeError` for a value."""
         if self.recipe is None:
             raise StudyError(f"{self.file}: has no recipe")
+        named = self.spec.variants[settings[VARIANT]] if VARIANT in settings else {}
+        chosen = {**named, **{key: value for key, value in settings.items() if key != VARIANT}}
         data = self.recipe.model_dump(mode="json")
-        for key, value in settings.items():
-            data = _with(data, key.split("."), value, f"{self.file}: {key}")
+        for key in sorted(chosen, key=lambda key: not key.endswith(".type")):  # the type says what keys there are
+            data = _with(data, key.split("."), chosen[key], f"{self.file}: {key}")
         return parse_recipe(data, self.file)
 
 
@@ -157,7 +174,9 @@ def load_study(path: str | Path, data_dir: str | Path | None = None) -> Study:
     """The study in a TOML file, its paths relative to that. Raises `StudyError`, or `RecipeError` if a job is none."""
     path = Path(path)
     data = read_toml(path, StudyError)
-    for table, key in ((data, "grid"), (data.get("search"), "keys")):
+    variants = data.get("variants")
+    names = variants if isinstance(variants, dict) else {}
+    for table, key in ((data, "grid"), (data.get("search"), "keys"), *((variants, name) for name in names)):
         if isinstance(table, dict) and isinstance(table.get(key), dict):
             table[key] = _flat(table[key])
     try:
@@ -199,7 +218,7 @@ def _check_search(study: Study, search: SearchSection) -> None:
 
 
 def _number_of_jobs(spec: StudySection) -> int:
-    count = max(1, len(spec.seeds))
+    count = max(1, len(spec.seeds)) * max(1, len(spec.variants))
     for values in spec.grid.values():
         count *= len(values)
     return count
@@ -229,4 +248,6 @@ def _with(data: Any, keys: list[str], value: Any, name: str) -> Any:
     if not isinstance(data, dict) or first not in data:
         there = f"; there are {', '.join(data)}" if isinstance(data, dict) else ""
         raise StudyError(f"{name}: the recipe has no key {quoted(first)} there{there}")
+    if first == "type" and not rest:
+        return retyped(data, value)
     return {**copy.copy(data), first: _with(data[first], rest, value, name)}

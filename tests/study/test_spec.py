@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.learning.recipe.sections import TCLIFSection, retyped
 from tclif_neuro.study.folder import Folder, line
 from tclif_neuro.study.spec import load_study
 from tclif_neuro.study.summary import summarise
@@ -17,6 +18,18 @@ trials = 3
 [search.keys]
 training.lr = { low = 1e-3, high = 1e-1, log = true }
 model.layers.0.size = { choices = [4, 6] }
+"""
+VARIANTS = """
+recipe = "toy.toml"
+seeds = [1, 2]
+[grid]
+training.lr = [1e-2, 3e-3]
+[variants."LIF, learnt leak"]
+model.layers."*" = { type = "lif", learn_beta = true }
+[variants.Adaptive]
+model.layers.0 = { type = "adaptive", schedule = { theta = 3.0 } }
+training.epochs = 1
+[variants."as it is"]
 """
 VALIDATED = RECIPE + "validation = 0.2\n"
 
@@ -32,6 +45,33 @@ def test_a_grid_with_seeds_is_every_combination(tmp_path):
     assert [len(load_study(write(tmp_path, SEARCH, VALIDATED)).jobs())] == [3]
 
 
+def test_variants_are_settings_with_a_name_combined_with_grid_and_seeds(tmp_path):
+    study = load_study(write(tmp_path, VARIANTS, RECIPE.replace("size = 6", "size = 6\ngamma = 0.25")))
+    jobs = study.jobs()
+    assert jobs[0] == {"variant": "LIF, learnt leak", "training.lr": 0.01, "training.seed": 1}
+    assert len({line(job) for job in jobs}) == 12
+    lif, adaptive, tclif = (study.changed(jobs[i]) for i in (3, 4, 8))
+    layer = lif.model.layers[0]
+    assert (layer.type, layer.learn_beta, layer.size, layer.recurrent) == ("lif", True, 6, True)
+    assert (lif.training.lr, lif.training.seed, lif.training.epochs) == (3e-3, 2, 2)
+    layer = adaptive.model.layers[0]
+    assert (layer.type, layer.schedule.theta, layer.schedule.k, layer.gamma) == ("adaptive", 3.0, 2.0, 0.25)
+    assert layer.a1 == 0.9 and adaptive.training.epochs == 1, (
+        "what the old type had by default is the new one's default"
+    )
+    assert tclif.model == study.recipe.model
+
+
+def test_a_type_that_is_changed_keeps_what_both_types_have():
+    layer = {"type": "tclif", "size": 5, "c1": 2.0, "vth": 1.0, "per_neuron": True, "dropout": 0.5}
+    whole = TCLIFSection.model_validate(layer).model_dump(mode="json")
+    liquid = retyped(whole, "liquid")
+    assert (liquid["size"], liquid["dropout"], liquid["vth"], liquid["per_neuron"]) == (5, 0.5, 0.1, True)
+    assert "c1" not in liquid and liquid["adaptation"] == 1.8
+    assert retyped(whole, "tclif") == whole and retyped(whole, "none")["type"] == "none"
+    assert retyped(whole, ["lif"])["type"] == ["lif"] and retyped(whole, "custom")["type"] == "custom"
+
+
 @pytest.mark.parametrize(
     ("study", "recipe", "words"),
     [
@@ -43,6 +83,16 @@ def test_a_grid_with_seeds_is_every_combination(tmp_path):
         ('recipe = "toy.toml"\ngrid.model.layers.3.size = [5]', RECIPE, "none of the 1 elements"),
         ('recipe = "toy.toml"\nseeds = [1, 1]', RECIPE, "no value twice"),
         ('recipe = "toy.toml"\nseeds = [1]\ngrid.training.seed = [1]', RECIPE, "varied twice"),
+        ('recipe = "toy.toml"\ngrid.training.lr = [1.0]\nvariants.a.training.lr = 2.0', RECIPE, "lr is varied twice"),
+        ('recipe = "toy.toml"\nvariants.a.training.rate = 2', RECIPE, "no key 'rate'"),
+        ('recipe = "toy.toml"\nvariants.a.model.layers.0.type = "no"', RECIPE, "layers.0.type|'no'"),
+        (
+            'recipe = "toy.toml"\nvariants.a.model.layers.0.type = "liquid"\nvariants.a.model.layers.0.c1 = 1',
+            RECIPE,
+            "c1",
+        ),
+        ('recipe = "toy.toml"\nvariants = [1]', RECIPE, "variants"),
+        ('recipe = "toy.toml"\nvariants.a = 1', RECIPE, "variants"),
         ('recipe = "toy.toml"\nseed = [1]', RECIPE, "did you mean 'seeds'"),
         (SEARCH, RECIPE, "training.validation"),
         (SEARCH.replace("high = 1e-1", "high = 1e-9"), VALIDATED, "low < high"),
@@ -63,6 +113,11 @@ def test_a_folder_takes_more_jobs_of_the_same_study_and_none_of_another(tmp_path
     other = load_study(write(tmp_path, recipe=RECIPE.replace("epochs = 2", "epochs = 3")))
     with pytest.raises(TclifError, match=r"recipe\.training\.epochs is 2 there and 3 here"):
         folder.begin(other)
+    folder = Folder(tmp_path / "variants")
+    folder.begin(load_study(write(tmp_path, VARIANTS)))
+    assert len(folder.begin(load_study(write(tmp_path, VARIANTS + "[variants.more]\ntraining.epochs = 9")))) == 16
+    with pytest.raises(TclifError, match=r"theta.* is 3\.0 there and 4\.0 here"):
+        folder.begin(load_study(write(tmp_path, VARIANTS.replace("theta = 3.0", "theta = 4.0"))))
 
 
 def test_a_damaged_result_is_named(tmp_path):

@@ -17,8 +17,9 @@ A key that is left out has the default below. The text under each key becomes do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
@@ -284,6 +285,24 @@ AnyLayer = Annotated[
     | CustomSection,
     Field(discriminator="type"),
 ]
+
+
+SECTIONS: dict[str, type[LayerSection]] = {
+    get_args(section.model_fields["type"].annotation)[0]: section for section in get_args(get_args(AnyLayer)[0])
+}
+
+
+def retyped(layer: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """The keys of a layer's section as one of type `kind`, if there is such a type.
+
+    What both types have stays, unless it is the old type's default; all else is the new type's default.
+    """
+    if not isinstance(kind, str) or kind not in SECTIONS or "custom" in (kind, layer["type"]):
+        return {**layer, "type": kind}  # the recipe says what is wrong with it
+    old, new = (
+        SECTIONS[t].model_validate({"type": t, "size": 1}).model_dump(mode="json") for t in (layer["type"], kind)
+    )
+    return {**new, **{key: layer[key] for key in layer.keys() & new.keys() if layer[key] != old[key]}, "type": kind}
 
 
 def _named(layers: Any) -> Any:
