@@ -39,7 +39,7 @@ def _folder(path: Path) -> Arrays:
         except (OSError, ValueError, EOFError, TypeError, OverflowError) as error:
             raise DataError(f"{file}: is not an array of plain numbers: {error}") from error
     if not found:
-        raise DataError(f"{path}: is a folder without .npy files")
+        raise DataError(f"{path}: is a folder without .npy files, and without folders of recordings")
     return found
 
 
@@ -64,6 +64,8 @@ def _plain(path: Path, file: Any, name: str) -> npt.NDArray[Any]:
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise DataError(f"{path}: {name!r} is a link; data sets of the file itself are read alone")
     item = file[name]
+    if isinstance(item, h5py.Group):
+        raise DataError(f"{path}: {name!r} is a group; arrays stand in the root, and of parts as x_test, y_test")
     if not isinstance(item, h5py.Dataset) or item.external:
         raise DataError(f"{path}: {name!r} is no data set of the file itself")
     if h5py.check_string_dtype(item.dtype) is not None:

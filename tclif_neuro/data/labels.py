@@ -35,8 +35,8 @@ def kind_of(what: str, y: Array, steps: int) -> Kind:
             "real numbers are targets, [samples, outputs], y[:, None]"
         )
     raise DataError(
-        f"{what}: {y.dtype} {list(y.shape)}: integers or text are classes, [samples] or [samples, steps]; "
-        "real numbers are targets, [samples, outputs] or [samples, steps, outputs]"
+        f"{what}: {y.dtype} {list(y.shape)}: integers or text are classes, [samples] or [samples, {steps} steps]; real "
+        f"numbers (y.astype(float)) are targets, [samples, outputs] or [samples, {steps} steps, outputs]"
     )
 
 

@@ -15,7 +15,7 @@ from tclif_neuro.data.readers.ecg import ecg
 from tclif_neuro.data.readers.heidelberg import heidelberg
 from tclif_neuro.data.readers.new_recordings import are_recordings
 from tclif_neuro.data.readers.nmnist import nmnist
-from tclif_neuro.data.readers.recordings import is_folder_of_recordings, recordings, speech_commands
+from tclif_neuro.data.readers.recordings import EVENTS, is_folder_of_recordings, recordings, speech_commands
 from tclif_neuro.data.sequences import DataError
 from tclif_neuro.data.spec import TaskSpec
 from tclif_neuro.data.task import Task
@@ -53,6 +53,8 @@ def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
     name = spec.name
     if is_path(name):
         return _own(spec, find(name, spec.folder, data_dir), data_dir)
+    if name not in TASKS:
+        raise _unknown(spec, data_dir)
     if spec.test is not None:
         raise DataError(f"task {name!r}: has a test set of its own; test = {spec.test!r} is for own files")
     if spec.bins is not None and name not in _EVENTS:
@@ -67,11 +69,19 @@ def _plain_task(spec: TaskSpec, data_dir: Path | None) -> Task:
         raise DataError(f"task {name!r}: data is for {', '.join(_FILES)}")
     if name in _DIGITS:
         return _DIGITS[name](name, spec.seed)
-    if name in _MNIST:
-        return _MNIST[name](name, spec.seed, data_dir)
+    return _MNIST[name](name, spec.seed, data_dir)
+
+
+def _unknown(spec: TaskSpec, data_dir: Path | None) -> DataError:
+    name = spec.name
     near = difflib.get_close_matches(name, TASKS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise DataError(
+    try:
+        if find(name, spec.folder, data_dir).is_dir():
+            hint = f"the folder of that name is './{name}'. "
+    except DataError:
+        pass
+    return DataError(
         f"task {name!r}: {hint}There are {', '.join(TASKS)}, or the path of an .npz or .h5 file or a folder (with a /)"
     )
 
@@ -86,7 +96,8 @@ def _own(spec: TaskSpec, path: Path, data_dir: Path | None) -> Task:
         return recordings(spec, path)
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
         kinds = f"a {', '.join(SUFFIXES)} file, a folder of .npy files, or a folder of recordings, a folder per class"
-        raise DataError(f"{path}: a task of one's own is {kinds}")
+        table = "; docs/your-data.md makes one of a table" if path.suffix.lower() in EVENTS else ""
+        raise DataError(f"{path}: a task of one's own is {kinds}{table}")
     if are_recordings(path):
         raise DataError(f"{path}: recordings without a folder per class: FOLDER/CLASS/* expected")
     for key in ("bins", "sound", "lengths"):

@@ -127,7 +127,8 @@ def _of(part: str) -> str:
 def _encode_targets(what: str, given: dict[str, Arrays], names: Array | None) -> tuple[Kind, Classes]:
     """Turn the `y` of all parts into numbers of classes in place, or leave them as values."""
     for key, fields in given.items():
-        check_sequences(f"{what}: x{_of(key)}", fields["x"][:1])  # its steps are looked at below
+        x = fields["x"]
+        check_sequences(f"{what}: x{_of(key)}", x[:1] if x.ndim == 3 else x)  # its steps are looked at below
     kinds = {kind_of(f"{what}: y{_of(k)}", v["y"], v["x"].shape[1]) for k, v in given.items()}
     if len(kinds) > 1:
         raise DataError(f"{what}: the targets of its parts are of different kinds: {', '.join(sorted(kinds))}")
@@ -160,8 +161,9 @@ def _part(what: str, fields: Arrays, kind: Kind, source: str) -> Part:
         if lengths is not None:
             raise DataError(f"{what.format('mask')}: and lengths too; leave one out")
         lengths, y = _masked(what.format("mask"), fields["mask"], y, x.shape[1], kind)
+    check_lengths(what.format("lengths"), lengths, (len(x), x.shape[1], x.shape[2]))
     if lengths is not None and y.ndim == (2 if kind == "class per step" else 3):
-        y = _until(y, lengths, x.shape[1], what.format("lengths"))
+        y = _until(y, lengths, x.shape[1])
     return Part(x=Dense(x), y=y, lengths=lengths, groups=fields.get("groups"), source=source)
 
 
@@ -180,10 +182,8 @@ def _masked(what: str, mask: Array, y: Array, steps: int, kind: Kind) -> tuple[L
     return lengths.astype(np.int64), y
 
 
-def _until(y: Array, lengths: Array, steps: int, what: str) -> Array:
+def _until(y: Array, lengths: Array, steps: int) -> Array:
     """Targets per step with none in the padding."""
-    if lengths.dtype.kind not in "ui" or lengths.shape != (len(y),):
-        raise DataError(f"{what}: integers [{len(y)}] expected, got {lengths.dtype} {list(lengths.shape)}")
     own = np.arange(steps) < lengths[:, None]
     return np.where(own, y, UNLABELLED) if y.ndim == 2 else np.where(own[..., None], y, np.nan)
 
@@ -243,9 +243,8 @@ def load_samples(
         fields["y"] = _known_targets(f"{path}: y", fields["y"], kind, classes, arrays.get("classes"))
     placeholder = {"y": np.zeros(len(x), np.int64)}
     found = _part(f"{path}: {{}}", placeholder | fields, kind, source)
-    lengths = check_lengths(f"{path}: lengths", found.lengths, found.x.shape)
     known = found.y if "y" in fields else None
-    return Samples(found.x, known, source, lengths, found.groups, test=part == "test")
+    return Samples(found.x, known, source, found.lengths, found.groups, test=part == "test")
 
 
 def _known_targets(

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 def train_sheet(result: TrainResult) -> Sheet:
     """Return the result of training."""
+    of = " per step" if result.per_step else ""
     rows = [
         ("epoch kept", f"{result.epoch} of {result.epochs}"),
-        ("training accuracy", share(result.train_accuracy)),
-        ("validation accuracy", share(result.validation_accuracy)),
-        ("test accuracy", share(result.test_accuracy)),
-        ("training error", number(result.train_error)),
-        ("validation error", number(result.validation_error)),
-        ("test error", number(result.test_error)),
+        (f"training accuracy{of}", share(result.train_accuracy)),
+        (f"validation accuracy{of}", share(result.validation_accuracy)),
+        (f"test accuracy{of}", share(result.test_accuracy)),
+        (f"training error{of}", number(result.train_error)),
+        (f"validation error{of}", number(result.validation_error)),
+        (f"test error{of}", number(result.test_error)),
         ("spikes per sample", number(result.spikes_per_sample)),
         ("test set", result.test_set),
         ("parameters", f"{result.parameters:,}"),

@@ -153,7 +153,7 @@ def test_from_a_file_with_lengths_to_predictions(kind, tmp_path, seed):
         net, data = tmp_path / f"{name}.net", tmp_path / f"{name}.npz"
         ran = run("run", net, "--data", data)
         answers = json.loads(tclif("predict", net, data, "--format", "json").stdout)["predictions"]
-        assert trained["spikes_per_sample"] > 0
+        assert trained["spikes_per_sample"] > 0 and not trained["per_step"]
         measure = "accuracy" if kind == "class" else "error"
         found.append((trained[f"test_{measure}"], ran[measure], ran["predictions"], answers))
     assert found[0] == found[1]

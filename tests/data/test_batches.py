@@ -1,5 +1,9 @@
 """Batches: time first, every sample once, in an order that can be taken up again."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -51,3 +55,29 @@ def test_packed_samples_are_drawn_in_the_layout_that_training_wants():
     drawn = Packed.of(x).batch(np.array([3, 1]))
     assert np.array_equal(drawn, x[[3, 1]]) and drawn.dtype == np.float32
     assert np.shares_memory(time_first(drawn), drawn)
+
+
+MEMORY = """
+import re, sys
+import numpy as np
+from tclif_neuro.data.sequences import Packed
+def highest():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+words = np.lib.format.open_memmap(sys.argv[1], mode="r")
+before = highest()
+x = Packed(words, 30, 2312).part(np.random.default_rng(0).permutation(len(words)))
+for start in range(0, len(x), 64):
+    x.batch(np.arange(start, min(start + 64, len(x))))
+print(len(x), highest() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_epoch_takes_the_memory_of_a_batch_and_of_the_packed_file(tmp_path: Path) -> None:
+    """Of N-MNIST's shape: 2,000 samples are 17 MiB packed, and would be 529 MiB as float32."""
+    np.save(tmp_path / "words.npy", np.random.default_rng(0).integers(0, 256, (2000, 30 * 2312 // 8), dtype=np.uint8))
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(tmp_path / "words.npy")], capture_output=True, text=True, check=True
+    )
+    samples, mebibytes = done.stdout.split()
+    assert int(samples) == 2000 and float(mebibytes) < 100

@@ -128,7 +128,7 @@ def test_a_class_s_folder_alone_is_no_task(words: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="recordings without a folder per class"):
         load_task(TaskSpec(name=str(words / "low")))
     (tmp_path / "table.csv").write_text("1,2,3\n")
-    with pytest.raises(DataError, match=r"table.csv: a task of one's own is a .npz, .h5, .hdf5 file, a folder"):
+    with pytest.raises(DataError, match=r"table.csv: a task of one's own is .*; docs/your-data.md makes one of"):
         load_task(TaskSpec(name=str(tmp_path / "table.csv")))
     with pytest.raises(DataError, match="task.lengths is for folders of recordings"):
         np.savez(tmp_path / "own.npz", x=np.zeros((9, 3, 2)), y=np.arange(9) % 3)

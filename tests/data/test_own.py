@@ -155,6 +155,7 @@ def test_real_numbers_are_targets(tmp_path: Path) -> None:
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": ({"y": Y, "labels": Y}, "has an array 'labels', which nothing uses"),
     "misspelt": ({"y": Y, "x_tests": X}, "array 'x_tests', which nothing uses; did you mean 'x_test'"),
+    "two dimensions": ({"x": X[:, :, 0], "y": Y}, r"x: \[samples, steps, inputs\] expected, got shape \[20, 4\]"),
     "both": ({"y": Y, "x_train": X}, "has both 'x' and 'x_train'"),
     "no y_test": ({"y": Y, "x_test": X}, "has no array 'y_test'"),
     "no x_test": ({"y": Y, "y_test": Y}, "has y_test, but no array 'x_test'"),
@@ -165,7 +166,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "too few names": ({"y": Y * 2, "classes": np.array(["a", "b"])}, "label 2 has no name; there are 2 classes"),
     "strange text": ({"y": np.array(["a", "b"])[Y], "classes": np.array(["a"])}, "label 'b' is none of"),
     "groups of others": ({"y": Y, "groups": Y[:3]}, "groups: 3 for 20 samples"),
-    "length 0": ({"y": Y, "lengths": Y}, r"lengths_\w+: 0 of sample \d+ is outside \[1, 4\]"),
+    "length 0": ({"y": Y, "lengths": Y}, r"lengths: 0 of sample 0 is outside \[1, 4\]"),
+    "real lengths": ({"y": Y, "lengths": Y + 1.0}, r"lengths: integers \[20\] expected, got float64"),
+    "lengths of others": ({"y": X[:, :, 0] > 0, "lengths": Y[:, None] + 1}, r"lengths: integers \[20\] expected"),
+    "whole values": ({"y": np.ones((N, 2), int)}, r"\[samples, 4 steps\]; real numbers \(y.astype\(float\)\) are"),
     "mask and lengths": ({"y": Y, "lengths": Y + 1, "mask": np.ones((N, STEPS))}, "lengths too; leave one out"),
     "two ones": ({"y": np.ones((N, STEPS, 2), int)}, "one 1 among zeros per step expected"),
     "other steps": ({"y": Y, "x_test": X[:, :2], "y_test": Y}, r"a test sample \[2, 3\]"),
@@ -200,6 +204,10 @@ def test_a_link_in_hdf5_is_not_followed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "own.h5", "w") as file:
         file["x"] = h5py.ExternalLink("secret.h5", "x")
     with pytest.raises(DataError, match="'x' is a link"):
+        load_task(str(tmp_path / "own.h5"))
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["train/x"] = X
+    with pytest.raises(DataError, match="'train' is a group; arrays stand in the root"):
         load_task(str(tmp_path / "own.h5"))
     (tmp_path / "bad.h5").write_bytes(b"no")
     with pytest.raises(DataError, match=r"bad.h5: is not an HDF5 file"):

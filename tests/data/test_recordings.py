@@ -179,6 +179,14 @@ def test_a_folder_of_sound(tmp_path: Path) -> None:
         assert load_task(spec.model_copy(update={"sound": SoundSpec(bands=6, duration=0.05)})).steps == 5
 
 
+def test_a_folder_without_a_slash_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "words").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for keys in ({"sound": SoundSpec()}, {"bins": BinsSpec()}, {"test": "b.npz"}, {}):
+        with pytest.raises(DataError, match=r"task 'words': the folder of that name is './words'. There are"):
+            load_task(TaskSpec.model_validate({"name": "words", **keys}))
+
+
 def test_folders_train_and_test_and_groups(tmp_path: Path) -> None:
     names = [f"{part}/{label}/{i}.wav" for part in ("train", "test") for label in "ab" for i in range(2)]
     for name in names:
@@ -293,6 +301,11 @@ def test_a_folder_of_events(tmp_path: Path) -> None:
     assert np.argwhere(sample).tolist() == [[0, 3], [1, 4], [3, 5]] and sample[1, 4] == 2
     pooled = load_task(spec.model_copy(update={"bins": BinsSpec(steps=4, pool=3)}))
     assert pooled.inputs == 2 and pooled.x_train.max() == 1
+    (tmp_path / "letters" / "a" / "long.csv").write_text("250000 1\n")
+    with pytest.warns(
+        TclifWarning, match="its last event is at 250000; times are in seconds, are these milli- or micro"
+    ):
+        load_task(spec)
     with pytest.raises(DataError, match=r"holds events; task.sound is not for it"):
         load_task(TaskSpec(name="./letters", sound=SoundSpec()).placed(tmp_path))
     write_wav(tmp_path / "letters" / "a" / "x.wav")
@@ -319,6 +332,13 @@ def test_event_text_that_is_none(tmp_path: Path, text: str, says: str) -> None:
         read_events(tmp_path / "a.txt")
 
 
+@pytest.mark.parametrize("between", [",", ";", " ", "\t", ", "])
+def test_what_stands_between_a_time_and_its_channel(tmp_path: Path, between: str) -> None:
+    (tmp_path / "a.txt").write_text(f"t{between}channel\n0.5{between}3\n0.25{between}1\n")
+    found = read_events(tmp_path / "a.txt")
+    assert (found.times.tolist(), found.channels.tolist()) == ([0.5, 0.25], [3, 1])
+
+
 def test_a_recording_without_events_is_silent(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("# none\n")
     assert read_events(tmp_path / "a.txt").times.size == 0
@@ -343,6 +363,11 @@ def test_what_a_folder_of_recordings_must_be(tmp_path: Path) -> None:
         load_task(TaskSpec(name="./set", bins=BinsSpec()).placed(tmp_path))
     (tmp_path / "none" / "a").mkdir(parents=True)
     with pytest.raises(DataError, match="none: no recordings"):
+        load_task(TaskSpec(name="./none").placed(tmp_path))
+    for name in ("0.flac", "1.mp3"):
+        (tmp_path / "none" / "a" / name).write_bytes(b"")
+    (tmp_path / "none" / "a" / "ann").mkdir()
+    with pytest.raises(DataError, match="none: no recordings.*; there are .flac, .mp3, folders in a"):
         load_task(TaskSpec(name="./none").placed(tmp_path))
     with pytest.raises(DataError, match=r"sound is for speech-commands"):
         load_task(TaskSpec(name="digits-rows", sound=SoundSpec()))

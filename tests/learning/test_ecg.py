@@ -47,6 +47,7 @@ def test_its_recipe_learns_every_step_and_integers_follow(ecg, tmp_path, seed):
     recipe = load_recipe(MODELS / "ecg-lif.toml")
     training = recipe.training.model_copy(update={"epochs": 2, "seed": recipe.training.seed + seed})
     trained = tn.train(recipe.model_copy(update={"training": training}), tmp_path)
+    assert trained.per_step
     x, y = ecg.x_test.swapaxes(0, 1), ecg.y_test.T
     model, *_ = tn.load_run(tmp_path)
     net = tn.quantize(model, calibration=ecg.x_train[:64].swapaxes(0, 1))

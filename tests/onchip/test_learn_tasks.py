@@ -235,3 +235,9 @@ def test_what_the_rule_has_no_place_for_is_refused_with_what_to_do(tmp_path, arr
     with pytest.raises(DataError, match=what) as refusal:
         make_stream(recipe({"name": "all", "data": str(tmp_path / "own.npz")}))
     assert instead in str(refusal.value) and 'rule = "eprop"' in str(refusal.value)
+
+
+def test_lengths_that_leave_nothing_out_are_no_hindrance(tmp_path):
+    x = np.random.default_rng(1).random((12, 4, 3))
+    np.savez(tmp_path / "own.npz", x=x, y=np.arange(12) % 2, lengths=np.full(12, 4))
+    assert make_stream(recipe({"name": "all", "data": str(tmp_path / "own.npz")})).x.shape == (4, 9, 3)

@@ -5,8 +5,8 @@
                                words/validation/...         words/groups.txt             yes/17.wav ann
 
 A list may name recordings of classes that have no folder, as where some words of a data set were kept. Folders that
-begin with _ or . are left out. Event files have a line per event, its time in seconds and its channel, with a comma or
-spaces between; a first line of words and what follows a # are passed over.
+begin with _ or . are left out. Event files have a line per event, its time in seconds and its channel, with a comma, a
+semicolon or spaces between; a first line of words and what follows a # are passed over.
 
 So is Google's Speech Commands, "speech-commands": its lists are kept, and who spoke is the first part of a file's name
 (Warden, Speech Commands: a dataset for limited-vocabulary speech recognition, 2018).
@@ -41,6 +41,7 @@ FOLDERS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val
 LISTS = {"test": "testing_list.txt", "validation": "validation_list.txt"}
 CHANNELS = 2**16  # of events, at most
 STEPS = 100  # of events, where the recipe does not say
+LONG = 3600.0  # seconds that a recording of events hardly lasts
 CUT = 0.01  # the share of the sound that may be cut without a word
 _SPEAKER = re.compile(r"(.+)_nohash_\d+")
 
@@ -131,7 +132,11 @@ def files_of(root: Path) -> list[File]:
         if path.suffix.lower() in SOUND + EVENTS and path.name[0] not in "_."
     ]
     if not found:
-        raise DataError(f"{root}: no recordings: FOLDER/CLASS/*{', *'.join(SOUND + EVENTS)} expected, or .npy files")
+        kinds = {path.suffix or "folders" for label, _ in labels for path in label.iterdir() if path.name[0] != "."}
+        there = f"; there are {some(sorted(kinds))} in {labels[0][0].name}, ..." if kinds else ""
+        raise DataError(
+            f"{root}: no recordings: FOLDER/CLASS/*{', *'.join(SOUND + EVENTS)} expected, or .npy files{there}"
+        )
     _say_unused(root, [label for label, _ in labels], found)
     return found if divided else _listed(root, found)
 
@@ -229,6 +234,8 @@ def _events(spec: TaskSpec, root: Path, files: list[File]) -> _Read:
     asked = spec.bins or BinsSpec()
     read = [read_events(root / file.name) for file in files]
     longest = max(float(recording.times.max(initial=0)) for recording in read)
+    if longest > LONG:
+        warn(f"{root}: its last event is at {longest:g}; times are in seconds, are these milli- or microseconds?")
     pool = asked.pool or 1
     duration = asked.duration or max(1e-6, longest * (1 + 1e-9))  # the last event is in the last step
     bins = Bins(steps=asked.steps or STEPS, duration=duration, count=asked.count)
@@ -251,9 +258,9 @@ def event_lengths(read: Iterable[Recording], bins: Bins) -> Labels:
 def read_events(path: Path) -> Recording:
     """The events in a text file. Raises `DataError` that names file and line."""
     lines = read_lines(path)
-    if lines and not _is_number(re.split(r"[\s,]", lines[0].strip())[0]):
+    if lines and not _is_number(re.split(r"[\s,;]", lines[0].strip())[0]):
         lines[0] = "#"
-    separator = "," if any("," in line for line in lines) else None
+    separator = next((sign for sign in ",;" if any(sign in line for line in lines)), None)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")

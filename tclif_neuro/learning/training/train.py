@@ -25,6 +25,7 @@ from tclif_neuro.learning.training.log import TensorBoard, write_csv
 from tclif_neuro.learning.training.run import Progress, Report, Run, evaluate, in_order
 from tclif_neuro.learning.training.schedule import TO_THE_LAST_EPOCH
 from tclif_neuro.neurons import generators, ranks
+from tclif_neuro.score import per_step
 from tclif_neuro.text import quoted
 
 LOG = "log.csv"
@@ -36,8 +37,9 @@ class TrainResult:
 
     epoch: whose weights were kept: the last, or with `training.validation` the best on the validation set. The
     accuracies are theirs, without noise or dropout; the test set chose nothing. Of real targets there are errors in
-    their place, root mean squares. spikes_per_sample: on the validation set, else the test set. test_set: which samples
-    it was, and from where. device: it was trained on. seconds: of all epochs, resumed or not.
+    their place, root mean squares. per_step: whether they are of every step that has a target. spikes_per_sample: on
+    the validation set, else the test set. test_set: which samples it was, and from where. device: it was trained on.
+    seconds: of all epochs, resumed or not.
     """
 
     epoch: int
@@ -48,6 +50,7 @@ class TrainResult:
     train_error: float | None = None
     validation_error: float | None = None
     test_error: float | None = None
+    per_step: bool = False
     spikes_per_sample: float | None = None
     test_set: str
     parameters: int
@@ -188,6 +191,7 @@ def _result(run: Run, path: Path) -> TrainResult:
         epoch=epoch,
         epochs=len(run.log),
         **measured,
+        per_step=per_step(run.task.test.y),
         spikes_per_sample=run.log[epoch - 1].spikes_per_sample,
         test_set=run.task.test.source,
         parameters=sum(p.numel() for p in run.model.parameters()),

@@ -110,7 +110,7 @@ def _check_learnable(name: str, data: Task) -> None:
             f"{name}: has a class per step; tclif learn takes one per sample: cut x into windows of one length, each "
             f"with the class of its last step, {instead}"
         )
-    if any(part.lengths is not None for _, part in data.parts()):
+    if any(part.lengths is not None and part.lengths.min() < data.steps for _, part in data.parts()):
         raise DataError(
             f"{name}: has lengths; tclif learn takes samples of one length: cut all to the shortest or resample them "
             f"to one number of steps, and leave lengths out, {instead}"
