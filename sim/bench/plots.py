@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sim.bench.runner import Row, count, title
 from tclif_neuro.files import write_atomically
 
+WIDE = 44  # characters of a title
 OURS, OTHERS = "#0072B2", "#8a8a8a"  # Okabe and Ito's blue, and grey
 
 
@@ -26,14 +28,15 @@ def plot(rows: Sequence[Row], path: Path) -> None:
 
     groups = [list(group) for _, group in itertools.groupby(rows, lambda row: title(row.job))]
     panels = [(g, *p) for g in groups for p in _quantities(g)]
-    height = sum(0.9 + 0.26 * len(p[0]) for p in panels) / 2 + 0.8
+    height = sum(1.2 + 0.26 * len(p[0]) for p in panels) / 2 + 0.8
     figure = Figure(figsize=(9.5, height), layout="constrained")
     lines = -(-len(panels) // 2)
-    ratios = [0.9 + 0.26 * max(len(p[0]) for p in panels[2 * i : 2 * i + 2]) for i in range(lines)]
+    ratios = [1.2 + 0.26 * max(len(p[0]) for p in panels[2 * i : 2 * i + 2]) for i in range(lines)]
     axes = figure.subplots(lines, 2, squeeze=False, height_ratios=ratios).flatten()
     for axis, (group, name, values) in zip(axes, panels, strict=False):
         _bars(axis, group, values)
-        axis.set_title(f"{title(group[0].job)}\n{name}", fontsize=8, loc="left")
+        axis.set_title(textwrap.fill(title(group[0].job), WIDE), fontsize=8, loc="left")
+        axis.set_xlabel(name, fontsize=7)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
     write_atomically(path, lambda file: FigureCanvasAgg(figure).print_png(file))
@@ -51,7 +54,7 @@ def _quantities(group: Sequence[Row]) -> list[tuple[str, list[list[float]]]]:
 
 def _bars(axis: Any, group: Sequence[Row], values: Sequence[Sequence[float]]) -> None:
     medians = [statistics.median(v) for v in values]
-    colours = [OURS if "tclif-neuro" in row.contender.label else OTHERS for row in group]
+    colours = [OURS if "tclif-neuro" in row.contender.label or row.job.work == "online" else OTHERS for row in group]
     labels = [f"{row.contender.label}, {count(row.job.threads, 'thread')}" for row in group]
     axis.barh(labels, medians, color=colours, height=0.65)
     for i, (v, median) in enumerate(zip(values, medians, strict=True)):
