@@ -63,7 +63,8 @@ class Comparison:
     exact: whether every integer had to be equal (two executors), or only spikes are compared (float with integers).
     first: in order of step, layer, state before spike, sample and neuron: the cause, of which the rest follows.
     predictions: the share of samples (per step: of own steps) to which both give the same class. accuracy, error: see
-    `Score`; None without classes, or values. Of samples with lengths nothing is counted after their own steps.
+    `Score`; None without classes, or values. Of samples with lengths nothing is counted after their own steps; lengths:
+    of the shortest and the longest without its padding.
     """
 
     left: str
@@ -71,6 +72,7 @@ class Comparison:
     exact: bool
     samples: int
     steps: int
+    lengths: tuple[int, int]
     layers: tuple[LayerComparison, ...]
     first: Difference | None
     predictions: float
@@ -169,6 +171,7 @@ def _comparison(
         exact=exact,
         steps=run.input.shape[0],
         samples=run.input.shape[1],
+        lengths=(int(run.ends.min()), int(run.ends.max())),
         layers=layers,
         first=min(found, key=lambda d: (_when(d), d.layer), default=None),
         predictions=float(same[_own(run)].mean() if same.ndim == 2 else same.mean()),

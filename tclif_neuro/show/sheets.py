@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from tclif_neuro.show.breakdown import breakdown_sheets
 from tclif_neuro.show.energy import energy_sheet
-from tclif_neuro.show.tables import Sheet, comparison_sheet, difference_text, number, pair, score_text, share
+from tclif_neuro.show.tables import (
+    Sheet,
+    comparison_sheet,
+    difference_text,
+    number,
+    pair,
+    score_text,
+    share,
+    steps_text,
+)
 
 if TYPE_CHECKING:
     from tclif_neuro.cli.commands.compare import CompareResult
@@ -133,8 +142,8 @@ def run_parts(result: RunResult) -> list[Sheet | str]:
 def run_sheet(result: RunResult) -> Sheet:
     """Return the result of a run, layer by layer."""
     title = (
-        f"{result.file.name} on {result.samples} samples of {result.source} ({_steps(result)}), {result.backend}: "
-        f"{score_text(result.accuracy, result.error, result.per_step)}, "
+        f"{result.file.name} on {result.samples} samples of {result.source} ({steps_text(result.lengths)}), "
+        f"{result.backend}: {score_text(result.accuracy, result.error, result.per_step)}, "
         f"{number(result.spikes_per_sample)} spikes per sample, {number(result.samples_per_second)} samples/s, "
         f"{share(result.input_clipped)} of the inputs clipped"
     )
@@ -151,12 +160,6 @@ def run_sheet(result: RunResult) -> Sheet:
     return Sheet(title=title, columns=("layer", "neurons", "spikes per sample", "rate", "saturated"), rows=rows)
 
 
-def _steps(result: RunResult) -> str:
-    """Return the number of steps in the samples, as text."""
-    least, most = result.lengths
-    return f"{most} steps" if least == most else f"{least} to {most} steps"
-
-
 def compare_parts(result: CompareResult) -> list[Sheet | str]:
     """Every executor's accuracy and speed, each comparison and its first difference, and the verdict."""
     values, each = any(e.error is not None for e in result.executors), " per step" if result.per_step else ""
@@ -171,7 +174,7 @@ def compare_parts(result: CompareResult) -> list[Sheet | str]:
         for e in result.executors
     )
     title = (
-        f"{result.file.name} on {result.samples} samples of {result.source} ({result.steps} steps), "
+        f"{result.file.name} on {result.samples} samples of {result.source} ({steps_text(result.lengths)}), "
         f"{share(result.input_clipped)} of the inputs clipped"
     )
     columns = ("executor", measure, "spikes per sample", "samples/s")

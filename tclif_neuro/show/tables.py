@@ -100,9 +100,15 @@ def pair(left: float | None, right: float | None) -> str:
     return f"{number(left)} / {number(right)}"
 
 
+def steps_text(lengths: tuple[int, int]) -> str:
+    """Return the number of steps in samples, of which these are the shortest's and the longest's."""
+    least, most = lengths
+    return f"{most} steps" if least == most else f"{least} to {most} steps"
+
+
 def verdict(result: Comparison) -> str:
     """Return the finding of a comparison, in one phrase."""
-    where = f"{result.samples} samples of {result.steps} steps"
+    where = f"{result.samples} samples of {steps_text(result.lengths)}"
     if result.exact:
         return f"{'equal to the bit' if result.identical else 'they DIFFER'} on {where}"
     if result.error is not None:

@@ -78,7 +78,8 @@ def test_compare_and_plot_read_no_padding(folder, kind, tmp_path):
     ours, theirs = ([c["layers"] for c in result["comparisons"]] for result in (found, padded))
     assert ours == theirs
     text = tclif("compare", folder / "tiny.net", "--data", folder / f"{kind}-60.npz", "--no-lava").stdout
-    assert "equal to the bit" in text and ("same class" not in text)
+    assert text.count(f"samples of 1 to {STEPS} steps") == 1 and f"(1 to {STEPS} steps)" in text
+    assert f"equal to the bit on 16 samples of 1 to {STEPS} steps" in " ".join(text.split())
     if kind == "steps":
         figure = tmp_path / "a.png"
         data = folder / f"{kind}-60.npz"
@@ -95,6 +96,14 @@ def test_a_plot_of_values_names_no_class(folder, kind, tmp_path):
     )
     assert drawn["prediction"] == ", ".join(f"{value:.4g}" for value in expected)
     assert f"predicts {drawn['prediction']}" in (tmp_path / "a.svg").read_text().replace("−", "-")
+
+
+@pytest.mark.parametrize(("kind", "of_steps"), [("class", False), ("steps", True), ("track", True)])
+def test_answers_at_the_end_are_said_to_be_that_where_targets_are_of_every_step(folder, kind, of_steps):
+    data = folder / f"{kind}-0.npz"
+    said = "has targets of every step; these answers are of each sample's last: --per-step"
+    assert (said in tclif("predict", folder / "tiny.net", data).stderr) == of_steps
+    assert said not in tclif("predict", folder / "tiny.net", data, "--per-step").stderr
 
 
 def test_a_network_for_samples_of_t_steps_takes_shorter_and_padded_ones(folder, tmp_path):

@@ -29,7 +29,7 @@ NO_LAVA = "import sys; sys.modules['lava'] = None; from tclif_neuro.cli.app impo
 
 
 def test_without_lava_its_backend_is_refused_and_compare_leaves_it_out(folder, monkeypatch):
-    samples = ("--data", folder / "data.npz", "--samples", 4)
+    samples = ("--samples", 4)
     result = process("run", folder / "tiny.net", *samples, "--backend", "lava", code=NO_LAVA)
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr.startswith("error: Lava is not installed") and "Traceback" not in result.stderr

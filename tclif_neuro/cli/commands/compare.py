@@ -31,6 +31,7 @@ class ExecutorResult:
 class CompareResult:
     """Every executor, and each of them against the reference. identical: whether those of integers agree to the bit.
 
+    steps: of a sample, with its padding; lengths: of the shortest and the longest without it.
     input_clipped: the share of the inputs outside the network's code. warnings: `fixed.concerns` of the reference.
     energy: the estimate of the reference's run, if it was asked for.
     """
@@ -39,6 +40,7 @@ class CompareResult:
     source: str
     samples: int
     steps: int
+    lengths: tuple[int, int]
     per_step: bool
     identical: bool
     executors: tuple[ExecutorResult, ...]
@@ -87,6 +89,7 @@ def compare_file(
         source=batch.source,
         samples=len(batch),
         steps=len(batch.x),
+        lengths=(int(reference.ends.min()), int(reference.ends.max())),
         per_step=batch.per_step,
         identical=all(c.identical for c in comparisons if c.exact),
         executors=tuple(executors),

@@ -75,9 +75,10 @@ def predict_file(file: Path, data: Path, *, per_step: bool = False, tell: Tell |
         )
         for b, t, scores in rows
     )
-    return PredictResult(
-        file=file, source=batch.source, classes=classes, predictions=predictions, warnings=concerns(net, run)
-    )
+    said = concerns(net, run)
+    if batch.per_step and not per_step:
+        said += (f"{batch.source}: has targets of every step; these answers are of each sample's last: --per-step",)
+    return PredictResult(file=file, source=batch.source, classes=classes, predictions=predictions, warnings=said)
 
 
 def answers_values(net: QuantizedNetwork) -> bool:

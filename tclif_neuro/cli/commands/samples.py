@@ -135,8 +135,8 @@ def _own_file(net: QuantizedNetwork, path: Path) -> tuple[str, Samples]:
         own = load_samples(path, inputs=None if coded else net.inputs, classes=net.classes or net.outputs)
     if own.y is not None and not own.test and _is_trained_on(trained, path):
         warn(
-            f"{path}: the network was trained on samples of this file, and they are among these; "
-            "on its test set alone: without --data"
+            f"{path}: the network was trained on samples of this file, and they are among these; tclif run without "
+            "--data takes its test set alone"
         )
     if trained is None or not coded:
         return own.source, own
