@@ -22,6 +22,7 @@ DIGESTS: dict[str, str] = {
     "digits-rows-lattice.net": "46bd600d26baeeea5ac2911687d4eb019434779ad85c6e79e1fa4fa5f2c6d387",
     "digits-rows-online.net": "18c6028135637d237889e727c957b2f7db83eb0c27be2eb7d5d56e853b0a2fc5",
     "digits-rows.net": "4914a5048834e8376ea84a1d4149d78d89f3803dc8928e244e0f6f3645516296",
+    "psmnist-rows-adaptive.net": "d589cc16bcb92f7c4cc1af0de9f6744afae841a29ff0b739e842438e29c899ca",
     "psmnist-rows-online.net": "84aedbf83320506220676bbfb8604997f0f27b6a668f4a2fd979cb79b7db07a5",
     "smnist-rows-adaptive.net": "c070679d8f469cf877e193df71f292b04f0ed0f83f721f8c58c0434701a7b3ed",
     "smnist-rows-lattice.net": "2d92b4214b338bbf99e12ddb1378542a97adfdfb573b0eea9ed35ef7a53859d2",
