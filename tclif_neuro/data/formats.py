@@ -52,6 +52,8 @@ def read_hdf5(path: Path) -> Arrays:
             return {name: _plain(path, file, name) for name in file}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
+    except MemoryError:
+        raise DataError(f"{path}: is too large for the memory; a folder of .npy files is read from the disk") from None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, DataError):
             raise

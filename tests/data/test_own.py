@@ -209,6 +209,10 @@ def test_a_link_in_hdf5_is_not_followed(tmp_path: Path) -> None:
         file["train/x"] = X
     with pytest.raises(DataError, match="'train' is a group; arrays stand in the root"):
         load_task(str(tmp_path / "own.h5"))
+    with h5py.File(tmp_path / "own.h5", "w") as file:  # a kilobyte that says it is a million gigabytes
+        file.create_dataset("x", (10**6, 10**6, 10**3), "u1", chunks=(1, 1, 1000))
+    with pytest.raises(DataError, match="own.h5: is too large for the memory; a folder of .npy files"):
+        load_task(str(tmp_path / "own.h5"))
     (tmp_path / "bad.h5").write_bytes(b"no")
     with pytest.raises(DataError, match=r"bad.h5: is not an HDF5 file"):
         load_task(str(tmp_path / "bad.h5"))

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from tclif_neuro.data.labels import from_one_hot
 from tclif_neuro.data.paths import data_folder, find
+from tclif_neuro.data.readers.matlab import read_matlab
 from tclif_neuro.data.sequences import DataError, Dense
 from tclif_neuro.data.spec import TaskSpec
 from tclif_neuro.data.task import Part, Task, check_sequences
@@ -31,15 +30,8 @@ def ecg(spec: TaskSpec, data_dir: Path | None) -> Task:
 
 
 def _part(path: Path) -> Part:
-    from scipy.io import loadmat  # slow to import
-
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        arrays = loadmat(path, variable_names=["x", "y"])
-        x, y = np.asarray(arrays["x"]), np.asarray(arrays["y"])
-    except Exception as error:  # a damaged file becomes almost any exception
-        raise DataError(f"{path}: is not a MATLAB file with x and y: {error}") from error
+    arrays = read_matlab(path, ("x", "y"))
+    x, y = arrays["x"], arrays["y"]
     if x.dtype.kind not in "buif" or y.dtype.kind not in "bui" or y.ndim != 3 or y.shape[-1] != CLASSES:
         raise DataError(f"{path}: y [n, T, {CLASSES}] of 0 and 1 expected, got {y.dtype} {list(y.shape)}")
     return Part(x=Dense(check_sequences(f"{path}: x", x)), y=from_one_hot(f"{path}: y", y), source=str(path))
