@@ -1,7 +1,11 @@
 """Readers of published data sets, on files that are written here in the published layout, and on the real ones."""
 
+import base64
 import os
+import subprocess
+import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -226,6 +230,36 @@ def test_shd_without_samples_or_still_packed(tmp_path: Path) -> None:
     write_shd(tmp_path / "shd_train.h5", 0, 0)
     with pytest.raises(DataError, match="0 times, 0 units and 0 labels"):
         load_task("shd", data_dir=tmp_path)
+
+
+# 4 samples in SHD's layout, a byte of which was changed: HDF5 1.14 ends the process that reads its spikes.
+DAMAGED = (
+    "c-rk*U2F_d6h7x{x7Mausn%-IMMH^J>2~+-T#27{siY|NQ_=@p*~Ds9)2)PfDKBkBqC|p3h#+{`CynTXkcN8j(?m+*Cp-"
+    "#~@PHS=Oy|z-?8Me@WYzs9lan)Z?me^L{r24C+^(w1Wn-LqPSD_RKnA$Lj4uL3Gm?Gd{T5+S*iK<DlJOje-nqr|@nU{!+`6^Fpce"
+    "hb0wd20yKWsIkq)@~m-"
+    "AHxm(*ysPWT>SZ&Pwyv?bCQjsi4=8p2Jg4exGi4Vm=Gell+={Z`p@f1CZs^vi^BT~a##C9L{2^weojj%$nT(Buodnj>vdlWrIPV&"
+    "2+St1A&~@qDFIlIwMy@OKv^>(iA#{JcgT_Sll=v;Hqe3J~o2Z$!h_8Aa3|WQaJ!+SCfAy_qC99q$<jBp7zu!8uOE*;OXBI3j&!hn"
+    "Uxf-Og{Xe0y5(q3ep`Iw%@7e7vEn_R+Ey{GP7dx~{J1oN70j7*4IHfxK_)sWYwkn4sPR&O}YgG5K0)$u;>}iJ55fH3=@SSY3@K!5"
+    "MX_NZ6B;c;U*TMYB)OU*o;w?enc?o7iLK4m?z^{Yr=ORC%ea<a;?;#^qtQnty|ua}ampO}q>-"
+    "%%v<`ioH}uF&d4}@dWjwD1R_V*idn8X|U|0cV_vv^4{`*uhMtR?`22W4fcuc58Mh=E0>h1ynyfF$?I&4e+Cy|4u#3De#s!dhQk<v"
+    "&BU>lis=oW0XG%GA<W0Cl;A|eTw(7QUoUA`(C>Xze$SWXulK+A16#<>vk%M>*b;ClE0jjw#gFl`{KL=}WLm}_03S@po2s6&=pA;@"
+    "LD~m3P!FH+0(H>?JWnBVLM_x&Aif3~N{oH3uwvG{*?ewaX-nBsZ>~S)&to<06}u65qGsQ&990VVR=$%*`9*%4C-"
+    "xO%e2g|@HT7T#^y51?1;x0P&QSw&VGi}cHMj&vU<aL0-"
+    ")vMb6UNHgA|W9mAt50lAt50lF_K~KACRSgkYVW`WLo+Mj$i7>xQ0Sg_hHD=hjGnFWHX~XE&2Q&A4Z>q;(X}8I~#S5QuE+W!Nc*i)"
+    ">o?YAZs7}d*?xKE&X<h{|l+kgN_#@$2ErcXvaVhZ3%}O!>xblJSfq(_e>r>-q0tTCfDp|>f-"
+    "P36P|x+pBPCitKH4Jnwr9q=BQEgzXH(*=$r"
+)
+
+
+def test_a_damaged_file_ends_no_process(tmp_path: Path) -> None:
+    write_shd(tmp_path / "shd_test.h5", 3, 1)
+    (tmp_path / "shd_train.h5").write_bytes(zlib.decompress(base64.b85decode(DAMAGED)))
+    code = (
+        "import sys; from tclif_neuro.data import DataError, load_task\n"
+        "try: load_task('shd', data_dir=sys.argv[1])\nexcept DataError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and done.stdout.count("\n") <= 1, done
 
 
 def test_ssc_has_a_validation_set_of_its_own(tmp_path: Path) -> None:

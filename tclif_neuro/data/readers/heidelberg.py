@@ -9,6 +9,8 @@ neural networks, 2020. The official split is kept: two of the twelve speakers of
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,14 @@ from tclif_neuro.data.task import Part, Task, check_labels
 
 CHANNELS = 700
 STEPS, DURATION = 100, 1.4  # the longest recording of SHD has 1.37 s
+READ = """
+import sys, h5py
+with h5py.File(sys.argv[1]) as file:
+    for array in (file["spikes/times"], file["spikes/units"]):
+        for i in range(len(array)):
+            array[i]
+"""
+DEADLINE = 1800.0  # seconds; SSC, 2.5 GB, takes some minutes from a slow disk
 FILES = {"shd": {"train": "train", "test": "test"}, "ssc": {"train": "train", "validation": "valid", "test": "test"}}
 
 
@@ -99,9 +109,21 @@ def _part(path: Path, contents: _Contents, spec: BinsSpec) -> Part:
     return Part(x=x, y=contents.labels, groups=contents.speakers, source=str(path))
 
 
+def _try_in_a_child(path: Path) -> None:
+    """Raises `DataError` where reading the file ends a process, as HDF5 does on some damaged arrays of many lengths."""
+    command = [sys.executable, "-I", "-c", READ, str(path.absolute())]
+    try:
+        ended = subprocess.run(command, capture_output=True, timeout=DEADLINE).returncode
+    except subprocess.TimeoutExpired:
+        raise DataError(f"reading it takes more than {DEADLINE:g} s: it may be damaged") from None
+    if ended < 0:
+        raise DataError(f"is damaged: a process that read it died of signal {-ended}")
+
+
 def _recordings(path: Path, pool: int) -> Iterator[Recording]:
     import h5py
 
+    _try_in_a_child(path)
     with h5py.File(path, "r") as file:
         times, units = file["spikes/times"], file["spikes/units"]
         for i in range(len(times)):
