@@ -240,6 +240,8 @@ def numbers(x: npt.ArrayLike, what: str = "input") -> npt.NDArray[Any]:
         raise InputError(f"{what}: a {type(x).__name__} that is no array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise InputError(f"{what}: numbers expected, got {array.dtype}")
+    if np.ma.is_masked(x):
+        raise InputError(f"{what}: a masked array, whose masked numbers would be taken for others; fill them first")
     return array
 
 

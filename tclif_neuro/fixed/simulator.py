@@ -138,7 +138,10 @@ class Simulator:
 
     def step(self, x: npt.ArrayLike) -> Array:
         """One step of a stream: float input [B, M] -> the last layer's spikes, or a readout's potential, [B, N]."""
-        encoded, _ = self._run(numbers(x)[None], record=False)
+        row = numbers(x)
+        if row.ndim != 2:
+            raise InputError(f"input: one step, [batch, {self.net.inputs}], expected, got shape {list(row.shape)}")
+        encoded, _ = self._run(row[None], record=False)
         saturated = self._state.saturations
         saturations = saturated.sum(axis=0).tolist() if np.count_nonzero(saturated) else ()
         self._sayer.hear(encoded.outside, saturations, self._step * self._batch)

@@ -40,8 +40,8 @@ def check_current(name: str, current: Any, ndim: int, size: int) -> None:
         raise TclifError(f"{name}: a loop over time cannot be traced (jit.trace, onnx.export); export by tn.quantize")
     check_tensor(name, current)
     if current.ndim != ndim or current.shape[-1] != size:
-        wanted = ["T", "B", size][-ndim:]
-        raise TclifError(f"{name}: input {wanted} expected, got {list(current.shape)}")
+        wanted = ", ".join(["T", "B", str(size)][-ndim:])
+        raise TclifError(f"{name}: input [{wanted}] expected, got {list(current.shape)}")
     if not current.is_floating_point():
         raise TclifError(f"{name}: a current of floats expected, got {current.dtype}; use .float()")
 

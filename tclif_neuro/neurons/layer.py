@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,14 +37,16 @@ class SpikingLayer(Constants, nn.Module):
         self, size: int, recurrent: bool, vth: float, surrogate: Surrogate | SurrogateName, reset_grad: ResetGrad
     ) -> None:
         super().__init__()
-        if size < 1:
-            raise TclifError(f"{type(self).__name__}: {size} neurons; at least 1 is needed")
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise TclifError(f"{type(self).__name__}: {size!r} neurons; a whole number, at least 1, is needed")
+        if not isinstance(recurrent, bool | np.bool_):
+            raise TclifError(f"{type(self).__name__}: recurrent {recurrent!r} is neither True nor False")
         self.vth = vth
         if not (math.isfinite(vth) and vth > 0):
             raise TclifError(f"{type(self).__name__}: vth {vth} is not positive")
         if reset_grad not in ("keep", "detach"):
             raise TclifError(f"{type(self).__name__}: reset_grad {reset_grad!r} is neither 'keep' nor 'detach'")
-        self.size = size
+        self.size = int(size)
         self.surrogate = surrogate if isinstance(surrogate, Surrogate) else Surrogate(surrogate)
         self.reset_grad: ResetGrad = reset_grad
         self.recurrent = nn.Linear(size, size, bias=False) if recurrent else None

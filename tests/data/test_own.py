@@ -32,6 +32,18 @@ def test_an_own_test_set_is_used_and_said(tmp_path: Path) -> None:
     assert task.test.source == f"x_test of {tmp_path / 'own.npz'}"
 
 
+@pytest.mark.parametrize("kind", ["U3", "i8", "f4"])
+def test_labels_of_three_dimensions_are_one_hot_or_refused(tmp_path: Path, kind: str) -> None:
+    y = np.full((N, STEPS, 2), 2).astype(kind)
+    np.savez(tmp_path / "own.npz", x=X, y=y)
+    if kind == "f4":
+        assert load_task(str(tmp_path / "own.npz")).kind == "values"
+        return
+    for read in (load_task, load_samples):
+        with pytest.raises(DataError, match="one 1 among zeros per step"):
+            read(str(tmp_path / "own.npz"))
+
+
 def test_the_names_of_a_published_split_are_understood(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x_train=X, y_train=Y, x_test=X[:3], y_test=Y[:3])
     assert (load_task(str(tmp_path / "own.npz")).x_train == X).all()

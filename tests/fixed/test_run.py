@@ -1,5 +1,7 @@
 """The shapes that go in and the results that come out, the same for all executors."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,6 +30,23 @@ def test_another_number_of_steps_is_refused(backend):
         with pytest.raises(InputError, match=rf"{len(given_)} steps, .* made for 8; \[steps, batch, inputs\]"):
             tn.run(network(8), given_, backend)
     tn.run(network(8), x, backend), tn.run(network(0), x[:5], backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_masked_array_is_refused_and_not_read_through_its_mask(backend):
+    x = np.ma.masked_array(np.ones((8, 2, 3)), False)
+    tn.run(network(8), x, backend)
+    x[3, 1, 2] = np.ma.masked
+    with pytest.raises(InputError, match="masked array"):
+        tn.run(network(8), x, backend)
+
+
+def test_a_step_of_another_shape_is_refused_by_its_own_shape():
+    for x in (np.ones(3), np.ones((8, 1, 3))):
+        with pytest.raises(
+            InputError, match=rf"one step, \[batch, 3\], expected, got shape {re.escape(str(list(x.shape)))}"
+        ):
+            tn.Simulator(network(8)).step(x)
 
 
 def test_a_stream_may_come_in_parts_but_not_beyond_its_sample():

@@ -134,3 +134,14 @@ def test_backward_begins_with_the_spikes_it_was_given(monkeypatch):
         found.append([part.grad for part in state])
     for compiled, plain in zip(*found, strict=True):
         torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [tn.TCLIF, tn.LIF, tn.CUBALIF, tn.LiquidLIF, tn.AdaptiveTCLIF, tn.GeneralizedTCLIF])
+def test_a_number_of_neurons_is_a_whole_one_and_recurrent_a_yes_or_no(kind):
+    for size in (0, -1, 2.5, True, "8", None):
+        with pytest.raises(TclifError, match=f"{kind.__name__}: .* neurons; a whole number"):
+            kind(size)
+    for recurrent in ("no", 1, None):
+        with pytest.raises(TclifError, match="recurrent .* is neither True nor False"):
+            kind(4, recurrent=recurrent)
+    assert type(kind(np.int64(4), recurrent=np.bool_(True)).size) is int
