@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.hooks import foreign_hooks, make_weights
@@ -33,9 +35,10 @@ class ModelError(TclifError, ValueError):
 def links(model: nn.Module) -> list[Link]:
     """The modules of `model`, a (nested) `nn.Sequential`, in the order in which it calls them; weights up to date.
 
-    Raises `ModelError`, with the module's name, for a `Sequential` with a `forward` of its own, for hooks that may
-    change what a module computes, for `nn.BatchNorm1d`, which takes the batch of [T, B, N] for channels, and for sizes
-    that do not fit each other.
+    Raises `ModelError`, with the module's name, for a `Sequential` with a `forward` of its own, for a layer with one
+    that its `scan` does not follow, for hooks that may change what a module computes, for a lazy module without
+    weights, for `nn.BatchNorm1d`, which takes the batch of [T, B, N] for channels, and for sizes that do not fit each
+    other.
     """
     model = getattr(model, "_orig_mod", model)  # of torch.compile
     if not isinstance(model, nn.Sequential):
@@ -51,11 +54,11 @@ def links(model: nn.Module) -> list[Link]:
 def computes(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Return whether `module` is of `kind` and computes what `kind` does.
 
-    A subclass with another `forward`, or another `scan` or `step` of a layer of neurons, does not.
+    A subclass with another `forward` or `__call__`, or another `scan` or `step` of a layer of neurons, does not.
     """
     return isinstance(module, kind) and all(
         getattr(type(module), name, None) is getattr(kind, name, None) and name not in vars(module)
-        for name in ("forward", "scan", "step")
+        for name in ("__call__", "forward", "scan", "step")
     )
 
 
@@ -91,6 +94,10 @@ def _flat(model: nn.Sequential, prefix: str) -> Iterator[Link]:
 
 
 def _check(link: Link) -> None:
+    if isinstance(link.module, LazyModuleMixin):
+        raise error(*link, "is lazy and has no weights yet; call model(x) once before")
+    if _scans_otherwise(link.module):
+        raise error(*link, "has a forward of its own and the scan of the library, which would be run; write both")
     for part_name, part in link.module.named_modules():
         if isinstance(link.module, nn.Sequential) and part is not link.module:
             continue
@@ -99,6 +106,13 @@ def _check(link: Link) -> None:
             raise error(name, part, "has forward hooks, which would not be called or followed; remove() them first")
     if isinstance(link.module, nn.BatchNorm1d) and not isinstance(link.module, BatchNorm):
         raise error(*link, "takes the batch of [T, B, N] for channels; use tclif_neuro.BatchNorm")
+
+
+def _scans_otherwise(module: nn.Module) -> bool:
+    """Return whether a user's `forward` was put over a layer of the library whose `scan` knows nothing of it."""
+    above = takewhile(lambda kind: not kind.__module__.startswith("tclif_neuro."), type(module).__mro__)
+    own = set(vars(module)).union(*(vars(kind) for kind in above))
+    return hasattr(module, "scan") and bool(own & {"forward", "__call__"}) and "scan" not in own
 
 
 def _check_sizes(found: list[Link]) -> None:

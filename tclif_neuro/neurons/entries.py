@@ -27,11 +27,14 @@ def expect(what: str, x: Tensor, shape: Sequence[int], like: Tensor) -> None:
 
 
 def check_tensor(name: str, x: Any) -> None:
-    """Raise `TclifError` unless `x` is a tensor."""
+    """Raise `TclifError` unless `x` is a tensor of numbers that lie in memory one by one."""
     if not isinstance(x, Tensor):
         raise TclifError(
             f"{name}: a torch.Tensor expected, got a {type(x).__name__}; convert it, as by torch.as_tensor"
         )
+    if x.is_nested or x.layout != torch.strided:
+        kind = "nested" if x.is_nested else str(x.layout).removeprefix("torch.")
+        raise TclifError(f"{name}: a dense tensor expected, got a {kind} one; convert it, as by to_dense()")
 
 
 def check_current(name: str, current: Any, ndim: int, size: int) -> None:
@@ -44,6 +47,13 @@ def check_current(name: str, current: Any, ndim: int, size: int) -> None:
         raise TclifError(f"{name}: input [{wanted}] expected, got {list(current.shape)}")
     if not current.is_floating_point():
         raise TclifError(f"{name}: a current of floats expected, got {current.dtype}; use .float()")
+
+
+def check_features(name: str, x: Any, size: int) -> None:
+    """Raise `TclifError` unless `x` is a float tensor [..., N] with `size` features."""
+    check_tensor(name, x)
+    if x.ndim < 2 or x.shape[-1] != size or not x.is_floating_point():
+        raise TclifError(f"{name}: floats [T, B, {size}] expected, got {list(x.shape)} of {x.dtype}")
 
 
 def check_state(name: str, state: Any, kind: type[tuple[Tensor, ...]], row: Tensor) -> None:

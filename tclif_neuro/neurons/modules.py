@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.constants import Constants, outside_graphs, plain_number
-from tclif_neuro.neurons.entries import check_state
+from tclif_neuro.neurons.entries import check_features, check_state
 from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
 from tclif_neuro.neurons.norm import norm_over_ranks
@@ -388,6 +388,7 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B, N] -> [T, B, N]. lengths: [B], the steps of each sample that are its own; the statistics are of these
         alone, and the others become 0."""
+        check_features("BatchNorm", x, self.num_features)
         if lengths is None:
             return self._rows(x.flatten(0, -2)).view_as(x)
         own = own_steps(lengths.to(x.device), *x.shape[:2])

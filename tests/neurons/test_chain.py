@@ -46,6 +46,33 @@ class Doubling(nn.Sequential):
         return 2 * super().forward(x)
 
 
+class Called(nn.Sequential):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+
+class Silenced(tn.TCLIF):
+    def forward(self, current, lengths=None):
+        return 0 * super().forward(current, lengths)
+
+
+class SilencedReadout(tn.Readout):
+    def __call__(self, x):
+        return 0 * super().__call__(x)
+
+
+def lazy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls lazy modules new
+        return nn.LazyLinear(32)
+
+
+def with_forward(index):
+    model = network()
+    model[index].forward = lambda x: 0 * x
+    return model
+
+
 def with_hook(index):
     model = network(recurrent=True)
     module = model[1].recurrent if index == "recurrent" else model if index is None else model[index]
@@ -56,6 +83,17 @@ def with_hook(index):
 REFUSED = {
     "forward": (lambda: Doubling(*network()), r"model \(Doubling\): has a forward of its own"),
     "inside": (lambda: nn.Sequential(Doubling(*network()[:2]), network()[2]), r"module 0 \(Doubling\): has a forward"),
+    "call": (lambda: Called(*network()), r"model \(Called\): has a forward"),
+    "neurons": (
+        lambda: nn.Sequential(nn.Linear(8, 6), Silenced(6), tn.Readout(6, 4)),
+        r"1 \(Silenced\): has a forward",
+    ),
+    "neuron": (lambda: with_forward(1), r"module 1 \(TCLIF\): has a forward"),
+    "readout": (
+        lambda: nn.Sequential(*network()[:2], SilencedReadout(32, 4)),
+        r"module 2 \(SilencedReadout\): has a forward",
+    ),
+    "lazy": (lambda: nn.Sequential(lazy(), *network()[1:]), r"module 0 \(LazyLinear\): is lazy"),
     "hook": (lambda: with_hook(1), r"module 1 \(TCLIF\): has forward hooks"),
     "hook of all": (lambda: with_hook(None), "has forward hooks"),
     "hook of R": (lambda: with_hook("recurrent"), r"module 1.recurrent \(Linear\): has forward hooks"),

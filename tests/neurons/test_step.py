@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tclif_neuro import CUBALIF, GeneralizedTCLIF, LiquidLIF
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.scan import lif_states, tclif_states
@@ -166,6 +167,18 @@ def test_batch_norm_is_over_time_and_batch():
     x = torch.randn(7, 5, 3) * 4 + 2
     y = BatchNorm(3)(x)
     torch.testing.assert_close(y.mean((0, 1)), torch.zeros(3), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("bad", [np.ones((3, 2, 4)), torch.ones(3, 2, 5), torch.ones(4), torch.ones(3, 2, 4).long()])
+def test_batch_norm_refuses_what_is_no_current(bad):
+    with pytest.raises(TclifError, match="^BatchNorm: .* expected, got"):
+        BatchNorm(4)(bad)
+
+
+@pytest.mark.parametrize("layer", [TCLIF(4), GeneralizedTCLIF(4), CUBALIF(4), LiquidLIF(4), BatchNorm(4)])
+def test_a_sparse_tensor_is_refused_by_name(layer):
+    with pytest.raises(TclifError, match="a dense tensor expected, got a sparse_coo one"):
+        layer(torch.eye(4).expand(3, 4, 4).to_sparse())
 
 
 def test_trace_sees_what_forward_computes():
