@@ -28,8 +28,8 @@ demo: env  ## the whole way in one go: train, quantize, simulate, compare with L
 
 test: setup lint types unit slow demo-short core selftest  ## everything that must hold before a change lands
 
-quick: env  ## the unit tests only, on 3.10
-	$(PY) $(UNIT) -m "not slow"
+quick: env  ## the unit tests only, on 3.10, with a tenth of the properties' examples
+	TCLIF_TEST_EXAMPLES=0.1 $(PY) $(UNIT) -m "not slow"
 
 unit: env
 	TCLIF_REQUIRE_LAVA=1 $(PY) $(UNIT) -m "not slow"
@@ -39,7 +39,7 @@ slow: env  ## the tests that start Lava or train
 	TCLIF_REQUIRE_LAVA=1 $(PY) -m pytest -m slow
 
 core: setup  ## the unit tests on 3.13, without Lava; the GPU's kernels, without a GPU; and the site
-	TCLIF_REQUIRE_TRITON=1 $(PY_CORE) $(UNIT) -m "not slow and not lava"
+	TCLIF_TEST_EXAMPLES=0.3 TCLIF_REQUIRE_TRITON=1 $(PY_CORE) $(UNIT) -m "not slow and not lava"
 	TCLIF_REQUIRE_TRITON=1 $(PY_CORE) -m pytest -m slow tests/neurons/test_gpu.py
 	TCLIF_REQUIRE_DOCS=1 $(PY_CORE) -m pytest tests/docs/test_site.py
 	TCLIF_REQUIRE_NEUROBENCH=1 $(PY_CORE) -m pytest tests/neurobench

@@ -13,14 +13,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait asleep 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import examples
 from tests.seeds import OFFSET
 
 # A shell lets what it starts in the background ignore Ctrl-C, and every child inherits that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: the first example of a test may compile with numba. Slowness of the machine is not a failure of the code.
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", examples(), deadline=None)
+settings.register_profile(
+    "ci", examples(), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 HAS_LAVA = importlib.util.find_spec("lava") is not None and importlib.util.find_spec("lava.magma") is not None

@@ -4,34 +4,17 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Container
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "tclif_neuro"
-SOURCES = sorted(PACKAGE.rglob("*.py"))
+from scripts import counts
+from scripts.counts import module_name, modules_of
 
-
-def imported(node: ast.AST) -> set[str]:
-    """The modules that running it imports, also late, inside functions; not those for type checkers alone."""
-    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-        return set().union(*map(imported, node.orelse))
-    if isinstance(node, ast.Import):
-        return {alias.name for alias in node.names}
-    if isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "imports are absolute"
-        return {f"{node.module}.{alias.name}" for alias in node.names}
-    return set().union(*map(imported, ast.iter_child_nodes(node)))
-
-
-@cache
-def modules_of(source: Path) -> set[str]:
-    return imported(ast.parse(source.read_text()))
-
-
+PACKAGE = counts.ROOT / "tclif_neuro"
+SOURCES = counts.sources(PACKAGE)
+FILES = counts.files(PACKAGE)
 GROUND = {"compiled", "lanes", "dynamics", "errors", "files", "memory", "text", "arrays", "threads", "score"}
 
 
@@ -40,34 +23,10 @@ def room(name: str) -> str:
     return name.split(".")[0]
 
 
-def module_name(source: Path) -> str:
-    return ".".join(source.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-@cache
-def files() -> dict[str, set[str]]:
-    """Each file of the package, and the other files it imports, by their names below the package."""
-    names = {module_name(source): source for source in SOURCES if source != PACKAGE / "__init__.py"}
-    graph: dict[str, set[str]] = {}
-    for name, source in names.items():
-        used = {
-            module.removeprefix("tclif_neuro.") for module in modules_of(source) if module.startswith("tclif_neuro.")
-        }
-        graph[name] = {owner for module in used if (owner := owner_of(module, names)) and owner != name}
-    return graph
-
-
-def owner_of(module: str, names: Container[str]) -> str:
-    """The file that `module`, a file or a name in one, comes from."""
-    while module and module not in names:
-        module = module.rpartition(".")[0]
-    return module
-
-
 def rooms() -> dict[str, set[str]]:
     """Each room, and the other rooms it imports."""
     graph: dict[str, set[str]] = {}
-    for name, used in files().items():
+    for name, used in FILES.items():
         graph.setdefault(room(name), set()).update(map(room, used))
     return {name: used - {name} for name, used in graph.items()}
 
@@ -81,10 +40,10 @@ def allowed() -> dict[str, set[str]]:
 
 
 def test_the_table_of_rooms_names_every_room() -> None:
-    assert {room(name) for name in files()} - GROUND == set(allowed())
+    assert {room(name) for name in FILES} - GROUND == set(allowed())
 
 
-@pytest.mark.parametrize(("name", "used"), files().items(), ids=files())
+@pytest.mark.parametrize(("name", "used"), FILES.items(), ids=FILES)
 def test_a_file_imports_only_what_its_room_may(name: str, used: set[str]) -> None:
     if room(name) == "cli":
         return
@@ -95,15 +54,44 @@ def test_a_file_imports_only_what_its_room_may(name: str, used: set[str]) -> Non
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_room_lava_imports_lava(source: Path) -> None:
     packages = {name.split(".")[0] for name in modules_of(source)}
-    assert "lava" not in packages or room(module_name(source)) == "lava"
+    assert "lava" not in packages or room(module_name(source, PACKAGE)) == "lava"
 
 
-@pytest.mark.parametrize("graph", [rooms(), files()], ids=["rooms", "files"])
+@pytest.mark.parametrize("graph", [rooms(), FILES], ids=["rooms", "files"])
 def test_nothing_is_imported_in_a_circle(graph: dict[str, set[str]]) -> None:
-    try:
-        list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+    assert counts.circle(graph) == []
+
+
+@pytest.mark.parametrize("factors", [counts.SOMA, counts.TRANSPOSED], ids=["map", "transpose"])
+def test_the_map_of_two_compartments_stands_in_dynamics_alone(factors: tuple[set[str], set[str]]) -> None:
+    assert [place.split(":")[0] for place in counts.copies(PACKAGE, factors)] == ["dynamics.py"]
+
+
+@pytest.mark.parametrize("kind", ["GeneralizedTCLIF", "CUBALIF"])
+def test_a_kind_of_neuron_is_named_in_few_files(kind: str) -> None:
+    assert len(counts.naming(PACKAGE, counts.KINDS[kind])) <= 5
+
+
+def test_the_counts_of_the_house_are_those_of_the_page() -> None:
+    page = (counts.ROOT / "CONTRIBUTING.md").read_text()
+    rows = dict(re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE))
+    today = {name: value.split(":")[0] for name, value in counts.counts(counts.ROOT).items()}
+    held = {name for name in today if name.startswith(("copies", "files that name", "circles"))}
+    assert {name: rows.get(name) for name in held} == {name: today[name] for name in held}
+
+
+def test_every_path_of_the_page_is_there() -> None:
+    page = (counts.ROOT / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"`([\w./]+(?:/|\.py))`", page)
+    assert len(paths) > 50
+    here = [*PACKAGE.rglob("*.py"), *PACKAGE.glob("**/*/")]
+    missing = [
+        path
+        for path in paths
+        if not (counts.ROOT / path).exists()
+        and not any(f"/{found.relative_to(PACKAGE)}".endswith(f"/{path.rstrip('/')}") for found in here)
+    ]
+    assert missing == []
 
 
 def test_the_hub_depends_on_numpy_alone() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro import dynamics
@@ -15,6 +15,7 @@ from tclif_neuro.neurons import kernels
 from tclif_neuro.neurons.step import LIFParams, LIFState, TCLIFParams, TCLIFState, lif_step, tclif_step
 from tclif_neuro.onchip.engine.fit import impulse_response
 from tclif_neuro.onchip.rule.equations import eligibility
+from tests.examples import examples
 
 LIMIT = 2**23 - 1
 states = st.integers(-LIMIT, LIMIT) | st.sampled_from([-LIMIT, -1, 0, 1, LIMIT])
@@ -55,7 +56,7 @@ def test_an_eligibility_is_the_neuron_that_never_fires(d, e, x, a1, a2, b1, b2):
     assert ours == neuron[:2]
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(*[st.floats(0, 1)] * 4)
 def test_an_impulse_response_is_the_map_over_the_real_numbers(a1, a2, b1, b2):
     d = e = 0.0
@@ -68,7 +69,7 @@ def tensors(*values):
     return [torch.tensor([v], dtype=torch.float64) for v in values]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(*[reals] * 3, st.integers(0, 1), *[reals] * 6, st.sampled_from(["delayed", "immediate"]))
 def test_the_float_neuron_is_the_map(d, s, current, fired, a1, a2, b1, b2, gamma, vth, kind):
     delayed = fired if kind == "delayed" else 0
@@ -82,7 +83,7 @@ def test_the_float_neuron_is_the_map(d, s, current, fired, a1, a2, b1, b2, gamma
     assert [x.item() for x in found] == [after_d, after_s, spike]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(reals, reals, st.integers(0, 1), reals, reals, st.sampled_from(["delayed", "immediate", "zero"]))
 def test_a_lif_is_the_map_with_a_passive_dendrite(u, current, fired, beta, vth, kind):
     drop = vth * fired if kind == "delayed" else 0
@@ -97,7 +98,7 @@ def test_a_lif_is_the_map_with_a_passive_dendrite(u, current, fired, beta, vth, 
     assert [x.item() for x in found] == [after, spike]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(*[reals] * 8)
 def test_a_float_eligibility_is_the_map(d, e, to_d, to_e, a1, decay, couple, b2):
     found = trace_step(
@@ -106,7 +107,7 @@ def test_a_float_eligibility_is_the_map(d, e, to_d, to_e, a1, decay, couple, b2)
     assert tuple(x.item() for x in found) == dynamics.integrate(d, e, to_d, 0.0, -to_e, a1, decay, couple, b2)[:2]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(reals, min_size=9, max_size=9))
 def test_the_compiled_map_and_its_transpose_are_the_plain_ones(values):
     assert kernels.integrate(*values) == dynamics.integrate(*values)
@@ -121,7 +122,7 @@ def test_a_compiled_derivative_too_small_to_matter_is_zero():
     assert kernels.integrate_back(1e-31, 1e-31, 1.0, 1.0, 1.0, 1.0) == (0, 0, 0, 0)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(reals, min_size=11, max_size=11))
 def test_the_transpose_is_the_derivative_that_autograd_finds(values):
     *entered, to_d, to_s = tensors(*values)
@@ -134,7 +135,7 @@ def test_the_transpose_is_the_derivative_that_autograd_finds(values):
     torch.testing.assert_close(list(found), [x.detach() for x in expected], rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(reals, min_size=8, max_size=8))
 def test_the_resets_and_the_spikes_transpose_is_what_autograd_finds(values):
     d, s, spike, gamma, vth, to_d, to_s, psi = tensors(*values)

@@ -4,12 +4,13 @@ import operator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numba import njit
 
 from tclif_neuro.lanes import LANES, everywhere, load, store, where, wide
+from tests.examples import examples
 
 OPERATIONS = {
     "add": (lambda x, y: x + y, np.add),
@@ -44,7 +45,7 @@ def test_every_lane_is_a_number(name, kind):
     run = over_lanes(function)
     width = {np.float32: 32, np.float64: 64}[kind]
 
-    @settings(max_examples=20)
+    @examples(20)
     @given(*[arrays(kind, (2, LANES), elements=st.floats(width=width))] * 2)
     def holds(x, y):
         out, first = np.empty_like(x), np.empty_like(x)

@@ -18,6 +18,7 @@ def work(job: Job) -> Result:
     return {"square": job["n"] ** 2, "process": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
 
 
+@pytest.mark.slow
 def test_jobs_are_done_once_in_processes_of_their_own(tmp_path: Path) -> None:
     path, told = tmp_path / "jobs.jsonl", []
     first = run_jobs(work, [{"n": 2}, {"n": 3}], path, workers=1, fresh=True, tell=told.append)
@@ -29,6 +30,7 @@ def test_jobs_are_done_once_in_processes_of_their_own(tmp_path: Path) -> None:
     assert told[0].startswith("0 of 2") and any(line.startswith("1 of 2") for line in told)
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_is_tried_again_and_named_and_the_others_are_kept(tmp_path: Path) -> None:
     path, told = tmp_path / "jobs.jsonl", []
     with pytest.raises(StudyError, match="n=-1: failed: ValueError: n = -1"):
@@ -37,6 +39,7 @@ def test_a_job_that_fails_is_tried_again_and_named_and_the_others_are_kept(tmp_p
     assert sum("tried once more" in line for line in told) == 1
 
 
+@pytest.mark.slow
 def test_the_work_of_a_module_that_is_run_is_found(tmp_path: Path) -> None:
     module = tmp_path / "a_study.py"
     module.write_text(

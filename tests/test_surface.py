@@ -7,6 +7,7 @@ import torch
 from mypy import api
 
 import tclif_neuro as tn
+from tclif_neuro.neurons.kinds import KINDS
 
 TYPING = Path(__file__).parent / "typing"
 
@@ -44,7 +45,7 @@ def test_no_room_hides_a_name_once_it_is_imported():
         assert getattr(tn, name).__name__ == f"tclif_neuro.{name}"
 
 
-@pytest.mark.parametrize("kind", [tn.TCLIF, tn.RelaxedTCLIF, tn.AdaptiveTCLIF, tn.LIF, tn.LiquidLIF])
+@pytest.mark.parametrize("kind", [kind.module for kind in KINDS])
 def test_a_layer_prints_what_it_was_made_with(kind):
     text = str(kind(7, recurrent=True, vth=0.25, reset_grad="detach"))
     assert text.startswith(f"{kind.__name__}(") and "7, recurrent=True, vth=0.25" in text and "'detach'" in text

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tclif_neuro.compiled import rebind
 from tclif_neuro.fixed import step
 from tclif_neuro.loihi.graph import Edge, Rules
-from tclif_neuro.network import STATE_MAX
+from tclif_neuro.network import DECAY_ONE, STATE_MAX
 
 Ints = npt.NDArray[np.int64]
 
@@ -107,9 +107,9 @@ def integrate_old(  # noqa: PLR0913 (the arguments of dynamics.integrate)
     dendrite: Ints, soma: Ints, act: Ints, drop_d: Ints, drop_s: Ints, a1: Ints, a2: Ints, b1: Ints, b2: Ints
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """The two compartments, the soma fed by the last step's dendrite."""
-    wide_d = step.mul(dendrite, a1) + step.mul(soma, b1) + act - drop_d
-    wide_s = step.mul(soma, a2) + step.mul(dendrite, b2) - drop_s
-    return step.sat(wide_d), step.sat(wide_s), wide_d, wide_s
+    held, _, wide_d, _ = step.integrate(dendrite, soma, act, drop_d, 0, a1, a2, b1, b2)
+    _, soma, _, wide_s = step.integrate(dendrite, soma, 0, 0, drop_s, DECAY_ONE, a2, 0, b2)  # UD stays
+    return held, soma, wide_d, wide_s
 
 
 LAVA = {"lava": Rules()}

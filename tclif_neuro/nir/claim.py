@@ -7,6 +7,7 @@ again, are the nodes in the file, number by number. Otherwise the neurons are re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -21,28 +22,29 @@ from tclif_neuro.nir.graph import NIRError, Node
 
 Neurons = TwoCompartment | LIF | Readout
 
-# Of each kind: the tensors that are its state, [1] or [N], and its constants. A LIF learns its decay or has it fixed.
-TENSORS = {
-    "TCLIF": ("c1", "c2"),
-    "RelaxedTCLIF": ("raw_a1", "raw_a2", "b1", "b2"),
-    "GeneralizedTCLIF": ("raw_a1", "raw_a2", "fixed_a1", "fixed_a2", "b1", "b2"),
-    "CUBALIF": ("raw_alpha", "raw_beta", "fixed_alpha", "fixed_beta"),
-    "LIF": ("raw_beta", "fixed_beta"),
-}
-CONSTANTS = {
-    "TCLIF": ("reset", "vth", "gamma", "lattice"),
-    "RelaxedTCLIF": ("reset", "vth", "gamma"),
-    "GeneralizedTCLIF": ("reset", "vth", "gamma"),
-    "CUBALIF": ("reset", "vth"),
-    "LIF": ("reset", "vth"),
-    "Readout": ("decay",),
-}
+
 TYPES: dict[str, type] = {"reset": str, "vth": float, "gamma": float, "decay": float, "lattice": bool}
+CLASSES: dict[str, Any] = {**{kind.module.__name__: kind.module for kind in KINDS}, "Readout": Readout}
+
+
+def _takes(kind: str, argument: str) -> bool:
+    """Tell whether the neurons of that name are made with `argument`."""
+    return argument in signature(CLASSES[kind]).parameters
+
+
+# Of each kind: the tensors that are its state, [1] or [N], a decay's learnt or fixed; and its constants.
+TENSORS = {kind.module.__name__: (*kind.logits, *kind.values) for kind in KINDS}
+CONSTANTS = {name: tuple(said for said in TYPES if _takes(name, said)) for name in CLASSES}
 
 
 def claim_of(neuron: Neurons, dt: float, dtype: str) -> dict[str, Any]:
-    """Return a layer's claim: its kind, constants and tensors; `dtype` is the model's, `read` when a readout is."""
-    kind = next(name for name in CONSTANTS if name in {base.__name__ for base in type(neuron).__mro__})
+    """Return a layer's claim: its kind, constants and tensors; `dtype` is the model's, `read` when a readout is.
+
+    A neuron of the user's own that is of no kind has no claim but those: it is read from its nodes.
+    """
+    kind = next((base.__name__ for base in type(neuron).__mro__ if base in CLASSES.values()), None)
+    if kind is None:
+        return {"dt": dt, "dtype": dtype}
     said: dict[str, Any] = {"kind": kind, "dt": dt, "dtype": dtype}
     said |= {name: TYPES[name](getattr(neuron, name)) for name in CONSTANTS[kind]}
     if isinstance(neuron, Readout):
@@ -89,14 +91,13 @@ def _rebuilt(claim: Mapping[str, Any], size: int, recurrent: bool) -> Neurons:
     if not all(t.shape in ((1,), (size,)) and np.isfinite(t).all() for t in tensors.values()):
         raise NIRError("a claim's tensors have another shape")
     said |= {"recurrent": recurrent}
-    if kind != "RelaxedTCLIF":
-        said["per_neuron"] = any(len(t) > 1 for t in tensors.values())
-    if kind == "LIF":
-        said["learn_beta"] = "raw_beta" in tensors
-    if kind in ("GeneralizedTCLIF", "CUBALIF"):
-        said["learn_decays"] = any(name.startswith("raw_") for name in tensors)
-    classes: dict[str, Any] = {kind.module.__name__: kind.module for kind in KINDS}
-    neuron: Neurons = classes[kind](size, **said).double()
+    shown = {
+        "per_neuron": any(len(t) > 1 for t in tensors.values()),
+        "learn_beta": "raw_beta" in tensors,
+        "learn_decays": any(name.startswith("raw_") for name in tensors),
+    }
+    said |= {name: value for name, value in shown.items() if _takes(kind, name)}
+    neuron: Neurons = CLASSES[kind](size, **said).double()
     return fill(neuron, tensors)
 
 

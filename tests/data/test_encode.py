@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from tclif_neuro.data import DataError, EncodingSpec, Part, Task, TaskSpec, load_task
 from tclif_neuro.data.encode import MAX_VALUES, delta, encode_task, latency, rate
 from tclif_neuro.data.sequences import Dense
+from tests.examples import examples
 
 sequences = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(0, 1, width=32))
@@ -24,7 +25,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @given(sequences, st.integers(1, 5), st.integers(0, 99))
-@settings(max_examples=30)
+@examples(30)
 def test_rate_draws_each_step_from_the_generator_alone(x: np.ndarray, steps: int, seed: int) -> None:
     x, generator, same = torch.from_numpy(x), seeded(seed), seeded(seed)
     before = torch.get_rng_state()
@@ -44,7 +45,7 @@ def test_rate_spikes_as_often_as_the_value_says() -> None:
 
 
 @given(sequences, st.integers(2, 9), st.sampled_from(["linear", "log"]), st.floats(0.001, 0.9))
-@settings(max_examples=50)
+@examples(50)
 def test_latency_is_one_spike_in_each_window(x: np.ndarray, steps: int, curve: str, threshold: float) -> None:
     x = torch.from_numpy(x)
     spikes = latency(x, steps, threshold=threshold, curve=curve)
@@ -103,7 +104,7 @@ def test_delta_marks_rises_and_falls() -> None:
 
 
 @given(sequences, st.floats(0.01, 1))
-@settings(max_examples=30)
+@examples(30)
 def test_delta_channels_are_rises_then_falls(x: np.ndarray, threshold: float) -> None:
     x = torch.from_numpy(x)
     channels, signed = delta(x, threshold=threshold), delta(x, threshold=threshold, off="signed")

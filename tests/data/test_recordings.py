@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import wavfile
 
@@ -17,6 +17,7 @@ from tclif_neuro.data.readers.recordings import read_events
 from tclif_neuro.data.sound import log_mel, read_wav, steps_of
 from tclif_neuro.data.spec import BinsSpec, SoundSpec
 from tclif_neuro.errors import TclifWarning
+from tests.examples import examples
 
 RATE = 2000
 
@@ -68,7 +69,7 @@ def plain_log_mel(sound: list[float], rate: int, spec: SoundSpec, steps: int) ->
     return rows
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1e-4, 0.01, 1.0]))
 def test_bands_are_those_of_the_plain_equations(seed: int, size: float) -> None:
     spec = SoundSpec(bands=4, step=0.01, window=0.03)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed.step import mul, tclif_delayed
 from tclif_neuro.network import STATE_MAX
+from tests.examples import examples
 
 ONE = 4096
 
@@ -23,7 +24,7 @@ def backward(d, s, b1, b2):
     return d - mul(s, b1), s
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(-ONE, 0), st.integers(0, ONE), st.integers(-(2**20), 2**20), st.integers(-(2**20), 2**20))
 def test_every_step_can_be_taken_back(b1, b2, dendrite, soma):
     state = np.int64(dendrite), np.int64(soma)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tclif_neuro as tn
 from tclif_neuro.compare.runs import score_of
 from tclif_neuro.fixed.run import InputError, Run
+from tests.examples import examples
 from tests.strategies import inputs, networks
 
 BACKENDS = ("simulator", "reference")
@@ -39,7 +40,7 @@ def check_sample(run, b, end, single):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=30)
+@examples(30)
 @given(cases())
 def test_a_sample_is_what_it_is_alone(backend, case):
     net, x, lengths = case

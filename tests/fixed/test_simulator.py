@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed import simulator
@@ -24,6 +24,7 @@ from tclif_neuro.network import (
     Synapses,
     TCLIFNeuron,
 )
+from tests.examples import examples
 from tests.strategies import inputs, networks
 
 
@@ -55,7 +56,7 @@ def test_float64_takes_over_where_float32_would_round(largest, real):
     assert_equal(simulate(net, x, record=True), run_reference(net, x, record=True))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(networks().flatmap(lambda net: st.tuples(st.just(net), inputs(net))))
 def test_random_networks(case):
     net, x = case
@@ -224,7 +225,7 @@ def sparse_networks(draw):
     return QuantizedNetwork(layers=layers), rng.random((12, 2, sizes[0])) < draw(st.sampled_from([0.05, 0.5, 1.0]))
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(sparse_networks())
 def test_sparse_matrices(case):
     net, x = case

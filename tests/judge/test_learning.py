@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.network import (
@@ -23,6 +23,7 @@ from tclif_neuro.onchip import LearningSetup, Plasticity, learn
 from tclif_neuro.onchip.rule import equations as rule
 from tclif_neuro.onchip.rule import random_bits
 from tclif_neuro.onchip.rule.posting import Posting
+from tests.examples import examples
 from tests.judge import learning as judge
 from tests.judge.neurons import LIMIT, Saturating
 from tests.onchip.setups import samples, setups
@@ -266,7 +267,7 @@ def test_a_readout_alone(execute) -> None:
 
 
 @EXECUTORS
-@settings(max_examples=40)
+@examples(40)
 @given(setups().flatmap(lambda setup: st.tuples(st.just(setup), samples(setup, 9))))
 def test_any_setup(execute, case) -> None:
     setup, (x, labels) = case

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro import dynamics
@@ -14,6 +14,7 @@ from tclif_neuro.fixed import step
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.simulator import simulate
 from tclif_neuro.network import MANT_MAX, InputCoding, Layer, LIFNeuron, QuantizedNetwork, Synapses, TCLIFNeuron
+from tests.examples import examples
 from tests.judge import neurons as judge
 from tests.judge.edges import AROUND, driven, drives
 from tests.judge.neurons import LIMIT
@@ -276,7 +277,7 @@ def test_a_schedule_keeps_its_last_row(execute):
 
 
 @EXECUTORS
-@settings(max_examples=40)
+@examples(40)
 @given(networks().flatmap(lambda net: st.tuples(st.just(net), inputs(net, 9))))
 def test_random_networks(execute, case):
     net, x = case

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import tclif_neuro as tn
@@ -24,6 +24,7 @@ from tclif_neuro.network import (
     Synapses,
     TCLIFNeuron,
 )
+from tests.examples import examples
 from tests.strategies import inputs, networks
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava]
@@ -79,7 +80,7 @@ def integrator(rng, n, inputs):
 cases = networks(max_layers=4, max_size=6).flatmap(lambda net: st.tuples(st.just(net), inputs(net, 9, 4)))
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(3, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(cases, min_size=9, max_size=9))
 def test_any_network_gives_the_references_spikes_and_states(run_all, cases):
     for ours, (net, x) in zip(run_all(cases), cases, strict=True):

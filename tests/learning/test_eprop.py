@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -14,6 +14,7 @@ from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions, random_feedback
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
+from tests.examples import examples
 from tests.learning.eprop_references import eprop_gradients, gradients, models, spikes_of
 
 MODES = st.sampled_from(["reference", "compiled", "products"])
@@ -34,7 +35,7 @@ def close(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance * max(1.0, expected.abs().max().item()))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(models(), MODES, st.integers(1, 25), st.integers(1, 3), st.integers(1, 9), st.integers(0, 2**31))
 def test_a_layer_has_the_gradient_of_bptt_for_any_learning_signal(model, mode, steps, batch, chunk, seed):
     """E = sum_t L[t] S[t] for arbitrary L: reset kept or detached, as the layer says; all weights and coefficients."""
@@ -101,7 +102,7 @@ def loss_of(options: EPropOptions, target: Tensor, decay: float):
     return losses
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(1, 3).flatmap(models), OPTIONS, MODES, st.integers(1, 12), st.integers(1, 3), st.integers(0, 2**31))
 def test_a_network_has_the_gradient_without_the_paths_it_leaves_out(model, options, mode, steps, batch, seed):
     x = sequence(seed, steps, batch, model[0].in_features)
@@ -121,7 +122,7 @@ def test_a_network_has_the_gradient_without_the_paths_it_leaves_out(model, optio
         close(p.grad, expected[name])
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     st.integers(1, 2).flatmap(models), OPTIONS, st.sampled_from(["compiled", "products"]),
     st.integers(1, 20), st.integers(1, 7), st.integers(0, 2**31),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tclif_neuro as tn
@@ -16,6 +16,7 @@ from tclif_neuro.data.sequences import time_first
 from tclif_neuro.learning import CheckpointError
 from tclif_neuro.learning.training.run import Run
 from tclif_neuro.learning.zoo import KEY, names, read_model, save_model
+from tests.examples import examples
 from tests.learning.toys import toy_file, toy_recipe
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -124,7 +125,7 @@ def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
         tn.load_model(path)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data())
 @example(None)
 def test_a_damaged_file_is_read_or_refused(saved: tuple[Path, Run], data: Any) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed.reference import run_reference
@@ -17,12 +17,13 @@ from tclif_neuro.loihi.mapper import place
 from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.loihi.stock_run import as_run, run_network, same_run, sent_spikes
 from tclif_neuro.network import FormatError, Synapses
+from tests.examples import examples
 from tests.loihi.nets import lif, network, spikes, tclif
 
 ROWS = st.sampled_from([[[4096]], [[4064], [3000], [4096]]])
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(
     seed=st.integers(0, 2**32 - 1),
     reset=st.sampled_from(["delayed", "immediate"]),
@@ -44,7 +45,7 @@ def test_its_graph_has_the_bits_of_the_reference(seed, reset, recurrent, rows, l
     np.testing.assert_array_equal(found.logits, right.logits)
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(seed=st.integers(0, 2**32 - 1), late=st.integers(0, 1), way=st.sampled_from(["stock", "direct"]))
 def test_a_sample_of_a_batch_with_lengths_is_what_it_is_alone(seed, late, way):
     rng = np.random.default_rng(seed)

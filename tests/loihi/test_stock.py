@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.fixed.reference import run_reference
@@ -12,6 +12,7 @@ from tclif_neuro.loihi.stock import StockError, to_stock
 from tclif_neuro.loihi.stock_run import run_stock
 from tclif_neuro.loihi.terms import INTEGER_MAX, TermError, fraction_terms, integer_terms
 from tclif_neuro.network import FormatError
+from tests.examples import examples
 from tests.loihi.lattice import DRAWN, draw_case
 from tests.loihi.nets import lif, network, small_threshold, spikes, tclif
 
@@ -86,7 +87,7 @@ def judge(net, x):
     return np.array(rows).transpose(2, 1, 0)
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.integers(0, 2**32 - 1), st.lists(st.tuples(SIXTEENTHS, SIXTEENTHS), min_size=1, max_size=5))
 def test_the_integers_are_those_of_the_judge(seed, couplings):
     rng = np.random.default_rng(seed)
@@ -149,7 +150,7 @@ def test_the_networks_that_lava_confirms_have_every_form():
     assert forms == per | fading | signs | kinds | {"calibrated", "input of 0 bits", "input of 8 bits"}
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(-INTEGER_MAX, INTEGER_MAX), min_size=1, max_size=6))
 def test_integers_are_exact_sums_of_weights(values):
     terms = integer_terms(np.array(values))
@@ -158,7 +159,7 @@ def test_integers_are_exact_sums_of_weights(values):
     assert all(np.abs(m).max() <= 255 and ((m >= 0).all() or (m <= 0).all()) for m, _ in terms)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(-512, 512), min_size=1, max_size=6), st.integers(0, 4))
 def test_couplings_are_exact_sums_of_weights(values, coarser):
     values = np.array(values)

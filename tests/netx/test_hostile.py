@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tclif_neuro.network import QuantizedNetwork
@@ -11,6 +11,7 @@ from tclif_neuro.netx.container import SIGNATURE, pack
 from tclif_neuro.netx.format import digest
 from tclif_neuro.netx.read import decode, from_bytes
 from tclif_neuro.netx.write import encode
+from tests.examples import examples
 from tests.netx.specimen import CONTENT, DATA, NET, N, changed, fails, refused
 
 
@@ -27,7 +28,7 @@ def test_the_unchanged_file_is_read():
 # Damage
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(0, len(DATA) - 1))
 @example(len(DATA) - 1)
 def test_a_truncated_file_is_refused(length):
@@ -45,7 +46,7 @@ def damaged(data, changes):
 positions = st.lists(st.tuples(st.integers(0, len(DATA) - 1), st.integers(0, 255)), min_size=1, max_size=20)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(positions)
 def test_a_damaged_file_is_refused_or_harmed_nowhere_that_counts(changes):
     try:
@@ -59,7 +60,7 @@ STOCK = pack({}, {k: v for k, v in encode(QuantizedNetwork(layers=NET.layers[2:]
                   and k.rpartition("/")[2] not in ("weightExp", "biasExp", "scaleBits", "readout")})  # fmt: skip
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(positions)
 def test_a_damaged_stock_file_is_refused_or_a_network(changes):
     assert from_bytes(STOCK).format == "lava-dl netx"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.errors import TclifError
@@ -22,6 +22,7 @@ from tclif_neuro.network import (
 from tclif_neuro.netx import NetFileError, describe, load, save
 from tclif_neuro.netx.read import from_bytes
 from tclif_neuro.netx.write import encode, to_bytes
+from tests.examples import examples
 from tests.strategies import ANY_STEPS, inputs, networks
 
 
@@ -36,20 +37,20 @@ def lif(weight, **fields):
     return Layer(**(defaults | fields))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(networks(steps=ANY_STEPS))
 def test_a_network_is_the_same_after_writing_and_reading(net):
     assert from_bytes(to_bytes(net)).net == net
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(networks(steps=ANY_STEPS))
 def test_the_same_network_gives_the_same_bytes(net):
     data = to_bytes(net)
     assert to_bytes(from_bytes(data).net) == data
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(networks().flatmap(lambda net: st.tuples(st.just(net), inputs(net))))
 def test_a_network_computes_the_same_after_writing_and_reading(case):
     net, x = case
@@ -58,7 +59,7 @@ def test_a_network_computes_the_same_after_writing_and_reading(case):
         assert np.array_equal(a.states, b.states)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(networks(steps=ANY_STEPS))
 def test_a_summary_is_json_and_counts_what_is_there(net):
     summary = describe(net)

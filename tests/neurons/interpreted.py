@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -25,6 +25,7 @@ from tclif_neuro.neurons.gpu_products import (
 from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
 from tclif_neuro.neurons.scan import engine
 from tclif_neuro.neurons.surrogate import Surrogate
+from tests.examples import examples
 from tests.neurons.test_scan import LAYERS, made, outputs_and_gradients
 
 GRID = 2.0**-8
@@ -115,7 +116,7 @@ def test_a_stream_in_parts_is_the_whole(layer, reset, recurrent, monkeypatch):
 
 
 @pytest.mark.slow
-@settings(max_examples=3)
+@examples(3)
 @given(
     steps=st.sampled_from([1, 2, 15, 16, 17, 33]),
     batch=st.integers(1, 9),
@@ -190,7 +191,7 @@ def test_a_nan_reaches_the_gradient(recurrent, monkeypatch):
     assert x.grad[1, 0, 3].isnan() and x.grad[:, 1].isfinite().all()
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(rows=st.integers(1, 9), columns=st.integers(1, 9), exponent=st.integers(-40, 40), seed=st.integers(0, 2**31))
 def test_digits_are_the_weights_in_fixed_point(rows, columns, exponent, seed):
     torch.manual_seed(seed)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -15,6 +15,7 @@ from tclif_neuro.neurons.kinds import KINDS
 from tclif_neuro.neurons.layer import SpikingLayer
 from tclif_neuro.neurons.spikes import Events, add_rows, event_linear
 from tclif_neuro.quantization import finish_qat
+from tests.examples import examples
 
 LAYERS = [kind.module for kind in KINDS if kind.integers]
 
@@ -44,7 +45,7 @@ def exact(weight: Tensor, x: Tensor) -> Tensor:
     seed=st.integers(0, 2**16),
     scale=st.sampled_from([1e-4, 1.0, 3e3]),
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_a_sum_is_the_same_in_every_order(inputs: int, size: int, bits: int | None, seed: int, scale: float) -> None:
     torch.manual_seed(seed)
     linear = nn.Linear(inputs, size, bias=False)
@@ -70,7 +71,7 @@ def test_without_a_grid_it_is_not() -> None:
 
 
 @given(seed=st.integers(0, 2**16), bits=st.integers(2, 16), step=st.sampled_from([1.0, 2.0, 1 / 16]))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_the_largest_sum_that_the_bound_allows_is_exact(seed: int, bits: int, step: float) -> None:
     """Every weight at the end of the grid, and as many inputs of the largest value as there may be."""
     top, largest = 2 ** (bits - 1), 2 * step

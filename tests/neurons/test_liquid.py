@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from tclif_neuro.neurons.liquid import LiquidLIF
 from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.neurons.surrogate import Surrogate
 from tclif_neuro.quantization import ConversionError, quantize
+from tests.examples import examples
 
 
 class Smooth(Surrogate):
@@ -95,7 +96,7 @@ def test_a_detached_reset_passes_no_gradient() -> None:
     assert gradient("keep").abs().max() > 0
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(0, 1000), st.floats(0.1, 3))
 def test_the_potential_stays_between_zero_and_the_currents(seed: int, scale: float) -> None:
     neuron, state = layer(), None

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -18,6 +18,7 @@ from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, Rela
 from tclif_neuro.neurons.scan import _neurons, lif_states, tclif_states
 from tclif_neuro.neurons.spikes import Current, Events, Spikes, weight_gradient
 from tclif_neuro.neurons.surrogate import Surrogate
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_compiled_equals_plain(layer, reset, recurrent, reset_grad, scan):
         assert 0.02 < spikes.mean() < 0.9
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     steps=st.integers(1, 3 * kernels.SEGMENT + 1),
     batch=st.integers(1, 5),

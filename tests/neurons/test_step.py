@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro import CUBALIF, GeneralizedTCLIF, LiquidLIF
@@ -15,6 +15,7 @@ from tclif_neuro.neurons.scan import lif_states, tclif_states
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.surrogate import Surrogate
 from tclif_neuro.neurons.trace import trace
+from tests.examples import examples
 
 
 def released_neuron(current, c1, c2, gamma, vth):
@@ -97,7 +98,7 @@ def test_stepping_a_stream_gives_the_sequence(layer, recurrent):
     assert torch.stack(out).any()
 
 
-@settings(max_examples=20)  # of 300 steps each
+@examples(20)  # of 300 steps each
 @given(st.floats(-6, 6), st.floats(-6, 6))
 def test_without_decay_and_below_threshold_the_neuron_is_an_undamped_rotation(c1, c2):
     """a1 = a2 = 1: the trajectory turns by acos(1 + b1 b2 / 2) a step and its invariant quadratic form is conserved."""

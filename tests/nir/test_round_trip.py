@@ -7,12 +7,14 @@ import nir
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tclif_neuro as tn
+from tclif_neuro.neurons.layer import TwoCompartment
 from tclif_neuro.neurons.trace import trace
 from tclif_neuro.quantization.stages import canonical, parse
+from tests.examples import examples
 
 finite = st.floats(-3, 3, width=32)
 positive = st.floats(0.125, 4, width=32)
@@ -91,14 +93,14 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("nir") / "model.nir"
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(models(), st.sampled_from([1e-4, 1e-3, 2.0**-10, 0.7]))
 def test_parameters_come_back_as_they_were(file, model, dt) -> None:
     assert tn.save_nir(model, file, dt=dt).exact
     check_same(model, tn.load_nir(file))
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(models())
 def test_float64_parameters_come_back_too(file, model) -> None:
     """Of a LIF that is reset to zero the weights are divided and multiplied again, which can cost their last bit."""
@@ -116,7 +118,7 @@ def test_float64_parameters_come_back_too(file, model) -> None:
         torch.testing.assert_close(values_again[name], value, **tolerance)
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(models())
 def test_without_our_metadata_the_nodes_say_the_same(file, model) -> None:
     """Metadata are no part of the standard: stripped, the coefficients are the same up to rounding."""
@@ -137,7 +139,7 @@ def test_without_our_metadata_the_nodes_say_the_same(file, model) -> None:
         torch.testing.assert_close(ours.input, theirs.input, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(models())
 def test_alphabetical_order_is_the_order_of_execution(file, model) -> None:
     """In the file: every edge leads forward, but those that close a cycle, of the last step's values."""
@@ -186,6 +188,23 @@ def test_a_claim_that_the_nodes_do_not_bear_out_is_not_believed(file) -> None:
     again = tn.load_nir(file)
     assert again[1].vth == 1.0
     assert torch.sigmoid(again[1].c2).item() == pytest.approx(0.25, rel=1e-6)
+
+
+class Own(TwoCompartment):
+    """A neuron of no kind of ours."""
+
+    def coefficients(self, steps: int, start: int = 0) -> tuple[torch.Tensor, ...]:
+        a = torch.full((1, 3), 0.75)
+        return a, a, -a[0], a[0]
+
+
+def test_a_neuron_of_no_kind_is_read_from_its_nodes(file) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), Own(3, vth=0.5), tn.Readout(3, 2))
+    x = torch.rand(20, 4, 2) * 4
+    tn.save_nir(model, file)
+    again = tn.load_nir(file)
+    assert torch.allclose(again(x), model(x)) and trace(model, x)[0].spikes.any()
 
 
 def test_integers_are_written_approximately_and_the_difference_is_counted(file) -> None:

@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.onchip.engine.fit import fit_traces, impulse_response
 from tclif_neuro.onchip.rule import equations as rule
+from tests.examples import examples
 
 
 @given(st.floats(0.5, 0.95), st.floats(0.05, 0.4), st.floats(0.2, 1.0))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_two_real_eigenvalues_are_exact(a1, a2, b2) -> None:
     fit = fit_traces(a1, a2, 0.0, b2, steps=20)
     assert fit.error < 1e-9 and np.allclose(fit.response(20), impulse_response(a1, a2, 0.0, b2, 20))

@@ -5,13 +5,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
 
 from tclif_neuro.data.digits import digits_rows
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.network import STATE_MAX, FormatError, TCLIFNeuron
 from tclif_neuro.onchip import EngineState, LearningSetup, Plasticity, learn, random_network
+from tests.examples import examples
 from tests.onchip.setups import setups
 
 learn_reference = partial(learn, backend="reference")
@@ -98,7 +99,7 @@ def test_it_learns(digits) -> None:
 
 
 @given(setups())
-@settings(max_examples=10, deadline=None, phases=(Phase.generate,))
+@examples(10, phases=(Phase.generate,))
 def test_weights_stay_in_their_range(setup) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(*setup.net.input.range, (5, 3, setup.net.inputs), endpoint=True) / setup.net.input.scale

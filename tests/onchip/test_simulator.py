@@ -6,12 +6,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tclif_neuro.errors import TclifWarning
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.onchip import LearningSetup, Plasticity, learn, random_network
+from tests.examples import examples
 from tests.onchip.setups import NEURON, samples, setups
 
 learn_reference = partial(learn, backend="reference")
@@ -31,7 +32,7 @@ def same(a, b):
     assert a.losses == b.losses
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(setups().flatmap(lambda setup: st.tuples(st.just(setup), samples(setup))))
 def test_any_setup_learns_what_the_reference_learns(case):
     setup, (x, labels) = case

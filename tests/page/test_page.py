@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.image import imread
@@ -18,6 +18,7 @@ from tclif_neuro.page.page import render
 from tclif_neuro.page.parts import Chart, Curve, Listing, Page, Raster, Section
 from tclif_neuro.page.raster import png
 from tclif_neuro.show.tables import Sheet
+from tests.examples import examples
 from tests.page.browser import look, needs_browser, share_of
 
 EVIL = "</script><script>alert(1)</script><img src=http://example.org/x onerror=alert(2)>\x1b[2J\u202e'\"&"
@@ -83,14 +84,14 @@ def test_a_page_forbids_itself_every_request(page):
     assert policy.startswith("default-src 'none'") and "script" not in policy and "http" not in policy
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.text(st.sampled_from("<>&\"'/=ab\n\x1b\u202e "), max_size=30))
 def test_any_text_comes_back_as_one_text(value):
     read = Reader(element("p", value, title=value))
     assert len(read.found) == 1 and Reader(f"<p>{text(value)}</p>").text == read.text
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 19))))
 def test_spikes_are_the_dark_pixels(values):
     decoded = np.asarray(imread(io.BytesIO(png(values))))
@@ -103,7 +104,7 @@ def test_an_input_of_grades_has_256_shades():
     assert (np.rint(255 * decoded) == 255 - np.arange(256).reshape(16, 16)).all()
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
 def test_ticks_lie_inside_and_are_few(low, span):
     found = ticks(low, low + span)

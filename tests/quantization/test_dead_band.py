@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -13,6 +13,7 @@ from tclif_neuro.network import ACT_SHIFT, DECAY_ONE, TCLIFNeuron
 from tclif_neuro.neurons.scan import tclif_states
 from tclif_neuro.neurons.step import TCLIFParams
 from tclif_neuro.quantization import quantize
+from tests.examples import examples
 
 QUIET = 600
 
@@ -41,7 +42,7 @@ def floats(neuron: TCLIFNeuron, act: np.ndarray) -> np.ndarray:
     return np.stack([[s.dendrite.numpy() for s in states], [s.soma.numpy() for s in states]])
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(st.floats(0.9, 0.9998), st.floats(0.9, 0.9998), st.floats(-1, -0.05), st.floats(0, 1), st.integers(0, 2**31))
 def test_quiet_layers_stay_within_the_bound(a1: float, a2: float, b1: float, b2: float, seed: int) -> None:
     """A burst, then silence: the states ring down as the float ones do, to within the rounding of the products."""
@@ -87,7 +88,7 @@ def test_a_state_in_the_dead_band_vanishes(decay: int, part: float) -> None:
     assert start * (decay / DECAY_ONE) ** start > 0.35 * start
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.floats(0.9, 0.999))
 def test_the_dead_band_is_far_below_the_threshold(decay: float) -> None:
     """What the choice of the largest scale buys: a state of 1 / (1 - a) counts is under 1 % of the threshold."""

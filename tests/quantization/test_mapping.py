@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -14,6 +14,7 @@ from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.network import DECAY_ONE, MANT_MAX, LIFNeuron, TCLIFNeuron
 from tclif_neuro.neurons.trace import trace
 from tclif_neuro.quantization import quantize
+from tests.examples import examples
 
 
 def sixteenths(rng: np.random.Generator, *shape: int) -> torch.Tensor:
@@ -30,7 +31,7 @@ def exact_model(neurons: nn.Module, inputs: int, rng: np.random.Generator) -> nn
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("reset", ["delayed", "immediate", "zero"])
-@settings(max_examples=15)
+@examples(15)
 @given(beta=st.sampled_from([0.0, 0.5, 1.0]), seed=st.integers(0, 2**31))
 def test_lif_is_the_same_neuron_in_integers(reset: str, recurrent: bool, beta: float, seed: int) -> None:
     """On weights, decays and inputs that integers hold exactly, every state is equal: the mapping is an identity."""
@@ -48,7 +49,7 @@ def test_lif_is_the_same_neuron_in_integers(reset: str, recurrent: bool, beta: f
 
 
 @pytest.mark.parametrize("reset", ["delayed", "immediate"])
-@settings(max_examples=15)
+@examples(15)
 @given(seed=st.integers(0, 2**31))
 def test_tclif_is_the_same_neuron_in_integers(reset: str, seed: int) -> None:
     """As above: couplings of one half, five steps, a scale that holds all the halvings."""
@@ -88,7 +89,7 @@ def test_readout_is_an_integrator() -> None:
     assert neuron_of(tn.Readout(2, 3, decay=0.5)) == LIFNeuron(i_decay=4096, v_decay=2048, vth_mant=MANT_MAX)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     st.sampled_from(["survival", "density", "power"]),
     st.floats(1, 4),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -18,6 +18,7 @@ from tclif_neuro.lavadl import why_not_stock
 from tclif_neuro.network import ACT_SUM_MAX, STATE_MAX, InputCoding, LIFNeuron
 from tclif_neuro.quantization import ConversionError, Options, apply_plan, make_plan, quantize, report
 from tclif_neuro.quantization.stages import parse
+from tests.examples import examples
 
 KINDS = {
     "tclif": lambda n, **kw: tn.TCLIF(n, per_neuron=True, **kw),
@@ -57,7 +58,7 @@ def models(draw, kinds=tuple(KINDS)) -> tuple[nn.Sequential, torch.Tensor]:
     return nn.Sequential(*modules), x
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@examples(40, suppress_health_check=[HealthCheck.too_slow])
 @given(models(), st.integers(2, 8))
 def test_every_model_becomes_a_valid_network(drawn: tuple[nn.Sequential, torch.Tensor], weight_bits: int) -> None:
     model, x = drawn
@@ -70,7 +71,7 @@ def test_every_model_becomes_a_valid_network(drawn: tuple[nn.Sequential, torch.T
         assert (coarse % 2 ** (8 - weight_bits) == 0).all()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, suppress_health_check=[HealthCheck.too_slow])
 @given(models(kinds=("zero",)))
 def test_stock_networks_are_what_lava_dl_can_hold(drawn: tuple[nn.Sequential, torch.Tensor]) -> None:
     model, x = drawn
@@ -86,7 +87,7 @@ def test_stock_networks_are_what_lava_dl_can_hold(drawn: tuple[nn.Sequential, to
         assert not why_not_stock(layer, net.input if i == 0 else None)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.booleans(), st.integers(0, 2**31))
 def test_ordinary_stock_networks_always_convert(binary: bool, seed: int) -> None:
     torch.manual_seed(seed)
@@ -144,7 +145,7 @@ def test_the_current_of_a_stock_lif_cannot_wrap_around() -> None:
     assert run.dendrite.ravel().tolist() == [2**21, -(2**21)]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.floats(0.01, 30), st.sampled_from([1.0, 2.0, 8.0]))
 def test_states_keep_their_headroom(weight: float, headroom: float) -> None:
     model = one_layer(weight, tn.TCLIF(3, vth=1000.0, gamma=0.0))
@@ -167,7 +168,7 @@ def test_a_scale_may_be_negative() -> None:
     assert replace(scaled.layers[0], scale_bits=net.layers[0].scale_bits) == net.layers[0]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(0, 2**31), st.floats(1e-6, 1e2), st.sampled_from([0, 8]))
 def test_weights_use_their_bits(seed: int, size: float, bits: int) -> None:
     """The error is at most that of the finest power-of-two grid which holds the largest weight, half a 64th of it."""
@@ -192,7 +193,7 @@ def test_inputs_are_binary_or_graded() -> None:
     assert quantize(model, BINARY, input_coding=coding).input == coding
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(st.integers(500, 900))
 def test_many_graded_inputs_stay_within_the_sum(inputs: int) -> None:
     """With 8-bit inputs, a few hundred channels of full weights would overflow: the exponent takes it back."""
