@@ -107,8 +107,9 @@ class Simulator:
     """
 
     def __init__(self, net: QuantizedNetwork, batch: int = 1) -> None:
-        if batch < 1:
-            raise InputError(f"batch: {batch}; at least 1 is needed")
+        if not isinstance(batch, int | np.integer) or isinstance(batch, bool) or batch < 1:
+            raise InputError(f"batch: {batch!r}; at least 1 is needed, a whole number")
+        batch = int(batch)
         self.net = net
         self._batch = batch
         self._parts = min(batch, PARTS)

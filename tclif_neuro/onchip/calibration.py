@@ -58,7 +58,7 @@ def calibrate(
         run = onchip.learn(setup, x, y)
     """
     samples, labels = numbers(x), numbers(y, "labels")
-    if samples.ndim != 3 or not samples.shape[1] or len(labels) != samples.shape[1]:
+    if samples.ndim != 3 or not samples.shape[1] or labels.shape[:1] != samples.shape[1:2]:
         raise FormatError(
             f"x, y: samples [T, S, M] and [S] expected, got {list(samples.shape)} and {list(labels.shape)}"
         )

@@ -21,7 +21,7 @@ from tclif_neuro.neurons.modules import Readout
 from tclif_neuro.neurons.outputs import logits, outputs
 from tclif_neuro.neurons.trace import LayerTrace, trace
 from tclif_neuro.neurons.within import within
-from tclif_neuro.quantization.stages import Stage, canonical, parse
+from tclif_neuro.quantization.stages import Stage, as_input, canonical, parse
 from tclif_neuro.score import Score, per_step, score
 
 CHUNK = 64  # samples at a time: the states of all steps are held
@@ -120,7 +120,7 @@ def report(
 
     Raises `InputError` where x, y or lengths do not fit.
     """
-    x = torch.as_tensor(x)
+    x = as_input("input", x)
     stages = parse(model)
     if len(stages) != len(net.layers):
         raise InputError(f"network: has {len(net.layers)} layers, the model {len(stages)}")
@@ -159,6 +159,11 @@ def _targets(y: Tensor | None, x: Tensor, net: QuantizedNetwork) -> npt.NDArray[
     last = (net.outputs,) if found.dtype.kind == "f" else ()
     if found.shape not in ((batch, *last), (steps, batch, *last)):
         raise InputError(f"labels: shape {[batch, *last]} or {[steps, batch, *last]} expected, got {list(y.shape)}")
+    if found.dtype.kind == "b" or (found.dtype.kind != "f" and (found >= net.outputs).any()):
+        raise InputError(
+            f"labels: classes 0 to {net.outputs - 1} expected, of {net.outputs} outputs (negative: none), got "
+            + ("bool" if found.dtype.kind == "b" else str(found.max()))
+        )
     return found
 
 

@@ -15,7 +15,7 @@ from tclif_neuro.neurons.modules import LIF, Readout
 from tclif_neuro.neurons.trace import LayerTrace, trace
 from tclif_neuro.neurons.within import within
 from tclif_neuro.quantization.scales import SPIKES, LayerPlan, Options, Planner, Signal
-from tclif_neuro.quantization.stages import ConversionError, Stage, canonical, on_cpu
+from tclif_neuro.quantization.stages import ConversionError, Stage, as_input, canonical, on_cpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def make_plan(
 
 def check_calibration(stages: Sequence[Stage], x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """`x` [T, B, M] in float64, 0 after the samples' own steps; or `ConversionError`."""
-    inputs, x = stages[0].weight.shape[1], torch.as_tensor(x)
+    inputs, x = stages[0].weight.shape[1], as_input("calibration", x)
     if x.ndim != 3 or x.shape[2] != inputs or 0 in x.shape:
         raise ConversionError(f"calibration: [steps, batch, {inputs}] expected, got shape {list(x.shape)}")
     x = on_cpu("calibration", x).double()

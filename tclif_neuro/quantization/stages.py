@@ -9,11 +9,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
+from tclif_neuro.fixed.run import numbers
 from tclif_neuro.neurons import chain
 from tclif_neuro.neurons.chain import ModelError, computes, evaluating, links
 from tclif_neuro.neurons.hooks import plain_copy
@@ -175,6 +178,15 @@ class _Parser:
 
 def _double(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().double()  # in this order: not every device has float64
+
+
+def as_input(what: str, x: Any) -> Tensor:
+    """`x`, a tensor or an array of numbers; raises `TclifError` for complex numbers, text, objects, masked ones."""
+    if not isinstance(x, Tensor):
+        return torch.from_numpy(numbers(x, what).astype(np.float64))
+    if x.is_complex():
+        raise ConversionError(f"{what}: real numbers expected, got {x.dtype}")
+    return x
 
 
 def on_cpu(what: str, tensor: Tensor) -> Tensor:

@@ -273,3 +273,6 @@ def test_batch_of_another_size():
         Simulator(net, 2).run(np.zeros((4, 3, 12)))
     with pytest.raises(InputError, match="batch: 0"):
         Simulator(net, 0)
+    for batch in (1.5, "4", None, True):
+        with pytest.raises(InputError, match="batch: .* a whole number"):
+            Simulator(net, batch)

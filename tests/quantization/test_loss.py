@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import tclif_neuro as tn
+from tclif_neuro.errors import TclifError
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.fixed.run import InputError
 from tclif_neuro.network import STATE_MAX
@@ -107,3 +108,46 @@ def test_what_does_not_fit() -> None:
         report(model[:4], net, x)
     with pytest.raises(InputError, match="recurrent"):
         report(model, replace(net, layers=(replace(net.layers[0], recurrent=None), *net.layers[1:])), x)
+
+
+MASKED = np.ma.masked_array(np.ones((20, 3, 4)), mask=np.eye(3, 4) * np.ones((20, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.ones((20, 3, 4), "c8"),
+        torch.ones(20, 3, 4, dtype=torch.complex64),
+        np.full((20, 3, 4), "1"),
+        MASKED,
+        None,
+        np.ones((20, 3, 4), object),
+        np.zeros((20, 3, 4), "M8[s]"),
+    ],
+)
+def test_what_is_no_array_of_real_numbers_is_refused(bad) -> None:
+    model, x = example()
+    net = quantize(model, x)
+    with pytest.raises(TclifError, match="^calibration: "):
+        quantize(model, bad)
+    with pytest.raises(TclifError, match="^input: "):
+        report(model, net, bad)
+
+
+def test_numbers_in_any_order_of_memory_and_bytes_are_the_same_numbers() -> None:
+    model, x = example()
+    net, array = quantize(model, x), x.double().numpy()
+    for same in (array.astype(">f8"), array[::-1].copy()[::-1], array.astype("g"), array.tolist()):
+        found = quantize(model, same)
+        assert all(
+            (a.synapses.weight == b.synapses.weight).all() for a, b in zip(net.layers, found.layers, strict=True)
+        )
+        assert report(model, net, same).agreement == report(model, net, x).agreement
+
+
+def test_labels_beyond_the_outputs_are_refused() -> None:
+    model, x = example()
+    net = quantize(model, x)
+    for y in (np.full(x.shape[1], net.outputs), np.full(x.shape[1], 2**63, "u8"), np.ones(x.shape[1], bool)):
+        with pytest.raises(InputError, match=f"labels: classes 0 to {net.outputs - 1} expected"):
+            report(model, net, x, y)
