@@ -37,10 +37,20 @@ def check_tensor(name: str, x: Any) -> None:
         raise TclifError(f"{name}: a dense tensor expected, got a {kind} one; convert it, as by to_dense()")
 
 
+def _tracing() -> bool:
+    """Return whether torch records operations for a graph: sizes are then symbols, and a comparison would fix them."""
+    return torch._C._get_tracing_state() is not None
+
+
 def check_current(name: str, current: Any, ndim: int, size: int) -> None:
     """Raise `TclifError` unless `current` is a float tensor [T, B, N] (ndim 3) or [B, N] for `size` neurons."""
-    if torch._C._get_tracing_state() is not None:
-        raise TclifError(f"{name}: a loop over time cannot be traced (jit.trace, onnx.export); export by tn.quantize")
+    if _tracing():
+        if ndim == 3:
+            raise TclifError(
+                f"{name}: a loop over time cannot be traced (jit.trace, onnx.export); trace one step, "
+                "or export by tn.quantize"
+            )
+        return
     check_tensor(name, current)
     if current.ndim != ndim or current.shape[-1] != size:
         wanted = ", ".join(["T", "B", str(size)][-ndim:])
@@ -63,6 +73,8 @@ def check_state(name: str, state: Any, kind: type[tuple[Tensor, ...]], row: Tens
     """
     if not isinstance(state, kind):
         raise TclifError(f"{name}: the state is a {type(state).__name__}; a {kind.__name__} expected")
+    if _tracing():
+        return
     for part in state:
         if not isinstance(part, Tensor) or part.shape != row.shape:
             got = list(part.shape) if isinstance(part, Tensor) else type(part).__name__

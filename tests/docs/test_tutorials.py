@@ -81,6 +81,13 @@ def test_how_to(page_runs, name):
     page_runs(HOW_TO / f"{name}.md")
 
 
+@pytest.mark.filterwarnings("ignore")  # theirs
+@pytest.mark.parametrize(("name", "library"), [("lightning", "lightning"), ("onnx", "onnxruntime")])
+def test_how_to_with_a_library_of_others(page_runs, name, library):
+    pytest.importorskip(library, reason=f"the page is for who has {library}")
+    page_runs(HOW_TO / f"{name}.md")
+
+
 def test_a_net_file_in_c(page_runs):
     if shutil.which("h5cc") is None:
         pytest.skip("there is no h5cc: scripts/test_packages.sh installs HDF5 for C")

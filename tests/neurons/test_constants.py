@@ -101,6 +101,28 @@ def test_tracing_is_refused_in_a_sentence():
         torch.jit.trace(network(), torch.rand(3, 2, 8))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning", "ignore:.*torch.jit.trace.*:FutureWarning")
+@pytest.mark.parametrize("kind", [tn.TCLIF, tn.RelaxedTCLIF, tn.GeneralizedTCLIF, tn.LIF, tn.CUBALIF])
+def test_one_step_is_traced_as_it_is(kind):
+    class Step(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = kind(4, recurrent=True)
+
+        def forward(self, current, *state):
+            spikes, after = self.layer.step(current, type(self.layer.rest(1))(*state))
+            return (spikes, *after)
+
+    step = Step()
+    state = step.layer.rest(3)
+    traced = torch.jit.trace(step, (torch.rand(2, 4), *step.layer.rest(2)))
+    for _ in range(8):
+        x = torch.rand(3, 4) * 4
+        ours, theirs = step(x, *state), traced(x, *state)
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        state = ours[1:]
+
+
 @pytest.mark.parametrize("kind", [tn.TCLIF, tn.RelaxedTCLIF, tn.AdaptiveTCLIF, tn.LIF, tn.LiquidLIF])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_no_steps_give_no_spikes(kind, dtype):

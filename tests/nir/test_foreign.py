@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import tclif_neuro as tn
+from scripts import braille
 from tclif_neuro.neurons.trace import trace
 from tests.nir import judge
 
@@ -162,3 +163,12 @@ def test_the_papers_braille_networks(name, reset, decays) -> None:
     assert found == pytest.approx(decays, rel=1e-6)
     x = torch.from_numpy((np.random.default_rng(5).random((40, 3, 12)) < 0.3) * 1.0)
     assert model(x).any()
+
+
+@needs_files
+@pytest.mark.slow
+def test_the_papers_recordings_are_what_the_braille_network_computes_from_some_input() -> None:
+    net = braille.hidden(braille.network())
+    for platform, spikes in braille.recordings().items():
+        assert braille.missing(net, spikes[:48]) < 1e-6, platform
+        assert braille.missing(net, spikes[:48], late=True) > 0.05, platform
