@@ -97,7 +97,7 @@ ERRORS = [
     (lambda: S(nn.Identity()), "model: has no layer"),
     (lambda: S(L(3, 4), tn.TCLIF(4), L(4, 4), nn.ReLU()), r"module 3 \(ReLU\): has no counterpart"),
     (lambda: S(L(3, 4), S(nn.Flatten(), tn.TCLIF(4))), r"module 1.0 \(Flatten\): has no counterpart"),
-    (lambda: S(L(3, 4), Twisted(4)), r"module 1 \(Twisted\): has no counterpart"),
+    (lambda: S(L(3, 4), Twisted(4)), r"module 1 \(Twisted\): has a forward of its own and the scan of the library"),
     (lambda: S(L(3, 4), nn.BatchNorm1d(4), tn.TCLIF(4)), r"module 1 \(BatchNorm1d\): .*use tclif_neuro.BatchNorm"),
     (lambda: S(tn.TCLIF(3)), r"module 0 \(TCLIF\): has no Linear before it"),
     (lambda: S(L(3, 4), tn.TCLIF(4), tn.LIF(4)), r"module 2 \(LIF\): has no Linear before it"),
