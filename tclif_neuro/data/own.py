@@ -136,7 +136,7 @@ def _encode_targets(what: str, given: dict[str, Arrays], names: Array | None) ->
     outputs = given["train"]["y"].shape[-1] if given["train"]["y"].ndim == 3 or kind == "values" else 0
     if kind == "values":
         count = outputs if names is None else names.size
-        return kind, positions(tuple(map(str, range(count))) if names is None else tuple(map(str, names.ravel())))
+        return kind, positions(tuple(map(str, range(count))) if names is None else texts(names))
     labels = {key: from_one_hot(f"{what}: y{_of(key)}", fields["y"]) for key, fields in given.items()}
     if len({array.dtype.kind in "US" for array in labels.values()}) > 1:
         if names is None:
@@ -161,7 +161,7 @@ def _part(what: str, fields: Arrays, kind: Kind, source: str) -> Part:
         if lengths is not None:
             raise DataError(f"{what.format('mask')}: and lengths too; leave one out")
         lengths, y = _masked(what.format("mask"), fields["mask"], y, x.shape[1], kind)
-    check_lengths(what.format("lengths"), lengths, (len(x), x.shape[1], x.shape[2]))
+    lengths = check_lengths(what.format("lengths"), lengths, (len(x), x.shape[1], x.shape[2]))
     if lengths is not None and y.ndim == (2 if kind == "class per step" else 3):
         y = _until(y, lengths, x.shape[1])
     return Part(x=Dense(x), y=y, lengths=lengths, groups=fields.get("groups"), source=source)

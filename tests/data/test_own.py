@@ -32,6 +32,12 @@ def test_an_own_test_set_is_used_and_said(tmp_path: Path) -> None:
     assert task.test.source == f"x_test of {tmp_path / 'own.npz'}"
 
 
+def test_lengths_of_any_width_are_counted_in_the_same_one(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x=X, y=Y, lengths=np.full(N, 3, np.uint8))
+    lengths = (load_samples(tmp_path / "own.npz").lengths, load_task(str(tmp_path / "own.npz")).train.lengths)
+    assert all(found is not None and found.dtype == np.int64 and set(found) == {3} for found in lengths)
+
+
 @pytest.mark.parametrize("kind", ["U3", "i8", "f4"])
 def test_labels_of_three_dimensions_are_one_hot_or_refused(tmp_path: Path, kind: str) -> None:
     y = np.full((N, STEPS, 2), 2).astype(kind)
