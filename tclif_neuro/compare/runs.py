@@ -171,7 +171,7 @@ def _comparison(
         exact=exact,
         steps=run.input.shape[0],
         samples=run.input.shape[1],
-        lengths=(int(run.ends.min()), int(run.ends.max())),
+        lengths=run.step_range,
         layers=layers,
         first=min(found, key=lambda d: (_when(d), d.layer), default=None),
         predictions=float(same[_own(run)].mean() if same.ndim == 2 else same.mean()),

@@ -170,6 +170,11 @@ class Run:
         return Encoded(self.input, self.outside, self.lengths).ends
 
     @property
+    def step_range(self) -> tuple[int, int]:
+        """The steps of the shortest and of the longest sample, without padding."""
+        return int(self.ends.min()), int(self.ends.max())
+
+    @property
     def input_clipped(self) -> float:
         """The share of the input values that the network's code could not hold; see `Outside`."""
         return self.outside.total

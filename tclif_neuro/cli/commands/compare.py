@@ -89,7 +89,7 @@ def compare_file(
         source=batch.source,
         samples=len(batch),
         steps=len(batch.x),
-        lengths=(int(reference.ends.min()), int(reference.ends.max())),
+        lengths=reference.step_range,
         per_step=batch.per_step,
         identical=all(c.identical for c in comparisons if c.exact),
         executors=tuple(executors),

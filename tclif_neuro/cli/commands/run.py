@@ -99,7 +99,7 @@ def run_file(
         source=batch.source,
         samples=len(batch),
         steps=len(batch.x),
-        lengths=(int(run.ends.min()), int(run.ends.max())),
+        lengths=run.step_range,
         seconds=timed.seconds,
         samples_per_second=len(batch) / timed.seconds,
         accuracy=found.accuracy,
