@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,9 +41,8 @@ from tclif_neuro.learning.recipe.file import load_recipe, parse_recipe
 from tclif_neuro.learning.recipe.sections import Recipe, retyped
 from tclif_neuro.text import quoted
 
-Job = dict[
-    str, Any
-]  # flat: a variant's name, dotted keys of the recipe and their values; or a trial's or slice's number
+# Flat: a variant's name, dotted keys of the recipe and their values; or the number of a trial, or of a slice.
+Job = dict[str, Any]
 Settings = Mapping[str, Any]
 SEED = "training.seed"
 VARIANT = "variant"
@@ -127,10 +127,9 @@ class StudySection(Section):
         if any(not values for values in self.grid.values()) or len(set(self.seeds)) < len(self.seeds):
             raise ValueError("[grid] needs a value or more per key, and seeds no value twice")
         named = {key for settings in self.variants.values() for key in settings}
-        if twice := sorted((self.grid.keys() & named) | ({SEED} & (self.grid.keys() | named) if self.seeds else set())):
-            raise ValueError(
-                f"{twice[0]} is varied twice: by [grid], [variants] and seeds (training.seed), one alone may"
-            )
+        for key, times in Counter([*self.grid, *named, *([SEED] if self.seeds else [])]).items():
+            if times > 1:
+                raise ValueError(f"{key} is varied twice: by [grid], [variants] and seeds ({SEED}), one alone may")
         return self
 
 

@@ -69,6 +69,7 @@ def test_a_type_that_is_changed_keeps_what_both_types_have():
     assert (liquid["size"], liquid["dropout"], liquid["vth"], liquid["per_neuron"]) == (5, 0.5, 0.1, True)
     assert "c1" not in liquid and liquid["adaptation"] == 1.8
     assert retyped(whole, "tclif") == whole and retyped(whole, "none")["type"] == "none"
+    assert retyped({"type": "rate", "steps": 3}, "lif") == {"type": "lif", "steps": 3}, "of a code, no layer"
     assert retyped(whole, ["lif"])["type"] == ["lif"] and retyped(whole, "custom")["type"] == "custom"
 
 

@@ -293,15 +293,14 @@ SECTIONS: dict[str, type[LayerSection]] = {
 
 
 def retyped(layer: Mapping[str, Any], kind: Any) -> dict[str, Any]:
-    """The keys of a layer's section as one of type `kind`, if there is such a type.
+    """The keys of a layer's section as one of type `kind`; other sections and other kinds get the word alone.
 
     What both types have stays, unless it is the old type's default; all else is the new type's default.
     """
-    if not isinstance(kind, str) or kind not in SECTIONS or "custom" in (kind, layer["type"]):
+    types = layer["type"], kind
+    if not all(isinstance(name, str) and name in SECTIONS and name != "custom" for name in types):
         return {**layer, "type": kind}  # the recipe says what is wrong with it
-    old, new = (
-        SECTIONS[t].model_validate({"type": t, "size": 1}).model_dump(mode="json") for t in (layer["type"], kind)
-    )
+    old, new = (SECTIONS[name].model_validate({"type": name, "size": 1}).model_dump(mode="json") for name in types)
     return {**new, **{key: layer[key] for key in layer.keys() & new.keys() if layer[key] != old[key]}, "type": kind}
 
 
