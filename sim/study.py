@@ -12,14 +12,15 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tclif_neuro.files import write_atomically
 from tclif_neuro.study.folder import Folder
+from tclif_neuro.study.folder import line as key
 from tclif_neuro.study.processes import by_processes
 from tclif_neuro.study.spec import StudyError
+from tclif_neuro.study.worker import find
 
 Job = Mapping[str, Any]
 Result = dict[str, Any]
@@ -52,11 +53,11 @@ def run_jobs(
     measured. workers: 0 does all of them in this process. What is done is kept, also if a job fails (`StudyError`).
     """
     done = _read(path)
-    missing = [job for job in jobs if _key(job) not in done]
+    missing = [job for job in jobs if key(dict(job)) not in done]
     tell(f"{len(jobs) - len(missing)} of {len(jobs)} jobs are in {path.name}")
 
     def keep(job: Job, result: Result) -> None:
-        done[_key(job)] = result
+        done[key(dict(job))] = result
         _write_lines(path, done)
         tell(f"{len(done)}: {_line(job)}: {_line(result)}")
 
@@ -66,7 +67,7 @@ def run_jobs(
     else:
         for part in [[job] for job in missing] if fresh else [missing]:
             _in_processes(_name(work), part, workers, timeout, keep, tell)
-    return [done[_key(job)] for job in jobs]
+    return [done[key(dict(job))] for job in jobs]
 
 
 def _in_processes(
@@ -99,13 +100,9 @@ def _name(work: Callable[[Job], Result]) -> str:
 
 def do_named(named: Mapping[str, Any], folder: Folder) -> Result:
     """Do a job that comes with the name of its work."""
-    module, _, function = named["work"].partition(":")
-    result: Result = getattr(import_module(module), function)(named["job"])
+    work: Any = find(named["work"])
+    result: Result = work(named["job"])
     return result
-
-
-def _key(job: Job) -> str:
-    return json.dumps(dict(job), sort_keys=True)
 
 
 def _line(values: Mapping[str, Any]) -> str:
@@ -116,8 +113,8 @@ def _line(values: Mapping[str, Any]) -> str:
 def _read(path: Path) -> dict[str, Result]:
     if not path.exists():
         return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {_key(line["job"]): line["result"] for line in lines}
+    found = [json.loads(text) for text in path.read_text().splitlines()]
+    return {key(kept["job"]): kept["result"] for kept in found}
 
 
 def _write_lines(path: Path, done: Mapping[str, Result]) -> None:

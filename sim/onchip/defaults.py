@@ -124,7 +124,7 @@ def main() -> None:
     """Run the study; what was done before is not done again."""
     given = options(__doc__, 3)
     jobs = [{"recipe": recipe, "seed": seed} for recipe in ROWS for seed in range(given.seeds)]
-    results = run_jobs(measure, jobs, given.out / "defaults.jsonl", workers=given.workers, fresh=False)
+    results = run_jobs(measure, jobs, given.out / "defaults.jsonl", workers=given.workers)
 
     def find(recipe: str) -> list[Result]:
         return [result for job, result in zip(jobs, results, strict=True) if job["recipe"] == recipe]

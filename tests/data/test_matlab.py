@@ -4,17 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
 from tclif_neuro.data import DataError
 from tclif_neuro.data.readers.matlab import read_matlab
+from tests.examples import examples
 
 TYPES = ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     st.sampled_from(TYPES),
     st.lists(st.integers(0, 4), min_size=2, max_size=4),
@@ -42,7 +43,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_read(
     good: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
