@@ -10,6 +10,7 @@ whose statistics are of all ranks.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,6 +23,7 @@ from tclif_neuro.errors import TclifError
 from tclif_neuro.threads import count
 
 TIMEOUT = 600.0  # seconds that a rank waits for the others
+PARTING = 0.5  # seconds for gloo's threads to drop the tensors of the last sums
 
 
 class RankError(TclifError):
@@ -54,6 +56,9 @@ def joined(timeout: float = TIMEOUT) -> Iterator[None]:
     try:
         yield
     finally:
+        # torch joins gloo's threads without letting go of Python's lock, and they need that lock to drop a tensor: who
+        # leaves right after a sum would wait for ever.
+        time.sleep(PARTING)
         distributed.destroy_process_group()
 
 

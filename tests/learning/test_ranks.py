@@ -1,12 +1,13 @@
 """A training by several processes: the same sums as by one, in another order, and none waits for ever."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,26 @@ def two_ranks(*command: str) -> Iterator[list["subprocess.Popen[str]"]]:
             process.communicate()
 
 
+@contextmanager
+def torchrun(*command: str) -> Iterator["subprocess.Popen[str]"]:
+    """The same Python command under torchrun, twice, in a group of its own that ends with the block."""
+    options = ["--standalone", "--nproc-per-node", "2"]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *options, *command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield started
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.communicate()
+
+
 @pytest.mark.slow
 def test_two_ranks_are_one_process_to_the_order_of_the_sums(tmp_path: Path) -> None:
     with two_ranks("-m", "tests.learning.ranks_child", str(tmp_path / "two.npz")) as started:
@@ -87,16 +108,11 @@ def written(toy: Path, folder: Path, epochs: int) -> Path:
 @pytest.mark.trains
 def test_torchrun_trains_one_model_and_another_number_of_ranks_goes_on(toy: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tclif_neuro"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, "train", str(written(toy, tmp_path, 3)), "--out", str(out)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch kept") == 1  # one rank speaks
+    recipe = written(toy, tmp_path, 3)
+    with torchrun("-m", "tclif_neuro", "train", str(recipe), "--out", str(out)) as started:
+        said, error = started.communicate(timeout=DEADLINE)
+        assert started.returncode == 0, error
+    assert said.count("epoch kept") == 1  # one rank speaks
     assert sorted(path.name for path in out.iterdir()) == ["checkpoint.npz", "log.csv"]
     checkpoint = load_checkpoint(out)
     assert (checkpoint.ranks, checkpoint.epoch) == (2, 3)
