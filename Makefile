@@ -34,9 +34,10 @@ quick: env  ## the unit tests only, on 3.10, with a tenth of the properties' exa
 unit: env
 	TCLIF_REQUIRE_LAVA=1 $(PY) $(UNIT) -m "not slow"
 
-# One at a time: a run of Lava is a dozen processes, and has a deadline.
+# Those of Lava one at a time: a run of it is a dozen processes, and has a deadline. Of the others a file stays together.
 slow: env  ## the tests that start Lava or train
-	TCLIF_REQUIRE_LAVA=1 $(PY) -m pytest -m slow
+	TCLIF_REQUIRE_LAVA=1 $(PY) $(UNIT) --dist loadfile -m "slow and not lava"
+	TCLIF_REQUIRE_LAVA=1 $(PY) -m pytest -m "slow and lava"
 
 core: setup  ## the unit tests on 3.13, without Lava; the GPU's kernels, without a GPU; and the site
 	TCLIF_TEST_EXAMPLES=0.3 TCLIF_REQUIRE_TRITON=1 $(PY_CORE) $(UNIT) -m "not slow and not lava"
