@@ -5,13 +5,15 @@ A compiled pass reads and writes without looking at bounds, and torch broadcasts
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tclif_neuro.errors import TclifError
+from tclif_neuro.errors import TclifError, TclifWarning
 
 
 def expect(what: str, x: Tensor, shape: Sequence[int], like: Tensor) -> None:
@@ -86,6 +88,24 @@ def check_state(name: str, state: Any, kind: type[tuple[Tensor, ...]], row: Tens
             raise TclifError(
                 f"{name}: a state of {part.dtype} on {part.device} with a current of {row.dtype} on {row.device}"
             )
+
+
+def say_not_finite(name: str, potential: Tensor) -> None:
+    """Warn of a membrane potential [B, N] of NaN or infinity: that neuron never fires, and no layer after it tells.
+
+    What is not finite stays so, hence the potential after a sequence suffices. On a card nothing is looked at, since it
+    would have to be waited for; nor where torch records a graph or maps the function.
+    """
+    if potential.device.type != "cpu" or _tracing() or torch._C._functorch.peek_interpreter_stack() is not None:
+        return
+    total = potential.detach().sum()  # a step is short: one sum costs a tenth of looking at each
+    if not math.isfinite(total) and not potential.isfinite().all():
+        warnings.warn(
+            f"{name} of {potential.shape[-1]} neurons: a membrane potential is NaN or infinite, and its neuron will "
+            "not fire again; an input or a weight before it is not finite, or couplings let states grow without end",
+            TclifWarning,
+            stacklevel=2,
+        )
 
 
 def check_layer(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.constants import Constants, outside_graphs
-from tclif_neuro.neurons.entries import check_current, check_state
+from tclif_neuro.neurons.entries import check_current, check_state, say_not_finite
 from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.scan import tclif_scan
 from tclif_neuro.neurons.step import LIFReset, ResetGrad, TCLIFParams, TCLIFState, tclif_step
@@ -57,6 +57,9 @@ class SpikingLayer(Constants, nn.Module):
 
     def _check(self, current: Tensor, ndim: int) -> None:
         check_current(type(self).__name__, current, ndim, self.size)
+
+    def _look(self, potential: Tensor) -> None:
+        say_not_finite(type(self).__name__, potential)
 
     @property
     def recurrent_weight(self) -> Tensor | None:
@@ -164,7 +167,9 @@ class TwoCompartment(SpikingLayer):
         if lengths is not None:
             return scan_within(self, current, lengths, state, t)
         self._check(current, 3)
-        return tclif_scan(current, self.params(max(1, len(current)), t), self.recurrent_weight, state)
+        spikes, state = tclif_scan(current, self.params(max(1, len(current)), t), self.recurrent_weight, state)
+        self._look(state.soma)
+        return spikes, state
 
     def rest(self, batch: int, like: Tensor | None = None) -> TCLIFState:
         """The state of a batch at rest: zeros, [B, N]."""
@@ -181,4 +186,5 @@ class TwoCompartment(SpikingLayer):
         check_state(type(self).__name__, state, TCLIFState, current)
         p = self.params(1, t)
         state = tclif_step(state, self._with_recurrence(current, state.spike), p)
+        self._look(state.soma)
         return state.spike, state

@@ -91,7 +91,9 @@ class LiquidLIF(SpikingLayer):
         potential = state.potential + rho * (current - state.potential)
         spike = self.surrogate(potential - self.vth - self.adaptation * adaptation)
         reset = spike.detach() if self.reset_grad == "detach" else spike
-        return spike, LiquidState((1 - reset) * potential, adaptation, spike)
+        state = LiquidState((1 - reset) * potential, adaptation, spike)
+        self._look(state.potential)
+        return spike, state
 
     def _adapted(self, current: Tensor, state: LiquidState) -> Tensor:
         if self.adaptation_gate is None:

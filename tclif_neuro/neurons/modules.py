@@ -290,7 +290,9 @@ class LIF(SpikingLayer):
         if lengths is not None:
             return scan_within(self, current, lengths, state, t)
         self._check(current, 3)
-        return lif_scan(current, self.params(), self.recurrent_weight, state)
+        spikes, state = lif_scan(current, self.params(), self.recurrent_weight, state)
+        self._look(state.potential)
+        return spikes, state
 
     def rest(self, batch: int, like: Tensor | None = None) -> LIFState:
         """The state of a batch at rest: zeros, [B, N]."""
@@ -303,6 +305,7 @@ class LIF(SpikingLayer):
         state = self.rest(len(current), current) if state is None else state
         check_state(type(self).__name__, state, LIFState, current)
         state = lif_step(state, self._with_recurrence(current, state.spike), self.params())
+        self._look(state.potential)
         return state.spike, state
 
 

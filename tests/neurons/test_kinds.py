@@ -11,6 +11,7 @@ from torch import nn
 
 import tclif_neuro as tn
 from tclif_neuro import network
+from tclif_neuro.errors import TclifWarning
 from tclif_neuro.fixed.reference import run_reference
 from tclif_neuro.learning.recipe import sections
 from tclif_neuro.learning.recipe.file import parse_recipe
@@ -19,7 +20,7 @@ from tclif_neuro.netx import format as net_format
 from tclif_neuro.netx.read import from_bytes
 from tclif_neuro.netx.write import to_bytes
 from tclif_neuro.neurons.kinds import INTEGERS, KINDS, Kind, kind_of
-from tclif_neuro.neurons.layer import TwoCompartment
+from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
 
 WITH_INTEGERS = [(kind, reset) for kind in KINDS for reset in kind.integers]
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -68,6 +69,24 @@ def test_kind_of_a_module_that_computes_something_else_is_none() -> None:
             return super().step(current / 2, state, t)
 
     assert kind_of(Other(3)) is None and kind_of(Slower(3)) is None and kind_of(nn.Linear(2, 2)) is None
+
+
+@pytest.mark.filterwarnings("error::tclif_neuro.errors.TclifWarning")
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("module", [*(kind.module for kind in KINDS), tn.LiquidLIF])
+def test_a_potential_that_is_not_finite_is_said(module: type[SpikingLayer], value: float) -> None:
+    """Such a neuron is silent ever after: the network's answer would be finite, and wrong."""
+    layer = module(3)
+    current = torch.zeros(4, 2, 3)
+    spoilt = current.clone()
+    spoilt[1, 0, 2] = value
+    said = f"{module.__name__} of 3 neurons: a membrane potential is NaN or infinite"
+    for forward in (layer, layer.scan, lambda x: layer.step(x[1])):
+        with pytest.warns(TclifWarning, match=said):
+            forward(spoilt)
+    layer(current)
+    layer(spoilt, lengths=torch.tensor([1, 4]))  # that step is padding
+    layer(torch.full((1, 2, 3), 1e38))  # a sum of finite potentials may overflow
 
 
 class Own(TwoCompartment):
