@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from tclif_neuro.neurons.modules import LIF as LIF
     from tclif_neuro.neurons.modules import TCLIF as TCLIF
     from tclif_neuro.neurons.modules import AdaptiveTCLIF as AdaptiveTCLIF
-    from tclif_neuro.neurons.modules import BatchNorm as BatchNorm
     from tclif_neuro.neurons.modules import Readout as Readout
     from tclif_neuro.neurons.modules import RelaxedTCLIF as RelaxedTCLIF
+    from tclif_neuro.neurons.norm import BatchNorm as BatchNorm
     from tclif_neuro.neurons.outputs import logits as logits
     from tclif_neuro.neurons.outputs import outputs as outputs
     from tclif_neuro.neurons.schedule import Schedule as Schedule
@@ -83,7 +83,7 @@ _HOME = {
     "LIF": "neurons.modules",
     "TCLIF": "neurons.modules",
     "AdaptiveTCLIF": "neurons.modules",
-    "BatchNorm": "neurons.modules",
+    "BatchNorm": "neurons.norm",
     "Readout": "neurons.modules",
     "RelaxedTCLIF": "neurons.modules",
     "logits": "neurons.outputs",

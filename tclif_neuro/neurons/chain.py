@@ -18,7 +18,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from tclif_neuro.errors import TclifError
 from tclif_neuro.neurons.hooks import foreign_hooks, make_weights
 from tclif_neuro.neurons.layer import SpikingLayer
-from tclif_neuro.neurons.modules import BatchNorm
+from tclif_neuro.neurons.norm import BatchNorm
 
 
 class Link(NamedTuple):

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons import ranks
 from tclif_neuro.neurons.constants import Constants, outside_graphs, plain_number
-from tclif_neuro.neurons.entries import check_features, check_state
+from tclif_neuro.neurons.entries import check_state
 from tclif_neuro.neurons.hooks import make_weights
 from tclif_neuro.neurons.layer import SpikingLayer, TwoCompartment
-from tclif_neuro.neurons.norm import norm_over_ranks
 from tclif_neuro.neurons.parts import add_coupling, held, logit, squashed
 from tclif_neuro.neurons.scan import lif_scan, passive
 from tclif_neuro.neurons.schedule import Schedule
@@ -380,22 +378,3 @@ class Readout(Constants, nn.Linear):
         current = super().forward(x)
         potential = current if potential is None else self.decay * potential + current
         return potential, potential
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of currents [T, B, N] over time and batch; `quantize` folds it into the `Linear` before.
-
-    In training, with a group of torch.distributed, the statistics are of the samples of all its processes.
-    """
-
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """[T, B, N] -> [T, B, N]. lengths: [B], the steps of each sample that are its own; the statistics are of these
-        alone, and the others become 0."""
-        check_features("BatchNorm", x, self.num_features)
-        if lengths is None:
-            return self._rows(x.flatten(0, -2)).view_as(x)
-        own = own_steps(lengths.to(x.device), *x.shape[:2])
-        return torch.zeros_like(x).masked_scatter(own[..., None], self._rows(x[own]))
-
-    def _rows(self, x: Tensor) -> Tensor:
-        return norm_over_ranks(self, x) if self.training and ranks.size() > 1 else super().forward(x)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons.modules import BatchNorm, Readout
+from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.neurons.norm import BatchNorm
 from tclif_neuro.neurons.within import held, own_steps, within
 
 

@@ -22,7 +22,8 @@ from tclif_neuro.neurons.chain import ModelError, computes, evaluating, links
 from tclif_neuro.neurons.hooks import plain_copy
 from tclif_neuro.neurons.kinds import KINDS, kind_of
 from tclif_neuro.neurons.layer import TwoCompartment
-from tclif_neuro.neurons.modules import LIF, BatchNorm, Readout
+from tclif_neuro.neurons.modules import LIF, Readout
+from tclif_neuro.neurons.norm import BatchNorm
 
 NEURONS = ", ".join(kind.module.__name__ for kind in KINDS if kind.integers)
 

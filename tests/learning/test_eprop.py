@@ -13,7 +13,8 @@ from tclif_neuro.learning.eprop import chunks
 from tclif_neuro.learning.eprop.layer import EligibleLayer
 from tclif_neuro.learning.eprop.learner import EPropLearner
 from tclif_neuro.learning.eprop.signal import EPropOptions, random_feedback
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.norm import BatchNorm
 from tests.examples import examples
 from tests.learning.eprop_references import eprop_gradients, gradients, models, spikes_of
 

@@ -17,7 +17,8 @@ from tclif_neuro.learning.recipe.training import FPTTSection, TrainingSection
 from tclif_neuro.learning.rules.bptt import bptt_step
 from tclif_neuro.learning.rules.fptt import DUAL, MEAN, fptt_step, moved
 from tclif_neuro.neurons.liquid import LiquidLIF
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.norm import BatchNorm
 from tests.learning.toys import toy_recipe
 
 X = torch.rand(6, 5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from tclif_neuro.learning import build_model, parse_recipe
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.norm import BatchNorm
 from tclif_neuro.neurons.surrogate import Surrogate
 from tclif_neuro.quantization import quantize
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tclif_neuro import CUBALIF, GeneralizedTCLIF, LiquidLIF
 from tclif_neuro.errors import TclifError
-from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, BatchNorm, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.modules import LIF, TCLIF, AdaptiveTCLIF, Readout, RelaxedTCLIF
+from tclif_neuro.neurons.norm import BatchNorm
 from tclif_neuro.neurons.scan import lif_states, tclif_states
 from tclif_neuro.neurons.schedule import Schedule
 from tclif_neuro.neurons.surrogate import Surrogate

@@ -9,7 +9,8 @@ from tclif_neuro.learning.recipe.custom import custom_neurons
 from tclif_neuro.learning.recipe.sections import AdaptiveSection, CustomSection, LayerSection, Recipe
 from tclif_neuro.neurons.kinds import KINDS
 from tclif_neuro.neurons.layer import SpikingLayer
-from tclif_neuro.neurons.modules import BatchNorm, Readout
+from tclif_neuro.neurons.modules import Readout
+from tclif_neuro.neurons.norm import BatchNorm
 from tclif_neuro.neurons.surrogate import Surrogate
 
 NEURONS: dict[str, type[SpikingLayer]] = {kind.name: kind.module for kind in KINDS}
